@@ -1,0 +1,93 @@
+package isolation
+
+// Node is what the rule reads of a node.
+type Node struct {
+	Occupancy Occupancy
+	// Handlers are the runtime handlers that the node reports; nil if it does not
+	// report any, and then the node is taken to have all of them.
+	Handlers map[string]bool
+	// VMCapable: the node can start VM-isolated pods.
+	VMCapable bool
+}
+
+// Verdict is the answer to "may this pod join this node". The zero Verdict denies.
+type Verdict struct {
+	reason Reason
+	// ownTenant: everybody in the way is of the incoming pod's own tenant.
+	ownTenant bool
+}
+
+// Reason returns why.
+func (v Verdict) Reason() Reason { return v.reason }
+
+// Allowed reports whether the pod may join the node.
+func (v Verdict) Allowed() bool { return v.reason.Admits() }
+
+// Decide judges whether the incoming pod may join the node. It never allows a pod
+// beside a resident with which it may not share the machine (L1), reads nothing but
+// its arguments (L2), and of a node that it denies every superset is denied too (L4).
+func (p *Policy) Decide(incoming *Subject, node *Node) Verdict {
+	// Platform pods are never judged.
+	if incoming.standing == platform {
+		return Verdict{reason: PlatformPod}
+	}
+	// The order is the specification: what is wrong with the pod, then what the node
+	// lacks, then who is there; of the residents, first those of whom least is known.
+	if incoming.standing != managed || incoming.denied != Undecided {
+		return Verdict{reason: incoming.denied}
+	}
+	if incoming.handler != "" && node.Handlers != nil && !node.Handlers[incoming.handler] {
+		return Verdict{reason: MissingHandler}
+	}
+	o := &node.Occupancy
+	if o.unknown > 0 {
+		return Verdict{reason: UnknownResident}
+	}
+	if o.unmanaged > 0 {
+		return Verdict{reason: UnmanagedResident}
+	}
+	switch {
+	case !o.all.some:
+		return Verdict{reason: EmptyNode}
+	case o.all.only(incoming.group):
+		return Verdict{reason: SameTrustDomain}
+	case incoming.open && o.closed.only(incoming.group):
+		return Verdict{reason: SeparateKernels}
+	}
+	return p.denyResidents(incoming, o)
+}
+
+// denyResidents finds out who is in the way. Only denials come here, so it may look
+// at every resident.
+func (p *Policy) denyResidents(incoming *Subject, o *Occupancy) Verdict {
+	v := Verdict{reason: DemandedNode, ownTenant: true}
+	for i := range o.residents {
+		r := &o.residents[i].Subject
+		if r.group == incoming.group || (incoming.open && r.open) {
+			continue
+		}
+		if !p.Isolates(incoming.boundary) || !p.Isolates(r.boundary) {
+			v.reason = ForeignResident
+		}
+		if r.domain.Tenant != incoming.domain.Tenant {
+			v.ownTenant = false
+		}
+	}
+	return v
+}
+
+// MayEvict reports whether the policy lets a denial be resolved by evicting the
+// residents in the way. Only then may the scheduler's preemption consider the node.
+func (p *Policy) MayEvict(v Verdict) bool {
+	if !v.reason.AboutResidents() {
+		return false
+	}
+	switch p.preemption {
+	case PreemptAny:
+		return true
+	case PreemptSameTenant:
+		return v.ownTenant
+	case PreemptNever:
+	}
+	return false
+}

@@ -1,0 +1,188 @@
+package isolation
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Unclassified is the data class of what bears no data class: a class of its own,
+// below all others.
+const Unclassified = "unclassified"
+
+// RuntimeAnnotationPrefix begins the annotations by which a pod configures the VM
+// that Kata Containers starts for it
+// (kata-containers, docs/how-to/how-to-set-sandbox-config-kata.md).
+const RuntimeAnnotationPrefix = "io.katacontainers.config."
+
+// Config is what an administrator can say about the rule. NewPolicy makes a Policy
+// of it.
+type Config struct {
+	// TenantKey, DataClassKey, PrivilegeKey and BoundaryKey are label keys.
+	TenantKey, DataClassKey, PrivilegeKey, BoundaryKey string
+	// DataClasses are the known classes, lowest first. Unclassified is implied
+	// below them.
+	DataClasses []string
+	// SeparateBy are the axes that tell trust domains apart; AxisTenant is one of them.
+	SeparateBy []Axis
+	// ShareDataClasses and SharePrivileges are groups of values that do not tell
+	// trust domains of one tenant apart.
+	ShareDataClasses [][]string
+	SharePrivileges  [][]Privilege
+	// BoundaryByHandler is the boundary of a RuntimeClass handler; an unlisted one is
+	// BoundaryContainer.
+	BoundaryByHandler map[string]Boundary
+	// MinimumBoundary is the boundary that lets different trust domains share a
+	// machine; BoundaryContainer is refused, because it would let all of them share.
+	MinimumBoundary Boundary
+	// PlatformNamespaces are trusted by all, by name.
+	PlatformNamespaces []string
+	// AllowedRuntimeAnnotations are keys below RuntimeAnnotationPrefix that do not
+	// void a boundary.
+	AllowedRuntimeAnnotations []string
+	// Preemption says whether a conflict may evict.
+	Preemption Preemption
+}
+
+// Policy is the rule with an administrator's choices built in. It never changes
+// once it is made and is safe for concurrent use; to change the rule, swap the whole
+// value. The zero Policy denies every pod.
+type Policy struct {
+	tenantKey, dataClassKey, privilegeKey, boundaryKey string
+
+	// classRank orders the data classes; a class that is not in it is unknown.
+	classRank map[string]int
+	// classShare and privilegeShare name the representative of a value's sharing
+	// group; a value outside of every group represents itself.
+	classShare     map[string]string
+	privilegeShare map[Privilege]Privilege
+	separates      [4]bool
+
+	boundaryByHandler  map[string]Boundary
+	minimumBoundary    Boundary
+	platform           map[string]bool
+	allowedAnnotations map[string]bool
+	preemption         Preemption
+}
+
+// NewPolicy returns the policy that c describes, or an error that names every field
+// at fault.
+func NewPolicy(c Config) (*Policy, error) {
+	p := &Policy{
+		tenantKey:          c.TenantKey,
+		dataClassKey:       c.DataClassKey,
+		privilegeKey:       c.PrivilegeKey,
+		boundaryKey:        c.BoundaryKey,
+		classRank:          map[string]int{Unclassified: 0},
+		classShare:         map[string]string{},
+		privilegeShare:     map[Privilege]Privilege{},
+		boundaryByHandler:  maps.Clone(c.BoundaryByHandler),
+		minimumBoundary:    c.MinimumBoundary,
+		platform:           map[string]bool{},
+		allowedAnnotations: map[string]bool{},
+		preemption:         c.Preemption,
+	}
+	var errs []error
+	fault := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(field+": "+format, args...))
+	}
+
+	keys := map[string]string{}
+	for _, k := range []struct{ field, key string }{
+		{"TenantKey", c.TenantKey},
+		{"DataClassKey", c.DataClassKey},
+		{"PrivilegeKey", c.PrivilegeKey},
+		{"BoundaryKey", c.BoundaryKey},
+	} {
+		if k.key == "" {
+			fault(k.field, "must not be empty")
+		} else if other, ok := keys[k.key]; ok {
+			fault(k.field, "must differ from %s", other)
+		}
+		keys[k.key] = k.field
+	}
+	for i, class := range c.DataClasses {
+		if _, ok := p.classRank[class]; ok || class == "" {
+			fault("DataClasses", "%q is empty, reserved or listed twice", class)
+		}
+		p.classRank[class] = i + 1
+	}
+	for _, axis := range c.SeparateBy {
+		if int(axis) >= len(p.separates) {
+			fault("SeparateBy", "unknown axis %d", axis)
+			continue
+		}
+		p.separates[axis] = true
+	}
+	if !p.separates[AxisTenant] {
+		fault("SeparateBy", "must contain %s", AxisTenant)
+	}
+	for _, group := range c.ShareDataClasses {
+		for _, class := range group {
+			if _, ok := p.classRank[class]; !ok {
+				fault("ShareDataClasses", "unknown data class %q", class)
+			}
+			if _, ok := p.classShare[class]; ok {
+				fault("ShareDataClasses", "%q is listed twice", class)
+			}
+			p.classShare[class] = group[0]
+		}
+	}
+	for _, group := range c.SharePrivileges {
+		for _, privilege := range group {
+			if !slices.Contains(Privileges(), privilege) {
+				fault("SharePrivileges", "unknown privilege %d", privilege)
+			}
+			if _, ok := p.privilegeShare[privilege]; ok {
+				fault("SharePrivileges", "%s is listed twice", privilege)
+			}
+			p.privilegeShare[privilege] = group[0]
+		}
+	}
+	if c.MinimumBoundary != BoundarySandbox && c.MinimumBoundary != BoundaryVM {
+		fault("MinimumBoundary", "must be %s or %s: %s would let every pod share a kernel",
+			BoundarySandbox, BoundaryVM, BoundaryContainer)
+	}
+	for _, name := range c.PlatformNamespaces {
+		p.platform[name] = true
+	}
+	for _, key := range c.AllowedRuntimeAnnotations {
+		if !strings.HasPrefix(key, RuntimeAnnotationPrefix) {
+			fault("AllowedRuntimeAnnotations", "%q does not begin with %s", key, RuntimeAnnotationPrefix)
+		}
+		p.allowedAnnotations[key] = true
+	}
+	if c.Preemption > PreemptAny {
+		fault("Preemption", "unknown value %d", c.Preemption)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return p, nil
+}
+
+// BoundaryOf returns the boundary that a RuntimeClass handler gives; the empty
+// handler is the node's default and, like every unlisted one, BoundaryContainer.
+func (p *Policy) BoundaryOf(handler string) Boundary {
+	return p.boundaryByHandler[handler]
+}
+
+// Isolates reports whether a boundary is enough for different trust domains to share
+// a machine.
+func (p *Policy) Isolates(b Boundary) bool {
+	return p.minimumBoundary > BoundaryContainer && b >= p.minimumBoundary
+}
+
+// Relevant reports whether two sets of a namespace's labels could differ in meaning.
+func (p *Policy) Relevant(before, after map[string]string) bool {
+	for _, key := range [...]string{p.tenantKey, p.dataClassKey, p.privilegeKey, p.boundaryKey} {
+		old, had := before[key]
+		now, has := after[key]
+		if had != has || old != now {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,180 @@
+package isolation
+
+// Reason is why a verdict is as it is: a closed set. The zero value denies and is
+// never given by Decide.
+type Reason uint8
+
+// Reasons to deny come first, then the reasons to admit.
+const (
+	Undecided Reason = iota
+
+	// Denials of the incoming pod, wherever it wants to go.
+
+	// FactsIncomplete: what is needed to judge has not been read yet.
+	FactsIncomplete
+	// UnknownNamespace: nothing is known of the pod's namespace.
+	UnknownNamespace
+	// UnmanagedNamespace: the pod's namespace has no tenant.
+	UnmanagedNamespace
+	// InvalidTenant: the namespace's tenant label is empty.
+	InvalidTenant
+	// MismatchedTenant: the pod's tenant label contradicts its namespace's.
+	MismatchedTenant
+	// UnknownDataClass: a data-class label has a value that is not configured.
+	UnknownDataClass
+	// UnknownPrivilege: a privilege label is no Pod Security Standards level.
+	UnknownPrivilege
+	// UnknownBoundary: the namespace's boundary label has an unknown value.
+	UnknownBoundary
+	// UnknownRuntimeClass: the pod names a RuntimeClass that does not exist.
+	UnknownRuntimeClass
+	// WeakBoundary: the pod's boundary is below what its namespace demands.
+	WeakBoundary
+
+	// Denials of one node.
+
+	// MissingHandler: the node reports its runtime handlers, and the pod's is not
+	// among them.
+	MissingHandler
+	// UnknownResident: a resident's trust domain could not be worked out.
+	UnknownResident
+	// UnmanagedResident: a resident's namespace has no tenant.
+	UnmanagedResident
+	// ForeignResident: a resident is of another trust domain, and not both it and the
+	// pod are behind a boundary that would let them share the machine.
+	ForeignResident
+	// DemandedNode: only a demand for the whole machine, the pod's or a resident's, is
+	// in the way.
+	DemandedNode
+
+	// Admissions.
+
+	// PlatformPod: the pod belongs to the platform and is not judged.
+	PlatformPod
+	// EmptyNode: no pod but the platform's is there.
+	EmptyNode
+	// SameTrustDomain: everybody there is of the pod's own trust domain.
+	SameTrustDomain
+	// SeparateKernels: others are there, each behind its own boundary, as the pod is.
+	SeparateKernels
+)
+
+// Reasons lists all reasons but Undecided.
+func Reasons() []Reason {
+	all := make([]Reason, 0, SeparateKernels)
+	for r := FactsIncomplete; r <= SeparateKernels; r++ {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Admits reports whether the reason is one to admit.
+func (r Reason) Admits() bool {
+	switch r {
+	case PlatformPod, EmptyNode, SameTrustDomain, SeparateKernels:
+		return true
+	case Undecided, FactsIncomplete, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
+		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
+		WeakBoundary, MissingHandler, UnknownResident, UnmanagedResident, ForeignResident,
+		DemandedNode:
+	}
+	return false
+}
+
+// AboutPod reports whether the reason denies the pod on every node.
+func (r Reason) AboutPod() bool {
+	return r >= FactsIncomplete && r <= WeakBoundary
+}
+
+// AboutResidents reports whether the reason denies because of who is on the node.
+func (r Reason) AboutResidents() bool {
+	return r >= UnknownResident && r <= DemandedNode
+}
+
+// String returns the reason's name, for logs, metrics and tests.
+func (r Reason) String() string {
+	switch r {
+	case Undecided:
+		return "Undecided"
+	case FactsIncomplete:
+		return "FactsIncomplete"
+	case UnknownNamespace:
+		return "UnknownNamespace"
+	case UnmanagedNamespace:
+		return "UnmanagedNamespace"
+	case InvalidTenant:
+		return "InvalidTenant"
+	case MismatchedTenant:
+		return "MismatchedTenant"
+	case UnknownDataClass:
+		return "UnknownDataClass"
+	case UnknownPrivilege:
+		return "UnknownPrivilege"
+	case UnknownBoundary:
+		return "UnknownBoundary"
+	case UnknownRuntimeClass:
+		return "UnknownRuntimeClass"
+	case WeakBoundary:
+		return "WeakBoundary"
+	case MissingHandler:
+		return "MissingHandler"
+	case UnknownResident:
+		return "UnknownResident"
+	case UnmanagedResident:
+		return "UnmanagedResident"
+	case ForeignResident:
+		return "ForeignResident"
+	case DemandedNode:
+		return "DemandedNode"
+	case PlatformPod:
+		return "PlatformPod"
+	case EmptyNode:
+		return "EmptyNode"
+	case SameTrustDomain:
+		return "SameTrustDomain"
+	case SeparateKernels:
+		return "SeparateKernels"
+	}
+	return "Unknown"
+}
+
+// residentsSentence is the one sentence for everything that residents cause: a second
+// one would tell a tenant something about its neighbours.
+const residentsSentence = "node(s) hold pods of another trust domain"
+
+// Sentence returns the denial in words that the pod's owner may read: a constant
+// that names no tenant, pod, namespace or node. The framework counts equal sentences
+// over the nodes, so every one of a node is a fragment of the form "node(s) <fact>".
+// It is empty for an admission.
+func (r Reason) Sentence() string {
+	switch r {
+	case Undecided:
+		return "pod was not judged: this is a fault of the scheduler, report it"
+	case FactsIncomplete:
+		return "namespaces and runtime classes have not been read yet: the pod is retried as soon as they are"
+	case UnknownNamespace:
+		return "pod has no trust domain: its namespace is not known yet"
+	case UnmanagedNamespace:
+		return "pod has no trust domain: its namespace has no tenant label, ask an administrator to set it"
+	case InvalidTenant:
+		return "pod has no trust domain: its namespace's tenant label is empty"
+	case MismatchedTenant:
+		return "pod's tenant label differs from its namespace's: remove it from the pod"
+	case UnknownDataClass:
+		return "data-class label of the pod or its namespace is not one of the configured classes"
+	case UnknownPrivilege:
+		return "privilege label of the pod or its namespace is not restricted, baseline or privileged"
+	case UnknownBoundary:
+		return "boundary label of the pod's namespace is not container, sandbox, vm or node"
+	case UnknownRuntimeClass:
+		return "pod's RuntimeClass does not exist"
+	case WeakBoundary:
+		return "pod's boundary is weaker than its namespace demands: name a VM-isolated RuntimeClass and share nothing with the host"
+	case MissingHandler:
+		return "node(s) don't offer the runtime handler of the pod's RuntimeClass"
+	case UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
+		return residentsSentence
+	case PlatformPod, EmptyNode, SameTrustDomain, SeparateKernels:
+	}
+	return ""
+}

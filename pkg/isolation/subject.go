@@ -1,0 +1,270 @@
+package isolation
+
+import (
+	"fmt"
+	"strings"
+	"unique"
+)
+
+// Namespace is what the rule reads of a pod's namespace.
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+	// PlatformSelected reports that the administrator's selector of platform
+	// namespaces matches this one.
+	PlatformSelected bool
+}
+
+// Pod is what the rule reads of a pod: facts, gathered by the caller.
+type Pod struct {
+	// Namespace is nil when nothing is known of it, which denies.
+	Namespace *Namespace
+	// Labels and Annotations are the pod's own; a tenant writes them.
+	Labels, Annotations map[string]string
+	// Privilege is the lowest Pod Security Standards level that the spec satisfies,
+	// over all of its containers.
+	Privilege     Privilege
+	UserNamespace UserNamespace
+	// RuntimeClass is the name of the pod's RuntimeClass, empty for the node's
+	// default runtime; RuntimeClassFound tells that it exists, and Handler is its handler.
+	RuntimeClass      string
+	RuntimeClassFound bool
+	Handler           string
+	// HostAccess is what the spec and the volumes behind it share with the host.
+	HostAccess HostAccess
+}
+
+// TrustDomain names who may share a kernel. It is made by Policy.Resolve and compared
+// inside of this package, because what tells two of them apart is the policy's choice.
+type TrustDomain struct {
+	Tenant        string
+	DataClass     string
+	Privilege     Privilege
+	UserNamespace UserNamespace
+}
+
+// String returns the form of the evidence annotation, without the boundary.
+func (d TrustDomain) String() string {
+	return fmt.Sprintf("%s=%s,%s=%s,%s=%s,%s=%s",
+		AxisTenant, d.Tenant, AxisDataClass, d.DataClass,
+		AxisPrivilege, d.Privilege, AxisUserNamespace, d.UserNamespace)
+}
+
+// standing is how a subject stands to the rule. Its zero value keeps everybody away.
+type standing uint8
+
+const (
+	unresolved standing = iota
+	unmanaged
+	platform
+	managed
+)
+
+// kernelGroup identifies the pods that may share a kernel under one policy: a trust
+// domain with the axes that do not separate blanked and shared values replaced by
+// their group's representative. Two handles are equal exactly if the groups are, so
+// a comparison is that of a pointer; the zero handle is no group.
+type kernelGroup = unique.Handle[TrustDomain]
+
+// Subject is what a policy makes of a pod, as incoming pod and as resident. It is a
+// small immutable value. The zero Subject is denied, and keeps everybody away.
+type Subject struct {
+	standing standing
+	// denied is why the pod may not be placed anywhere, Undecided if it may.
+	denied   Reason
+	group    kernelGroup
+	domain   TrustDomain
+	boundary Boundary
+	demand   Demand
+	// open: the boundary lets other trust domains share the machine, and the
+	// namespace does not mind.
+	open       bool
+	handler    string
+	hostAccess HostAccess
+}
+
+// Resolve works out a pod's trust domain, boundary and demand.
+//
+// Each ordered axis takes the highest of namespace label, pod label and, for
+// privilege, what the spec asks for; so whatever a tenant writes can make its pod
+// less trusted and never more (L9).
+func (p *Policy) Resolve(pod Pod) Subject {
+	ns := pod.Namespace
+	if ns == nil {
+		return Subject{standing: unresolved, denied: UnknownNamespace}
+	}
+	tenant, isManaged := ns.Labels[p.tenantKey]
+	if !isManaged {
+		// A namespace that is platform and managed at once is managed: the tenant
+		// label is the stronger promise.
+		if p.platform[ns.Name] || ns.PlatformSelected {
+			return Subject{standing: platform}
+		}
+		return Subject{standing: unmanaged, denied: UnmanagedNamespace}
+	}
+	if tenant == "" {
+		return Subject{standing: unresolved, denied: InvalidTenant}
+	}
+	if claimed, ok := pod.Labels[p.tenantKey]; ok && claimed != tenant {
+		return Subject{standing: unresolved, denied: MismatchedTenant}
+	}
+	class, ok := p.effectiveDataClass(ns.Labels, pod.Labels)
+	if !ok {
+		return Subject{standing: unresolved, denied: UnknownDataClass}
+	}
+	privilege, ok := p.effectivePrivilege(ns.Labels, pod.Labels, pod.Privilege)
+	if !ok {
+		return Subject{standing: unresolved, denied: UnknownPrivilege}
+	}
+	var demand Demand
+	if value, ok := ns.Labels[p.boundaryKey]; ok {
+		var err error
+		if demand, err = ParseDemand(value); err != nil {
+			return Subject{standing: unresolved, denied: UnknownBoundary}
+		}
+	}
+	if pod.RuntimeClass != "" && !pod.RuntimeClassFound {
+		return Subject{standing: unresolved, denied: UnknownRuntimeClass}
+	}
+
+	s := Subject{
+		standing: managed,
+		domain: TrustDomain{
+			Tenant:        tenant,
+			DataClass:     class,
+			Privilege:     privilege,
+			UserNamespace: pod.UserNamespace,
+		},
+		demand:     demand,
+		handler:    pod.Handler,
+		hostAccess: pod.HostAccess | p.runtimeAnnotations(pod.Annotations),
+	}
+	s.group = p.groupOf(s.domain)
+	if s.hostAccess == 0 {
+		s.boundary = p.BoundaryOf(pod.Handler)
+	}
+	if s.boundary < demand.Boundary {
+		s.denied = WeakBoundary
+	}
+	s.open = p.Isolates(s.boundary) && !demand.Node
+	return s
+}
+
+func (p *Policy) effectiveDataClass(namespace, pod map[string]string) (string, bool) {
+	highest := Unclassified
+	for _, labels := range [...]map[string]string{namespace, pod} {
+		value, ok := labels[p.dataClassKey]
+		if !ok {
+			continue
+		}
+		rank, ok := p.classRank[value]
+		if !ok {
+			return "", false
+		}
+		if rank > p.classRank[highest] {
+			highest = value
+		}
+	}
+	return highest, true
+}
+
+func (p *Policy) effectivePrivilege(namespace, pod map[string]string, observed Privilege) (Privilege, bool) {
+	if observed == PrivilegeUnknown || observed > PrivilegePrivileged {
+		return PrivilegeUnknown, false
+	}
+	highest := observed
+	for _, labels := range [...]map[string]string{namespace, pod} {
+		value, ok := labels[p.privilegeKey]
+		if !ok {
+			continue
+		}
+		labelled, err := ParsePrivilege(value)
+		if err != nil {
+			return PrivilegeUnknown, false
+		}
+		highest = max(highest, labelled)
+	}
+	return highest, true
+}
+
+func (p *Policy) runtimeAnnotations(annotations map[string]string) HostAccess {
+	for key := range annotations {
+		if strings.HasPrefix(key, RuntimeAnnotationPrefix) && !p.allowedAnnotations[key] {
+			return RuntimeAnnotation
+		}
+	}
+	return 0
+}
+
+func (p *Policy) groupOf(d TrustDomain) kernelGroup {
+	if shared, ok := p.classShare[d.DataClass]; ok {
+		d.DataClass = shared
+	}
+	if shared, ok := p.privilegeShare[d.Privilege]; ok {
+		d.Privilege = shared
+	}
+	if !p.separates[AxisDataClass] {
+		d.DataClass = ""
+	}
+	if !p.separates[AxisPrivilege] {
+		d.Privilege = PrivilegeUnknown
+	}
+	if !p.separates[AxisUserNamespace] {
+		d.UserNamespace = UserNamespaceHost
+	}
+	return unique.Make(d)
+}
+
+// TrustDomain returns the subject's trust domain; false if it has none, because it
+// is of the platform, unmanaged or unknown.
+func (s Subject) TrustDomain() (TrustDomain, bool) {
+	return s.domain, s.standing == managed
+}
+
+// Platform reports whether the subject is a platform pod: trusted by all and never
+// judged.
+func (s Subject) Platform() bool { return s.standing == platform }
+
+// Denied returns why the subject may not be placed on any node, and false if it may.
+func (s Subject) Denied() (Reason, bool) {
+	if s.standing == platform || (s.standing == managed && s.denied == Undecided) {
+		return Undecided, false
+	}
+	return s.denied, true
+}
+
+// Boundary returns what stands between the pod and the node's kernel, after
+// whatever voided it.
+func (s Subject) Boundary() Boundary { return s.boundary }
+
+// HostAccess returns what voided the boundary, if anything did.
+func (s Subject) HostAccess() HostAccess { return s.hostAccess }
+
+// Handler returns the runtime handler that a node must have for the pod, empty for
+// the node's default.
+func (s Subject) Handler() string { return s.handler }
+
+// Open reports whether other trust domains may share a machine with the pod, if
+// they are open as well.
+func (s Subject) Open() bool { return s.open }
+
+// SharesKernelWith reports whether the policy puts both into one trust domain. It is
+// false for a subject without one.
+func (s Subject) SharesKernelWith(other Subject) bool {
+	return s.standing == managed && other.standing == managed && s.group == other.group
+}
+
+// String returns the evidence that the scheduler stamps on a pod: trust domain and
+// boundary.
+func (s Subject) String() string {
+	switch s.standing {
+	case managed:
+		return fmt.Sprintf("%s,boundary=%s", s.domain, s.boundary)
+	case platform:
+		return "platform"
+	case unmanaged:
+		return "unmanaged"
+	case unresolved:
+	}
+	return "unknown: " + s.denied.String()
+}
