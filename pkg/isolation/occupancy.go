@@ -22,7 +22,7 @@ type Group struct {
 	Open bool
 	Pods int
 
-	group kernelGroup
+	group KernelGroup
 }
 
 // Occupancy is who is on a node, summed up so that Decide takes a few comparisons
@@ -43,12 +43,12 @@ type Occupancy struct {
 // census says of a number of trust domains what Decide asks: none, exactly which
 // one, or several.
 type census struct {
-	group   kernelGroup
+	group   KernelGroup
 	some    bool
 	several bool
 }
 
-func (c *census) add(g kernelGroup) {
+func (c *census) add(g KernelGroup) {
 	switch {
 	case !c.some:
 		c.group, c.some = g, true
@@ -58,7 +58,7 @@ func (c *census) add(g kernelGroup) {
 }
 
 // only reports whether there is no trust domain but g.
-func (c *census) only(g kernelGroup) bool {
+func (c *census) only(g KernelGroup) bool {
 	return !c.some || (!c.several && c.group == g)
 }
 

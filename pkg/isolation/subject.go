@@ -60,11 +60,13 @@ const (
 	managed
 )
 
-// kernelGroup identifies the pods that may share a kernel under one policy: a trust
+// KernelGroup identifies the pods that may share a kernel under one policy: a trust
 // domain with the axes that do not separate blanked and shared values replaced by
-// their group's representative. Two handles are equal exactly if the groups are, so
-// a comparison is that of a pointer; the zero handle is no group.
-type kernelGroup = unique.Handle[TrustDomain]
+// their group's representative. It is interned, so that comparing two of them is
+// comparing a pointer, and can be the key of a map. The zero KernelGroup is no group.
+type KernelGroup struct {
+	interned unique.Handle[TrustDomain]
+}
 
 // Subject is what a policy makes of a pod, as incoming pod and as resident. It is a
 // small immutable value. The zero Subject is denied, and keeps everybody away.
@@ -72,7 +74,7 @@ type Subject struct {
 	standing standing
 	// denied is why the pod may not be placed anywhere, Undecided if it may.
 	denied   Reason
-	group    kernelGroup
+	group    KernelGroup
 	domain   TrustDomain
 	boundary Boundary
 	demand   Demand
@@ -196,7 +198,7 @@ func (p *Policy) runtimeAnnotations(annotations map[string]string) HostAccess {
 	return 0
 }
 
-func (p *Policy) groupOf(d TrustDomain) kernelGroup {
+func (p *Policy) groupOf(d TrustDomain) KernelGroup {
 	if shared, ok := p.classShare[d.DataClass]; ok {
 		d.DataClass = shared
 	}
@@ -212,7 +214,7 @@ func (p *Policy) groupOf(d TrustDomain) kernelGroup {
 	if !p.separates[AxisUserNamespace] {
 		d.UserNamespace = UserNamespaceHost
 	}
-	return unique.Make(d)
+	return KernelGroup{unique.Make(d)}
 }
 
 // TrustDomain returns the subject's trust domain; false if it has none, because it
@@ -252,6 +254,12 @@ func (s Subject) Open() bool { return s.open }
 // false for a subject without one.
 func (s Subject) SharesKernelWith(other Subject) bool {
 	return s.standing == managed && other.standing == managed && s.group == other.group
+}
+
+// KernelGroup returns the key under which to look for others that may share a kernel
+// with the subject; false if nobody may.
+func (s Subject) KernelGroup() (KernelGroup, bool) {
+	return s.group, s.standing == managed
 }
 
 // String returns the evidence that the scheduler stamps on a pod: trust domain and
