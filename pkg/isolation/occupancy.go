@@ -66,19 +66,17 @@ func (c *census) only(g KernelGroup) bool {
 // with the same UID the last one counts.
 func NewOccupancy(residents []Resident) Occupancy {
 	// Sorting a copy by UID makes the result independent of the order (L3).
-	sorted := make([]Resident, 0, len(residents))
-	for _, r := range residents {
-		if !r.Subject.Platform() {
-			sorted = append(sorted, r)
-		}
-	}
+	sorted := slices.Clone(residents)
 	slices.SortStableFunc(sorted, func(a, b Resident) int { return cmp.Compare(a.UID, b.UID) })
 	last := sorted[:0]
 	for i, r := range sorted {
 		if i+1 < len(sorted) && sorted[i+1].UID == r.UID {
 			continue
 		}
-		last = append(last, r)
+		// Only now: a platform pod is the last word about its UID like any other.
+		if !r.Subject.Platform() {
+			last = append(last, r)
+		}
 	}
 	return summarise(last)
 }
