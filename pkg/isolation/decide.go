@@ -27,6 +27,9 @@ func (v Verdict) Allowed() bool { return v.reason.Admits() }
 // beside a resident with which it may not share the machine (L1), reads nothing but
 // its arguments (L2), and of a node that it denies every superset is denied too (L4).
 func (p *Policy) Decide(incoming *Subject, node *Node) Verdict {
+	if !p.made() {
+		return Verdict{}
+	}
 	// Platform pods are never judged.
 	if incoming.standing == platform {
 		return Verdict{reason: PlatformPod}

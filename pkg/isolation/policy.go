@@ -163,6 +163,10 @@ func NewPolicy(c Config) (*Policy, error) {
 	return p, nil
 }
 
+// made reports whether p came out of NewPolicy, which takes no BoundaryContainer for
+// the minimum; the zero Policy did not.
+func (p *Policy) made() bool { return p.minimumBoundary != BoundaryContainer }
+
 // BoundaryOf returns the boundary that a RuntimeClass handler gives; the empty
 // handler is the node's default and, like every unlisted one, BoundaryContainer.
 func (p *Policy) BoundaryOf(handler string) Boundary {
@@ -172,7 +176,7 @@ func (p *Policy) BoundaryOf(handler string) Boundary {
 // Isolates reports whether a boundary is enough for different trust domains to share
 // a machine.
 func (p *Policy) Isolates(b Boundary) bool {
-	return p.minimumBoundary > BoundaryContainer && b >= p.minimumBoundary
+	return p.made() && b >= p.minimumBoundary
 }
 
 // Relevant reports whether two sets of a namespace's labels could differ in meaning.

@@ -1,7 +1,7 @@
 package isolation
 
-// Reason is why a verdict is as it is: a closed set. The zero value denies and is
-// never given by Decide.
+// Reason is why a verdict is as it is: a closed set. The zero value denies; Decide
+// gives it only to a zero Subject or of a zero Policy.
 type Reason uint8
 
 // Reasons to deny come first, then the reasons to admit.

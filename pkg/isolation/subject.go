@@ -91,6 +91,9 @@ type Subject struct {
 // privilege, what the spec asks for; so whatever a tenant writes can make its pod
 // less trusted and never more (L9).
 func (p *Policy) Resolve(pod Pod) Subject {
+	if !p.made() {
+		return Subject{}
+	}
 	ns := pod.Namespace
 	if ns == nil {
 		return Subject{standing: unresolved, denied: UnknownNamespace}
