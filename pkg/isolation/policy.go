@@ -141,6 +141,15 @@ func NewPolicy(c Config) (*Policy, error) {
 			p.privilegeShare[privilege] = group[0]
 		}
 	}
+	// In order, so that one config has one message.
+	for _, handler := range slices.Sorted(maps.Keys(c.BoundaryByHandler)) {
+		if handler == "" {
+			fault("BoundaryByHandler", "the node's default runtime has no handler to name: it is always a %s", BoundaryContainer)
+		}
+		if b := c.BoundaryByHandler[handler]; !slices.Contains(Boundaries(), b) {
+			fault("BoundaryByHandler", "unknown boundary %d of %q", b, handler)
+		}
+	}
 	if c.MinimumBoundary != BoundarySandbox && c.MinimumBoundary != BoundaryVM {
 		fault("MinimumBoundary", "must be %s or %s: %s would let every pod share a kernel",
 			BoundarySandbox, BoundaryVM, BoundaryContainer)
