@@ -1,0 +1,89 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+const kwokStages = "kwok-stages.yaml"
+
+// The annotation of a node that kwok is to play the kubelet of.
+const (
+	FakeNodeAnnotation = "kwok.x-k8s.io/node"
+	FakeNodeValue      = "fake"
+)
+
+// leaseSeconds is how long a fake node's lease lasts. Renewing it is most of what an
+// idle control plane does, and here nobody waits for a node to fail; the controller
+// manager gives a silent node twice as long.
+const leaseSeconds = 120
+
+func (c *ControlPlane) startControllerManager(ctx context.Context) error {
+	certs := c.plane.APIServer.CertDir
+	rootCA := filepath.Join(certs, "root-ca.crt")
+	if err := os.WriteFile(rootCA, c.admin.CAData, 0o600); err != nil {
+		return err
+	}
+	p, err := c.launch("kube-controller-manager", c.programs["kube-controller-manager"],
+		"--kubeconfig="+c.adminKubeconfig,
+		// Its own port would only serve metrics that nobody reads.
+		"--secure-port=0",
+		"--leader-elect=false",
+		"--root-ca-file="+rootCA,
+		"--service-account-private-key-file="+filepath.Join(certs, "sa-signer.key"),
+		// Nothing here serves or routes traffic, so what is made for services is noise.
+		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
+		fmt.Sprintf("--node-monitor-grace-period=%ds", 2*leaseSeconds),
+		// Defaults that keep a small control plane from being overrun by a large
+		// cluster; here they would only make a user wait.
+		"--kube-api-qps=1000", "--kube-api-burst=1000",
+		"--concurrent-deployment-syncs=10", "--concurrent-statefulset-syncs=10",
+		"--concurrent-daemonset-syncs=10", "--concurrent-job-syncs=10",
+	)
+	if err != nil {
+		return err
+	}
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	// The first thing that pods depend on and that only a running controller makes.
+	return c.waitFor(ctx, p, func(ctx context.Context) (bool, error) {
+		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+}
+
+func (c *ControlPlane) startKwok() error {
+	_, err := c.launch("kwok", c.programs["kwok"],
+		"--kubeconfig="+c.adminKubeconfig,
+		"--config="+c.programs[kwokStages],
+		"--manage-nodes-with-annotation-selector="+FakeNodeAnnotation+"="+FakeNodeValue,
+		fmt.Sprintf("--node-lease-duration-seconds=%d", leaseSeconds),
+	)
+	return err
+}
+
+// waitFor polls until ready, and gives up at once when the process that is waited for
+// has ended.
+func (c *ControlPlane) waitFor(ctx context.Context, p *Process, ready wait.ConditionWithContextFunc) error {
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, startTimeout, true, func(ctx context.Context) (bool, error) {
+		if err := p.failure(); err != nil {
+			return false, err
+		}
+		return ready(ctx)
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		return fmt.Errorf("%s is not ready after %s%s", p.Name, startTimeout, tail(p.log))
+	}
+	return err
+}

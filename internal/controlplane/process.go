@@ -1,0 +1,173 @@
+package controlplane
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// politeStop is what a program gets between SIGTERM and SIGKILL. Nothing it holds is
+// worth more: the control plane's data goes away with it.
+const politeStop = 5 * time.Second
+
+// Process is a program of the control plane that this package started.
+type Process struct {
+	Name string
+
+	log     string
+	pidFile string
+	cmd     *exec.Cmd
+	// exited is closed once the process is gone; exit is valid from then on.
+	exited chan struct{}
+	exit   error
+	// stopping is set when somebody asked for the end, which is then no failure.
+	stopping atomic.Bool
+}
+
+// launch starts a program with its own log file and its own process group.
+func (c *ControlPlane) launch(name, program string, args ...string) (*Process, error) {
+	path, err := c.launcher(name, program)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(c.logFile(name))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has its own copy
+
+	p := &Process{
+		Name:    name,
+		log:     log.Name(),
+		pidFile: c.pidFile(name),
+		cmd:     exec.Command(path, args...),
+		exited:  make(chan struct{}),
+	}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = c.environment()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
+	// Under the lock, so that Stop sees either no process or one that it can end.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return nil, errStopped
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	c.processes = append(c.processes, p)
+	go func() {
+		p.exit = p.cmd.Wait()
+		_ = os.Remove(p.pidFile) // its number may soon be another's
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// PID is the process id, which is also the id of its process group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Exited is closed when the process is gone.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Log is the file with all that the process printed.
+func (p *Process) Log() string { return p.log }
+
+// Stop ends the process and waits for it: SIGTERM, then SIGKILL. It may be called
+// more than once.
+func (p *Process) Stop() {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(politeStop):
+		p.Kill()
+	}
+}
+
+// Kill ends the process at once, as a crash of its machine would, and waits for it.
+func (p *Process) Kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.exited
+}
+
+func (p *Process) signal(s syscall.Signal) {
+	p.stopping.Store(true)
+	select {
+	case <-p.exited:
+	default:
+		_ = syscall.Kill(-p.PID(), s)
+	}
+}
+
+// failure is an error when the process ended though nobody asked it to.
+func (p *Process) failure() error {
+	select {
+	case <-p.exited:
+	default:
+		return nil
+	}
+	if p.stopping.Load() {
+		return nil
+	}
+	cause := p.exit
+	if cause == nil {
+		cause = errors.New("exit status 0")
+	}
+	return fmt.Errorf("%s ended by itself: %w%s", p.Name, cause, tail(p.log))
+}
+
+const (
+	tailLines = 15
+	// A log can be large, its last lines are not.
+	tailBytes = 16 << 10
+)
+
+// tail is the end of a log, made to be put behind an error.
+func tail(log string) string {
+	file, err := os.Open(log)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > tailBytes {
+		_, _ = file.Seek(-tailBytes, 2)
+	}
+	var content bytes.Buffer
+	_, _ = content.ReadFrom(file)
+	lines := strings.Split(strings.TrimSpace(content.String()), "\n")
+	if len(lines) > tailLines {
+		lines = lines[len(lines)-tailLines:]
+	}
+	if text := strings.Join(lines, "\n\t"); text != "" {
+		return "; the end of its log:\n\t" + text
+	}
+	return "; its log is empty"
+}
+
+// runningPIDs reads what the launchers noted.
+func (c *ControlPlane) runningPIDs() []int {
+	entries, err := os.ReadDir(c.pidFile(""))
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, entry := range entries {
+		text, err := os.ReadFile(c.pidFile(entry.Name()))
+		if err != nil {
+			continue
+		}
+		// Empty in the instant between the launcher's creating and its writing the file.
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
