@@ -1,0 +1,125 @@
+package tenantisolation
+
+import (
+	"context"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+const cycleKey fwk.StateKey = Name
+
+// cycle is what one scheduling cycle knows of the incoming pod.
+type cycle struct {
+	rules   *rules
+	subject isolation.Subject
+}
+
+// Clone returns the cycle itself: it is never changed after PreFilter.
+func (c *cycle) Clone() fwk.StateData { return c }
+
+// PreFilter works out the incoming pod's trust domain and refuses a pod that may go
+// nowhere. Above the number of nodes that the framework always looks at, it points to
+// the nodes where the pod's trust domain is at home.
+func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	if pod.Spec.NodeName != "" {
+		// An assigned pod that waits for a resize is where it is.
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	if !pl.synced() {
+		return nil, denial(isolation.FactsIncomplete)
+	}
+	c := pl.newCycle(pod)
+	state.Write(cycleKey, c)
+	if c.subject.Platform() {
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	if reason, denied := c.subject.Denied(); denied {
+		klog.FromContext(ctx).V(4).Info("Pod may not be placed on any node", "pod", klog.KObj(pod), "reason", reason)
+		return nil, denial(reason)
+	}
+	return pl.focus.nodes(ctx, pl, c, state, pod, nodes), nil
+}
+
+// PreFilterExtensions returns nil: Filter reads the residents from the NodeInfo that it
+// is given, where the framework has already added nominated pods and taken away the
+// victims of a preemption that it tries.
+func (pl *Plugin) PreFilterExtensions() fwk.PreFilterExtensions { return nil }
+
+// Filter asks the rule whether the pod may join the node.
+func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo) *fwk.Status {
+	c, err := readCycle(state)
+	if err != nil {
+		// PreFilter is switched off in the profile.
+		if !pl.synced() {
+			return denial(isolation.FactsIncomplete)
+		}
+		c = pl.newCycle(pod)
+	}
+	verdict := c.rules.Decide(&c.subject, pl.node(state, c.rules, info))
+	if verdict.Allowed() {
+		return nil
+	}
+	return status(c.rules, verdict)
+}
+
+// Reserve asks the rule once more, because a namespace, a RuntimeClass or a resident may
+// have changed since Filter, and remembers that the pod is on the node.
+func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	c := pl.newCycle(pod)
+	info, err := pl.handle.SnapshotSharedLister().NodeInfos().Get(nodeName)
+	if err != nil {
+		return fwk.AsStatus(fmt.Errorf("getting node %q from the snapshot: %w", nodeName, err))
+	}
+	verdict := c.rules.Decide(&c.subject, pl.node(state, c.rules, info))
+	if !verdict.Allowed() {
+		logger := klog.FromContext(ctx)
+		logger.V(4).Info("What the pod was placed by has changed meanwhile", "pod", klog.KObj(pod), "node", nodeName, "reason", verdict.Reason())
+		// No event will follow the change that has just happened, and another node may
+		// well take the pod.
+		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
+		return status(c.rules, verdict)
+	}
+	pl.roster.assume(c.rules, pod, nodeName)
+	return nil
+}
+
+// Unreserve takes the pod off the node again.
+func (pl *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *v1.Pod, nodeName string) {
+	pl.roster.forget(pod, nodeName)
+}
+
+func (pl *Plugin) newCycle(pod *v1.Pod) *cycle {
+	rules := pl.rules.Load()
+	return &cycle{rules: rules, subject: pl.roster.subject(rules, pod)}
+}
+
+func readCycle(state fwk.CycleState) (*cycle, error) {
+	data, err := state.Read(cycleKey)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := data.(*cycle)
+	if !ok {
+		return nil, fmt.Errorf("want %T under %q, got %T", c, cycleKey, data)
+	}
+	return c, nil
+}
+
+// status translates a denial. Only UnschedulableAndUnresolvable keeps preemption away
+// from a node, so it is the code of every denial that may not evict. Each call makes a
+// new status, because the framework writes the plugin's name into it.
+func status(rules *rules, verdict isolation.Verdict) *fwk.Status {
+	if rules.MayEvict(verdict) {
+		return fwk.NewStatus(fwk.Unschedulable, verdict.Reason().Sentence())
+	}
+	return denial(verdict.Reason())
+}
+
+func denial(reason isolation.Reason) *fwk.Status {
+	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reason.Sentence())
+}

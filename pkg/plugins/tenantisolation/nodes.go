@@ -1,0 +1,134 @@
+package tenantisolation
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	v1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// nodeMemo remembers what the rule reads of each node, so that it is worked out once
+// for each change of the node and not once for each pod that looks at it.
+type nodeMemo struct {
+	shards [64]nodeShard
+	seed   maphash.Seed
+}
+
+type nodeShard struct {
+	mu    sync.RWMutex
+	nodes map[string]*nodeEntry
+}
+
+type nodeEntry struct {
+	// epoch counts changes that NodeInfo does not show: a resident's newer version, the
+	// node's runtime handlers.
+	epoch  atomic.Uint64
+	worked atomic.Pointer[workedOut]
+}
+
+// workedOut is what the rule reads of a node, and under which circumstances that is
+// true. It is never changed after it is made.
+type workedOut struct {
+	rules        *rules
+	generation   int64
+	nodeEpoch    uint64
+	clusterEpoch uint64
+	node         isolation.Node
+}
+
+func newNodeMemo() *nodeMemo {
+	m := &nodeMemo{seed: maphash.MakeSeed()}
+	for i := range m.shards {
+		m.shards[i].nodes = map[string]*nodeEntry{}
+	}
+	return m
+}
+
+func (m *nodeMemo) shard(name string) *nodeShard {
+	return &m.shards[maphash.String(m.seed, name)%uint64(len(m.shards))]
+}
+
+func (m *nodeMemo) entry(name string) *nodeEntry {
+	shard := m.shard(name)
+	shard.mu.RLock()
+	e := shard.nodes[name]
+	shard.mu.RUnlock()
+	if e != nil {
+		return e
+	}
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if e = shard.nodes[name]; e == nil {
+		e = &nodeEntry{}
+		shard.nodes[name] = e
+	}
+	return e
+}
+
+// invalidate makes a node be worked out again.
+func (m *nodeMemo) invalidate(name string) { m.entry(name).epoch.Add(1) }
+
+func (m *nodeMemo) remove(name string) {
+	shard := m.shard(name)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	delete(shard.nodes, name)
+}
+
+// node returns what the rule reads of a node. It does not allocate where nothing has
+// changed.
+//
+// A generation is never given twice, to whatever NodeInfo, so equal generations mean
+// equal pods; with one exception: while a pod group is placed, the snapshot's NodeInfo
+// gets pods and keeps its generation. Then nothing remembered is used, nor kept.
+func (pl *Plugin) node(state fwk.CycleState, rules *rules, info fwk.NodeInfo) *isolation.Node {
+	if state.IsPodGroupSchedulingCycle() {
+		node := pl.workOut(rules, info)
+		return &node
+	}
+	entry := pl.nodes.entry(info.Node().Name)
+	// The epochs are read before what they guard: a change meanwhile makes the result
+	// stale, never the other way round.
+	nodeEpoch, clusterEpoch := entry.epoch.Load(), pl.cluster.epoch.Load()
+	generation := info.GetGeneration()
+	if w := entry.worked.Load(); w != nil && w.generation == generation &&
+		w.nodeEpoch == nodeEpoch && w.clusterEpoch == clusterEpoch && w.rules == rules {
+		return &w.node
+	}
+	w := &workedOut{rules: rules, generation: generation, nodeEpoch: nodeEpoch, clusterEpoch: clusterEpoch, node: pl.workOut(rules, info)}
+	entry.worked.Store(w)
+	return &w.node
+}
+
+func (pl *Plugin) workOut(rules *rules, info fwk.NodeInfo) isolation.Node {
+	pods := info.GetPods()
+	residents := make([]isolation.Resident, 0, len(pods))
+	for _, p := range pods {
+		residents = append(residents, pl.resident(rules, p.GetPod()))
+	}
+	return pl.isolationNode(rules, info.Node(), residents)
+}
+
+func (pl *Plugin) resident(rules *rules, pod *v1.Pod) isolation.Resident {
+	return isolation.Resident{UID: string(pod.UID), Subject: pl.roster.subject(rules, pod)}
+}
+
+func (pl *Plugin) isolationNode(rules *rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
+	handlers := noHandlers
+	if reported, known := pl.cluster.handlers.get(node.Name); known {
+		handlers = reported
+	}
+	return isolation.Node{
+		Occupancy: isolation.NewOccupancy(residents),
+		Handlers:  handlers,
+		VMCapable: pl.cluster.vmCapable(rules, node, handlers),
+	}
+}
+
+// noHandlers are those of a node of which nothing has been read yet: until then it takes
+// no pod that needs a handler.
+var noHandlers = map[string]bool{}

@@ -1,0 +1,82 @@
+package tenantisolation
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	// Registers TenantIsolationArgs with the scheduler's strict scheme.
+	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
+	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
+)
+
+// Name is the plugin's name in the scheduler's configuration.
+const Name = "TenantIsolation"
+
+var (
+	_ fwk.PreFilterPlugin   = &Plugin{}
+	_ fwk.FilterPlugin      = &Plugin{}
+	_ fwk.PreScorePlugin    = &Plugin{}
+	_ fwk.ScorePlugin       = &Plugin{}
+	_ fwk.ReservePlugin     = &Plugin{}
+	_ fwk.SignPlugin        = &Plugin{}
+	_ fwk.EnqueueExtensions = &Plugin{}
+)
+
+// Plugin translates pods and nodes for package isolation and its verdicts for the
+// scheduling framework. It decides nothing.
+type Plugin struct {
+	handle fwk.Handle
+	logger klog.Logger
+
+	rules   atomic.Pointer[rules]
+	cluster *cluster
+	roster  *roster
+	nodes   *nodeMemo
+	watcher *watcher
+	focus   focus
+
+	// lastGone remembers the answer to the latest event for the many pending pods
+	// that are asked about it.
+	lastGone atomic.Pointer[goneEvent]
+}
+
+// New makes the plugin from its arguments, which it validates.
+func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	args, ok := obj.(*config.TenantIsolationArgs)
+	if !ok {
+		return nil, fmt.Errorf("want args of type TenantIsolationArgs, got %T", obj)
+	}
+	if errs := validation.ValidateTenantIsolationArgs(nil, args); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
+	rules, err := newRules(args)
+	if err != nil {
+		return nil, err
+	}
+	gatherer, err := newGatherer()
+	if err != nil {
+		return nil, fmt.Errorf("pod security checks: %w", err)
+	}
+	cluster := &cluster{}
+	pl := &Plugin{
+		handle:  handle,
+		logger:  klog.LoggerWithName(klog.FromContext(ctx), Name),
+		cluster: cluster,
+		roster:  newRoster(gatherer, cluster),
+		nodes:   newNodeMemo(),
+	}
+	pl.rules.Store(rules)
+	if err := pl.watch(ctx); err != nil {
+		return nil, err
+	}
+	return pl, nil
+}
+
+// Name returns the plugin's name.
+func (pl *Plugin) Name() string { return Name }

@@ -1,0 +1,306 @@
+package tenantisolation
+
+import (
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// judged is a version of a pod and what the rule makes of it under an epoch. It is
+// never changed after it is made.
+type judged struct {
+	pod     *v1.Pod
+	facts   facts
+	epoch   uint64
+	subject isolation.Subject
+}
+
+// roster judges pods, and remembers the newest version of each that the API server or
+// this scheduler's own Reserve has told of. A pod's facts are worked out once per
+// version; an entry lives until the pod's deletion is seen, so nothing accumulates.
+//
+// It also knows where each trust domain is at home. That is a hint, where to look
+// first; whether a pod may join a node is always asked of the node.
+type roster struct {
+	gatherer *gatherer
+	cluster  *cluster
+
+	mu   sync.RWMutex
+	pods map[types.UID]*listed
+	// assumed are the pods that are on a node only in this scheduler's mind, by node.
+	assumed map[string]map[types.UID]*v1.Pod
+	// homes counts, for a trust domain, the nodes that hold it; shared counts the
+	// nodes with residents that share their machine.
+	homes  map[isolation.KernelGroup]map[string]int
+	shared map[string]int
+}
+
+// listed is a pod in the roster and where it is counted.
+type listed struct {
+	judged *judged
+	node   string
+	// told: the API server has told of the pod, and will tell of its deletion.
+	told bool
+	// group and open are what the pod was counted as.
+	group   isolation.KernelGroup
+	counted bool
+	open    bool
+}
+
+func newRoster(g *gatherer, c *cluster) *roster {
+	return &roster{
+		gatherer: g,
+		cluster:  c,
+		pods:     map[types.UID]*listed{},
+		assumed:  map[string]map[types.UID]*v1.Pod{},
+		homes:    map[isolation.KernelGroup]map[string]int{},
+		shared:   map[string]int{},
+	}
+}
+
+// subject returns what the rule makes of a pod as it is known now: of the given
+// version, or of a newer one if the roster has seen it. That the newest version counts
+// is what makes it safe to wake a pod as soon as the roster has been told of a change,
+// although the framework's own cache may learn of it later.
+func (r *roster) subject(rules *rules, pod *v1.Pod) isolation.Subject {
+	epoch := r.cluster.epoch.Load()
+	r.mu.RLock()
+	var known *judged
+	if l := r.pods[pod.UID]; l != nil {
+		known = l.judged
+	}
+	r.mu.RUnlock()
+
+	if known == nil || (known.pod != pod && !notOlder(known.pod, pod)) {
+		// The roster has not been told of this version. It will be; until then
+		// nothing is remembered that no deletion would remove.
+		f := r.gatherer.gather(pod)
+		return r.cluster.resolve(rules, pod, &f)
+	}
+	if known.epoch == epoch {
+		return known.subject
+	}
+	return r.refresh(rules, known, epoch).subject
+}
+
+// refresh judges a pod again whose facts are the same and whose surroundings may not be.
+func (r *roster) refresh(rules *rules, old *judged, epoch uint64) *judged {
+	j := &judged{pod: old.pod, facts: old.facts, epoch: epoch, subject: r.cluster.resolve(rules, old.pod, &old.facts)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.pods[old.pod.UID]; l != nil && l.judged == old {
+		r.uncount(l)
+		l.judged = j
+		r.count(l)
+	}
+	return j
+}
+
+// update tells the roster of a pod's newest version. It returns the subjects before and
+// after; before is false for a pod that it did not know.
+func (r *roster) update(rules *rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
+	epoch := r.cluster.epoch.Load()
+	f := r.gatherer.gather(pod)
+	j := &judged{pod: pod, facts: f, epoch: epoch, subject: r.cluster.resolve(rules, pod, &f)}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.pods[pod.UID]
+	if l == nil {
+		l = &listed{}
+		r.pods[pod.UID] = l
+	} else {
+		before, known = l.judged.subject, true
+		r.uncount(l)
+	}
+	l.judged, l.told = j, true
+	if pod.Spec.NodeName != "" {
+		r.unassume(pod.UID, l.node)
+		l.node = pod.Spec.NodeName
+	}
+	r.count(l)
+	return before, j.subject, known
+}
+
+// assume puts a pod on a node before the API server knows.
+func (r *roster) assume(rules *rules, pod *v1.Pod, node string) {
+	epoch := r.cluster.epoch.Load()
+	subject := r.subject(rules, pod)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.pods[pod.UID]
+	switch {
+	case l == nil:
+		// Deleted meanwhile, or not yet told of; binding will show which.
+		l = &listed{judged: &judged{pod: pod, facts: r.gatherer.gather(pod), epoch: epoch, subject: subject}}
+		r.pods[pod.UID] = l
+	case l.judged.pod.Spec.NodeName != "":
+		return
+	default:
+		r.uncount(l)
+		r.unassume(pod.UID, l.node)
+	}
+	l.node = node
+	r.count(l)
+	on := r.assumed[node]
+	if on == nil {
+		on = map[types.UID]*v1.Pod{}
+		r.assumed[node] = on
+	}
+	on[pod.UID] = pod
+}
+
+// forget takes an assumed pod off its node. It does nothing for a pod that was not
+// assumed, or that the API server has meanwhile put there.
+func (r *roster) forget(pod *v1.Pod, node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.pods[pod.UID]
+	if l == nil || l.node != node || r.assumed[node][pod.UID] == nil {
+		return
+	}
+	r.unassume(pod.UID, node)
+	r.uncount(l)
+	l.node = ""
+	if !l.told {
+		delete(r.pods, pod.UID)
+	}
+}
+
+// remove forgets a pod.
+func (r *roster) remove(uid types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.pods[uid]
+	if l == nil {
+		return
+	}
+	r.unassume(uid, l.node)
+	r.uncount(l)
+	delete(r.pods, uid)
+}
+
+// assumedOn returns the pods that this scheduler has put on a node and of which the
+// API server does not know yet.
+func (r *roster) assumedOn(node string) []*v1.Pod {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var pods []*v1.Pod
+	for _, pod := range r.assumed[node] {
+		pods = append(pods, pod)
+	}
+	return pods
+}
+
+// lastSubject returns what a pod was last judged to be, without judging it again.
+func (r *roster) lastSubject(uid types.UID) (isolation.Subject, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if l := r.pods[uid]; l != nil {
+		return l.judged.subject, true
+	}
+	return isolation.Subject{}, false
+}
+
+// nodeOf returns the node that a pod is on, assigned or assumed, or "".
+func (r *roster) nodeOf(uid types.UID) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if l := r.pods[uid]; l != nil {
+		return l.node
+	}
+	return ""
+}
+
+// eachHome calls visit with the nodes that hold the group, until it returns false.
+func (r *roster) eachHome(group isolation.KernelGroup, visit func(node string) bool) {
+	visitAll(r.nodesOf(func() map[string]int { return r.homes[group] }), visit)
+}
+
+// eachShared calls visit with the nodes that several trust domains may share, until it
+// returns false.
+func (r *roster) eachShared(visit func(node string) bool) {
+	visitAll(r.nodesOf(func() map[string]int { return r.shared }), visit)
+}
+
+// nodesOf copies, so that what is called with a node may call the roster.
+func (r *roster) nodesOf(of func() map[string]int) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	counts := of()
+	nodes := make([]string, 0, len(counts))
+	for node := range counts {
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+func visitAll(nodes []string, visit func(node string) bool) {
+	for _, node := range nodes {
+		if !visit(node) {
+			return
+		}
+	}
+}
+
+// The rest is called with the lock held.
+
+func (r *roster) unassume(uid types.UID, node string) {
+	on := r.assumed[node]
+	if on == nil {
+		return
+	}
+	delete(on, uid)
+	if len(on) == 0 {
+		delete(r.assumed, node)
+	}
+}
+
+func (r *roster) count(l *listed) {
+	group, ok := l.judged.subject.KernelGroup()
+	if !ok || l.node == "" {
+		return
+	}
+	l.counted, l.group, l.open = true, group, l.judged.subject.Open()
+	if r.homes[group] == nil {
+		r.homes[group] = map[string]int{}
+	}
+	r.homes[group][l.node]++
+	if l.open {
+		r.shared[l.node]++
+	}
+}
+
+func (r *roster) uncount(l *listed) {
+	if !l.counted {
+		return
+	}
+	l.counted = false
+	decrement(r.homes[l.group], l.node)
+	if len(r.homes[l.group]) == 0 {
+		delete(r.homes, l.group)
+	}
+	if l.open {
+		decrement(r.shared, l.node)
+	}
+}
+
+func decrement(counts map[string]int, key string) {
+	if counts[key] <= 1 {
+		delete(counts, key)
+		return
+	}
+	counts[key]--
+}
+
+// notOlder reports whether a is the same version of an object as b or a later one; a
+// version that cannot be read is older.
+func notOlder(a, b *v1.Pod) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	return err == nil && order >= 0
+}

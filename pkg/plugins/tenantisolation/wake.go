@@ -1,0 +1,118 @@
+package tenantisolation
+
+import (
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// nodeChange is a node before and after a change.
+type nodeChange struct {
+	before, after isolation.Node
+}
+
+// helps reports whether the change turns a denial of the pod into an admission. It asks
+// the same function as Filter, so the two cannot drift apart (L6).
+func (n *nodeChange) helps(rules *rules, subject *isolation.Subject) bool {
+	return !rules.Decide(subject, &n.before).Allowed() && rules.Decide(subject, &n.after).Allowed()
+}
+
+// currentNode returns a node as the informers have it, with the pods that only this
+// scheduler knows to be there. An informer's store is never behind the event that is
+// being handled, which the plugin's own books might be.
+func (pl *Plugin) currentNode(rules *rules, name string) isolation.Node {
+	var residents []isolation.Resident
+	for _, pod := range pl.watcher.podsOn(name) {
+		residents = append(residents, pl.resident(rules, pod))
+	}
+	for _, pod := range pl.roster.assumedOn(name) {
+		residents = append(residents, pl.resident(rules, pod))
+	}
+	handlers, known := pl.cluster.handlers.peek(name)
+	if !known {
+		handlers = noHandlers
+	}
+	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers}
+}
+
+// change applies a change of the plugin's own books that may give the affected pods
+// another trust domain or boundary, and wakes exactly the pending pods that it helps:
+// affected ones that may be placed now, and others for which it clears a node.
+//
+// It is called with changing held.
+func (pl *Plugin) change(what string, affected []*v1.Pod, apply func()) {
+	rules := pl.rules.Load()
+	before := make([]isolation.Subject, len(affected))
+	for i, pod := range affected {
+		// Read before the change: afterwards a scheduling cycle may have judged anew.
+		before[i], _ = pl.roster.lastSubject(pod.UID)
+	}
+	apply()
+
+	wake := map[string]*v1.Pod{}
+	nodes := map[string]*nodeChange{}
+	for i, pod := range affected {
+		after := pl.roster.subject(rules, pod)
+		if after == before[i] {
+			continue
+		}
+		node := pod.Spec.NodeName
+		if node == "" {
+			node = pl.roster.nodeOf(pod.UID)
+		}
+		if node == "" {
+			if _, denied := after.Denied(); !denied && pl.responsible(pod) {
+				wake[podKey(pod)] = pod
+			}
+			continue
+		}
+		n := nodes[node]
+		if n == nil {
+			current := pl.currentNode(rules, node)
+			n = &nodeChange{before: current, after: current}
+			nodes[node] = n
+		}
+		n.before.Occupancy = n.before.Occupancy.With(isolation.Resident{UID: string(pod.UID), Subject: before[i]})
+	}
+	pl.wakeFor(what, rules, nodes, wake)
+}
+
+// wakeFor wakes the pending pods for which one of the nodes has been cleared, and those
+// given.
+func (pl *Plugin) wakeFor(what string, rules *rules, nodes map[string]*nodeChange, wake map[string]*v1.Pod) {
+	if len(nodes) > 0 {
+		// Many pending pods are of few kinds.
+		helped := map[isolation.Subject]bool{}
+		for _, pod := range pl.watcher.pending() {
+			if !pl.responsible(pod) {
+				continue
+			}
+			subject := pl.roster.subject(rules, pod)
+			helps, asked := helped[subject]
+			if !asked {
+				for _, n := range nodes {
+					if helps = n.helps(rules, &subject); helps {
+						break
+					}
+				}
+				helped[subject] = helps
+			}
+			if helps {
+				wake[podKey(pod)] = pod
+			}
+		}
+	}
+	if len(wake) == 0 {
+		return
+	}
+	pl.logger.V(4).Info("Waking pods", "change", what, "pods", len(wake))
+	pl.handle.Activate(pl.logger, wake)
+}
+
+// responsible reports whether a pod is pending and this profile's to place.
+func (pl *Plugin) responsible(pod *v1.Pod) bool {
+	return pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && pod.Spec.SchedulerName == pl.handle.ProfileName()
+}
+
+func podKey(pod *v1.Pod) string { return klog.KObj(pod).String() }
