@@ -1,0 +1,234 @@
+package isolation
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "seed of the random scenarios, to repeat a failure; 0 takes a new one")
+
+// generator makes scenarios. pick answers 0 to n-1, from a random number or from
+// the fuzzer's bytes; 0 is always the plainest choice, so that a short input of
+// the fuzzer is a simple scenario.
+type generator struct{ pick func(n int) int }
+
+func randomGenerator(r *rand.Rand) generator { return generator{pick: r.IntN} }
+
+// byteGenerator picks by one byte after the other, and 0 when they are used up.
+func byteGenerator(data []byte) generator {
+	return generator{pick: func(n int) int {
+		if len(data) == 0 {
+			return 0
+		}
+		b := data[0]
+		data = data[1:]
+		return int(b) % n
+	}}
+}
+
+func oneOf[T any](g generator, values ...T) T { return values[g.pick(len(values))] }
+
+// rarely is true about once in n times.
+func (g generator) rarely(n int) bool { return g.pick(n) == n-1 }
+
+// scenario is everything that a verdict depends on.
+type scenario struct {
+	config    Config
+	policy    *Policy
+	incoming  Pod
+	residents []Pod
+	handlers  map[string]bool
+	vmCapable bool
+}
+
+// scenario chooses its pods from a few namespaces, so that equal trust domains
+// are as frequent as different ones.
+func (g generator) scenario(tb testing.TB) scenario {
+	tb.Helper()
+	s := scenario{config: g.config(), vmCapable: g.pick(2) == 1}
+	policy, err := NewPolicy(s.config)
+	if err != nil {
+		tb.Fatalf("the generator made a faulty config: %v", err)
+	}
+	s.policy = policy
+	namespaces := []*Namespace{g.namespace(), g.namespace(), g.namespace()}
+	s.incoming = g.pod(namespaces)
+	for range g.pick(7) {
+		if g.pick(3) == 2 {
+			s.residents = append(s.residents, s.incoming)
+			continue
+		}
+		s.residents = append(s.residents, g.pod(namespaces))
+	}
+	if g.rarely(4) {
+		s.handlers = map[string]bool{"runc": true, "kata": g.pick(4) > 0, "runsc": g.pick(4) > 0}
+	}
+	return s
+}
+
+func (g generator) config() Config {
+	c := makeConfig()
+	c.SeparateBy = []Axis{AxisTenant}
+	for _, axis := range []Axis{AxisDataClass, AxisPrivilege, AxisUserNamespace} {
+		if !g.rarely(4) {
+			c.SeparateBy = append(c.SeparateBy, axis)
+		}
+	}
+	c.ShareDataClasses = oneOf(g,
+		nil,
+		[][]string{{"internal", "confidential"}},
+		[][]string{{"public", Unclassified}, {"restricted", "confidential"}},
+	)
+	c.SharePrivileges = oneOf(g,
+		nil,
+		[][]Privilege{{PrivilegeRestricted, PrivilegeBaseline}},
+		[][]Privilege{{PrivilegePrivileged, PrivilegeBaseline}, {PrivilegeRestricted}},
+	)
+	c.MinimumBoundary = oneOf(g, BoundaryVM, BoundaryVM, BoundarySandbox)
+	c.Preemption = oneOf(g, PreemptNever, PreemptSameTenant, PreemptAny)
+	return c
+}
+
+func (g generator) namespace() *Namespace {
+	ns := &Namespace{
+		Name:             oneOf(g, "team-a", "team-b", "team-c", "team-d", "kube-system"),
+		Labels:           map[string]string{},
+		PlatformSelected: g.rarely(24),
+	}
+	switch g.pick(24) {
+	case 23:
+	case 22:
+		ns.Labels[tenantLabel] = ""
+	default:
+		ns.Labels[tenantLabel] = oneOf(g, "acme", "acme", "globex", "initech")
+	}
+	g.labels(ns.Labels, 3)
+	if g.rarely(4) {
+		ns.Labels[boundaryLabel] = oneOf(g, "container", "sandbox", "vm", "node", "node", "moat")
+	}
+	return ns
+}
+
+// labels gives the labels that are valid on a namespace and on a pod alike, one
+// in n of each key.
+func (g generator) labels(labels map[string]string, n int) {
+	if g.rarely(n) {
+		labels[dataClassLabel] = oneOf(g, "public", "internal", "confidential", "restricted", Unclassified)
+	}
+	if g.rarely(n) {
+		labels[privilegeLabel] = oneOf(g, "restricted", "baseline", "privileged")
+	}
+	if g.rarely(24 * n) {
+		labels[dataClassLabel] = oneOf(g, "secret", "", "Public", "unknown")
+	}
+	if g.rarely(24 * n) {
+		labels[privilegeLabel] = oneOf(g, "root", "", "Baseline", "unknown")
+	}
+}
+
+func (g generator) pod(namespaces []*Namespace) Pod {
+	p := Pod{
+		Namespace: oneOf(g, namespaces...),
+		Labels:    map[string]string{},
+		Privilege: oneOf(g, PrivilegeRestricted, PrivilegeRestricted, PrivilegeRestricted, PrivilegeBaseline, PrivilegePrivileged),
+	}
+	if g.rarely(6) {
+		p.UserNamespace = UserNamespacePod
+	}
+	g.labels(p.Labels, 8)
+	switch g.pick(24) {
+	case 23:
+		p.Labels[tenantLabel] = oneOf(g, "acme", "globex", "")
+	case 22:
+		p.Labels[boundaryLabel] = oneOf(g, "vm", "container", "moat")
+	case 21:
+		p.Labels["app"] = "web"
+	}
+	switch g.pick(6) {
+	case 1, 2, 3:
+		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "fast", true, "kata"
+	case 4:
+		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "safe", true, "runsc"
+	case 5:
+		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "odd", true, oneOf(g, "runc", "kata-of-mine", "KATA")
+	}
+	if g.rarely(12) {
+		p.HostAccess = oneOf(g, HostNetwork, HostPID, HostIPC, HostPath, PrivilegedContainer, RuntimeAnnotation, HostPID|HostIPC)
+	}
+	if g.rarely(8) {
+		p.Annotations = oneOf(g,
+			map[string]string{allowedAnnotation: "2"},
+			map[string]string{"team": "a"},
+			map[string]string{unlistedAnnotation: "/bin/sh"},
+			map[string]string{allowedAnnotation: "2", "team": "a", unlistedAnnotation: "/bin/sh"},
+		)
+	}
+	switch g.pick(64) {
+	case 63:
+		p.Namespace = nil
+	case 62:
+		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "gone", false, ""
+	case 61:
+		p.Privilege = PrivilegeUnknown
+	}
+	return p
+}
+
+func (s scenario) subject() Subject { return s.policy.Resolve(s.incoming) }
+
+func (s scenario) subjects() []Subject {
+	subjects := make([]Subject, 0, len(s.residents))
+	for _, r := range s.residents {
+		subjects = append(subjects, s.policy.Resolve(r))
+	}
+	return subjects
+}
+
+func (s scenario) node() *Node {
+	n := makeNode(s.subjects()...)
+	n.Handlers, n.VMCapable = s.handlers, s.vmCapable
+	return n
+}
+
+func (s scenario) verdict() Verdict { return decide(s.policy, s.subject(), s.node()) }
+
+func (s scenario) oracle() oracle { return oracle{s.config} }
+
+// String writes a scenario so that a failure can be read.
+func (s scenario) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
+		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
+	fmt.Fprintf(&b, "handlers %v, VM-capable %t\n", s.handlers, s.vmCapable)
+	write := func(who string, p Pod) {
+		j := s.oracle().judge(p)
+		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)
+	}
+	write("incoming pod", s.incoming)
+	for _, r := range s.residents {
+		write("resident", r)
+	}
+	return b.String()
+}
+
+// forScenarios calls check with n random scenarios and stops at the first that
+// fails it.
+func forScenarios(t *testing.T, n int, check func(t *testing.T, g generator, s scenario)) {
+	t.Helper()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("repeat with: go test ./pkg/isolation -run '^%s$' -seed=%d", t.Name(), seed)
+	g := randomGenerator(rand.New(rand.NewPCG(seed, 0)))
+	for i := range n {
+		s := g.scenario(t)
+		check(t, g, s)
+		if t.Failed() {
+			t.Fatalf("scenario %d:\n%s", i, s)
+		}
+	}
+}

@@ -1,0 +1,318 @@
+package isolation
+
+import "strings"
+
+// oracle is the rule a second time: written from the words of the contract,
+// not from the code that it checks, and in the plainest way there is.
+// It goes through the residents one by one, compares strings, remembers nothing
+// and knows no shortcut. Where it and the core differ, one of them is wrong.
+type oracle struct{ config Config }
+
+// judged is what the contract says of one pod on its own.
+type judged struct {
+	platform  bool
+	unmanaged bool
+	// faults is everything that keeps the pod from being placed, not only the
+	// first thing.
+	faults map[Reason]bool
+	// domain is the value of each axis, by the axis's name.
+	domain map[string]string
+	// resolved: the trust domain is known.
+	resolved    bool
+	boundary    string
+	demandsNode bool
+}
+
+// answer is what the contract says of a pod and a node. Where several reasons
+// are true, any of them will do.
+type answer struct {
+	allow   bool
+	reasons map[Reason]bool
+}
+
+var (
+	oracleBoundaries = []string{"container", "sandbox", "vm"}
+	oraclePrivileges = []string{"restricted", "baseline", "privileged"}
+)
+
+func (o oracle) classes() []string {
+	return append([]string{"unclassified"}, o.config.DataClasses...)
+}
+
+// decide: an incoming pod may join a node if every resident that is not a
+// platform pod agrees.
+func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) answer {
+	in := o.judge(incoming)
+	if in.platform {
+		return answer{allow: true, reasons: set(PlatformPod)}
+	}
+	if len(in.faults) > 0 {
+		return answer{reasons: in.faults}
+	}
+	if handlers != nil && incoming.Handler != "" && !handlers[incoming.Handler] {
+		return answer{reasons: set(MissingHandler)}
+	}
+
+	against := map[Reason]bool{}
+	count, same := 0, 0
+	for _, r := range residents {
+		resident := o.judge(r)
+		if resident.platform {
+			continue
+		}
+		count++
+		if why, may := o.maySharePair(in, resident); !may {
+			against[why] = true
+		} else if o.sameDomain(in, resident) {
+			same++
+		}
+	}
+	switch {
+	case len(against) > 0:
+		return answer{reasons: against}
+	case count == 0:
+		return answer{allow: true, reasons: set(EmptyNode)}
+	case same == count:
+		return answer{allow: true, reasons: set(SameTrustDomain)}
+	}
+	return answer{allow: true, reasons: set(SeparateKernels)}
+}
+
+// mayEvict: a conflict with residents may evict as the argument says, and for
+// SameTenant only if everybody in the way is of the pod's own tenant.
+func (o oracle) mayEvict(incoming Pod, residents []Pod, handlers map[string]bool) bool {
+	a := o.decide(incoming, residents, handlers)
+	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] {
+		return false
+	}
+	if o.config.Preemption != PreemptSameTenant {
+		return o.config.Preemption == PreemptAny
+	}
+	in := o.judge(incoming)
+	for _, r := range residents {
+		resident := o.judge(r)
+		if resident.platform {
+			continue
+		}
+		if _, may := o.maySharePair(in, resident); may {
+			continue
+		}
+		if !resident.resolved || resident.domain["tenant"] != in.domain["tenant"] {
+			return false
+		}
+	}
+	return true
+}
+
+// prefer: own trust domain, then an open node, then an empty one, and the VM
+// nodes last for pods that have no use for them.
+func (o oracle) prefer(incoming Pod, residents []Pod, vmCapable bool) int64 {
+	in := o.judge(incoming)
+	if in.platform {
+		return 0
+	}
+	others := false
+	for _, r := range residents {
+		resident := o.judge(r)
+		if resident.platform {
+			continue
+		}
+		others = true
+		if resident.resolved && o.sameDomain(in, resident) {
+			return 100
+		}
+	}
+	isolated := rank(oracleBoundaries, in.boundary) >= rank(oracleBoundaries, o.config.MinimumBoundary.String())
+	switch {
+	case others:
+		return 75
+	case vmCapable && !isolated:
+		return 0
+	}
+	return 25
+}
+
+// evidence is what is stamped on a pod whose trust domain is known.
+func (o oracle) evidence(p Pod) string {
+	j := o.judge(p)
+	parts := []string{}
+	for _, name := range []string{"tenant", "data-class", "privilege", "user-namespace"} {
+		parts = append(parts, name+"="+j.domain[name])
+	}
+	return strings.Join(append(parts, "boundary="+j.boundary), ",")
+}
+
+// maySharePair is the rule of two lines for one pair of managed pods, and a
+// denial beside everybody else.
+func (o oracle) maySharePair(in, resident judged) (Reason, bool) {
+	if resident.unmanaged {
+		return UnmanagedResident, false
+	}
+	if !resident.resolved {
+		return UnknownResident, false
+	}
+	if o.sameDomain(in, resident) {
+		return SameTrustDomain, true
+	}
+	minimum := o.config.MinimumBoundary.String()
+	if rank(oracleBoundaries, in.boundary) < rank(oracleBoundaries, minimum) ||
+		rank(oracleBoundaries, resident.boundary) < rank(oracleBoundaries, minimum) {
+		return ForeignResident, false
+	}
+	if in.demandsNode || resident.demandsNode {
+		return DemandedNode, false
+	}
+	return SeparateKernels, true
+}
+
+func (o oracle) sameDomain(a, b judged) bool {
+	for _, axis := range o.config.SeparateBy {
+		name := axis.String()
+		if a.domain[name] == b.domain[name] {
+			continue
+		}
+		if !o.groupHolds(name, a.domain[name], b.domain[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// groupHolds: a sharing group of this axis names both values.
+func (o oracle) groupHolds(axis, a, b string) bool {
+	groups := [][]string{}
+	switch axis {
+	case "data-class":
+		groups = o.config.ShareDataClasses
+	case "privilege":
+		for _, group := range o.config.SharePrivileges {
+			names := []string{}
+			for _, level := range group {
+				names = append(names, level.String())
+			}
+			groups = append(groups, names)
+		}
+	}
+	for _, group := range groups {
+		if contains(group, a) && contains(group, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// judge reads the labels and the spec of one pod.
+func (o oracle) judge(p Pod) judged {
+	j := judged{faults: map[Reason]bool{}, domain: map[string]string{}, boundary: "container"}
+	if p.Namespace == nil {
+		j.faults[UnknownNamespace] = true
+		return j
+	}
+	ns := p.Namespace.Labels
+	tenant, managed := ns[o.config.TenantKey]
+	if !managed {
+		if p.Namespace.PlatformSelected || contains(o.config.PlatformNamespaces, p.Namespace.Name) {
+			j.platform = true
+			return j
+		}
+		j.unmanaged = true
+		j.faults[UnmanagedNamespace] = true
+		return j
+	}
+	if tenant == "" {
+		j.faults[InvalidTenant] = true
+	}
+	if own, ok := p.Labels[o.config.TenantKey]; ok && own != tenant {
+		j.faults[MismatchedTenant] = true
+	}
+	j.domain["tenant"] = tenant
+	j.domain["user-namespace"] = p.UserNamespace.String()
+
+	classes := o.classes()
+	j.domain["data-class"] = classes[0]
+	for _, labels := range []map[string]string{ns, p.Labels} {
+		if value, ok := labels[o.config.DataClassKey]; ok {
+			if rank(classes, value) < 0 {
+				j.faults[UnknownDataClass] = true
+			}
+			j.domain["data-class"] = higher(classes, j.domain["data-class"], value)
+		}
+	}
+
+	if p.Privilege == PrivilegeUnknown {
+		j.faults[UnknownPrivilege] = true
+	}
+	j.domain["privilege"] = p.Privilege.String()
+	for _, labels := range []map[string]string{ns, p.Labels} {
+		if value, ok := labels[o.config.PrivilegeKey]; ok {
+			if rank(oraclePrivileges, value) < 0 {
+				j.faults[UnknownPrivilege] = true
+			}
+			j.domain["privilege"] = higher(oraclePrivileges, j.domain["privilege"], value)
+		}
+	}
+
+	if p.RuntimeClass != "" {
+		if p.RuntimeClassFound {
+			j.boundary = o.config.BoundaryByHandler[p.Handler].String()
+		} else {
+			j.faults[UnknownRuntimeClass] = true
+		}
+	}
+	if p.HostAccess != 0 || o.configuresItsVM(p) {
+		j.boundary = "container"
+	}
+	if demand, ok := ns[o.config.BoundaryKey]; ok {
+		switch {
+		case demand == "node":
+			j.demandsNode = true
+		case rank(oracleBoundaries, demand) < 0:
+			j.faults[UnknownBoundary] = true
+		}
+	}
+
+	j.resolved = len(j.faults) == 0
+	if demand := ns[o.config.BoundaryKey]; rank(oracleBoundaries, demand) > rank(oracleBoundaries, j.boundary) {
+		j.faults[WeakBoundary] = true
+	}
+	return j
+}
+
+func (o oracle) configuresItsVM(p Pod) bool {
+	for key := range p.Annotations {
+		if strings.HasPrefix(key, "io.katacontainers.config.") &&
+			!contains(o.config.AllowedRuntimeAnnotations, key) {
+			return true
+		}
+	}
+	return false
+}
+
+func higher(order []string, a, b string) string {
+	if rank(order, b) > rank(order, a) {
+		return b
+	}
+	return a
+}
+
+// rank is the place of a value in its order, and below all of them if it has none.
+func rank(order []string, value string) int {
+	for i, v := range order {
+		if v == value {
+			return i
+		}
+	}
+	return -1
+}
+
+func contains(values []string, value string) bool {
+	return rank(values, value) >= 0
+}
+
+func set(reasons ...Reason) map[Reason]bool {
+	m := map[Reason]bool{}
+	for _, r := range reasons {
+		m[r] = true
+	}
+	return m
+}
