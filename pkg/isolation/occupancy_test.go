@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -11,6 +12,9 @@ import (
 // sameOccupancy compares all there is to an occupancy, what it keeps to itself
 // included.
 func sameOccupancy(want, got Occupancy) string {
+	if reflect.DeepEqual(want, got) {
+		return "" // what cmp would say as well, a hundred times slower
+	}
 	return cmp.Diff(want, got,
 		cmp.AllowUnexported(Occupancy{}, census{}, Group{}),
 		cmp.Comparer(func(a, b Resident) bool { return a == b }),

@@ -15,9 +15,9 @@ func TestZeroValuesDeny(t *testing.T) {
 	})
 	t.Run("the zero verdict denies and evicts nobody", func(t *testing.T) {
 		var v Verdict
-		any := makePolicy(t, func(c *Config) { c.Preemption = PreemptAny })
-		if v.Allowed() || any.MayEvict(v) {
-			t.Errorf("zero verdict: allowed %t, may evict %t", v.Allowed(), any.MayEvict(v))
+		evicting := makePolicy(t, func(c *Config) { c.Preemption = PreemptAny })
+		if v.Allowed() || evicting.MayEvict(v) {
+			t.Errorf("zero verdict: allowed %t, may evict %t", v.Allowed(), evicting.MayEvict(v))
 		}
 	})
 	t.Run("the zero subject is denied everywhere", func(t *testing.T) {
