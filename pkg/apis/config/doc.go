@@ -1,0 +1,17 @@
+// +k8s:deepcopy-gen=package
+// +groupName=kubescheduler.config.k8s.io
+
+// Package config holds the arguments of the TenantIsolation scheduler plugin in
+// the form that the plugin reads.
+//
+// A value that came through the scheduler's decoder is defaulted, so here a
+// missing list means an empty list. It is not validated: the scheduler validates
+// the arguments of in-tree plugins only, so the factory of the plugin must call
+// validation.ValidateTenantIsolationArgs.
+//
+// The versioned form, with the meaning of every field, is in package v1. The
+// generated files of both packages are renewed by `go generate`, with the
+// generators pinned as tools in go.mod.
+package config
+
+//go:generate go tool deepcopy-gen --output-file zz_generated.deepcopy.go .

@@ -1,0 +1,108 @@
+package config
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// UnclassifiedDataClass is the data class of a pod that has no data-class label.
+// It is below all others, and reserved: nobody may list it.
+const UnclassifiedDataClass = "unclassified"
+
+// RuntimeAnnotationPrefix is how the annotations begin that reconfigure the
+// virtual machine of a Kata pod.
+const RuntimeAnnotationPrefix = "io.katacontainers.config."
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// TenantIsolationArgs are the arguments of the TenantIsolation plugin. Package v1
+// says what each field means; the fields here bear the same names.
+type TenantIsolationArgs struct {
+	metav1.TypeMeta
+
+	// LabelKeys are the keys of the labels that decide about isolation.
+	LabelKeys LabelKeys
+	// DataClasses are the data classes, from the lowest to the highest.
+	DataClasses []string
+	// SeparateBy are the axes in which two pods of one trust domain must agree.
+	SeparateBy []Axis
+	// Sharing are the exceptions from SeparateBy within one tenant.
+	Sharing Sharing
+	// BoundaryByHandler gives the boundary of each RuntimeClass handler. A handler
+	// that is missing here is BoundaryContainer.
+	BoundaryByHandler map[string]Boundary
+	// MinimumBoundary is what both pods need to share a node across trust domains.
+	MinimumBoundary Boundary
+	// PlatformNamespaces are the namespaces whose pods are trusted by all.
+	PlatformNamespaces PlatformNamespaces
+	// AllowedRuntimeAnnotations are the keys of the runtime annotations that leave a
+	// boundary as it is.
+	AllowedRuntimeAnnotations []string
+	// HostPathProvisioners are the StorageClass provisioners whose volumes are
+	// directories of the host.
+	HostPathProvisioners []string
+	// Preemption says whether pods may be evicted to make a node fit for another
+	// trust domain.
+	Preemption PreemptionPolicy
+}
+
+// LabelKeys are the keys of the labels that decide about isolation.
+type LabelKeys struct {
+	// Tenant is the key of the label that makes a namespace managed.
+	Tenant string
+	// DataClass is the key of the label for the sensitivity of the data.
+	DataClass string
+	// Privilege is the key of the label for the Pod Security Standards level.
+	Privilege string
+	// Boundary is the key of the label for the boundary that a namespace demands.
+	Boundary string
+	// RuntimeClass is the key of the label for the RuntimeClass of pods that name none.
+	RuntimeClass string
+}
+
+// Sharing lists groups whose members may share a kernel within one tenant.
+type Sharing struct {
+	// DataClasses are groups of data classes.
+	DataClasses [][]string
+	// Privileges are groups of privilege levels.
+	Privileges [][]string
+}
+
+// PlatformNamespaces says which namespaces are the platform.
+type PlatformNamespaces struct {
+	// Names are the names of platform namespaces.
+	Names []string
+	// Selector chooses platform namespaces by label. Nil chooses none.
+	Selector *metav1.LabelSelector
+}
+
+// Axis is one part of a trust domain.
+type Axis string
+
+// The axes of a trust domain.
+const (
+	AxisTenant        Axis = "tenant"
+	AxisDataClass     Axis = "data-class"
+	AxisPrivilege     Axis = "privilege"
+	AxisUserNamespace Axis = "user-namespace"
+)
+
+// Boundary is what stands between a pod and the kernel of its node.
+type Boundary string
+
+// The boundaries, from the weakest to the strongest.
+const (
+	BoundaryContainer Boundary = "container"
+	BoundarySandbox   Boundary = "sandbox"
+	BoundaryVM        Boundary = "vm"
+)
+
+// PreemptionPolicy says whether pods may be evicted to make a node fit for another
+// trust domain.
+type PreemptionPolicy string
+
+// The preemption policies.
+const (
+	PreemptionNever      PreemptionPolicy = "Never"
+	PreemptionSameTenant PreemptionPolicy = "SameTenant"
+	PreemptionAny        PreemptionPolicy = "Any"
+)

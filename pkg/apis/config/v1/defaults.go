@@ -1,0 +1,83 @@
+package v1
+
+import (
+	"maps"
+
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+)
+
+// The label keys that hold unless the arguments say otherwise.
+const (
+	DefaultTenantLabelKey       = "tenantisolation.dev/tenant"
+	DefaultDataClassLabelKey    = "tenantisolation.dev/data-class"
+	DefaultPrivilegeLabelKey    = "tenantisolation.dev/privilege"
+	DefaultBoundaryLabelKey     = "tenantisolation.dev/boundary"
+	DefaultRuntimeClassLabelKey = "tenantisolation.dev/runtime-class"
+)
+
+// New returns the default arguments in the form that the plugin reads.
+func New() *config.TenantIsolationArgs {
+	args, internal := &TenantIsolationArgs{}, &config.TenantIsolationArgs{}
+	SetDefaults(args)
+	// The conversion copies fields, and has nothing to fail at.
+	utilruntime.Must(Convert_v1_TenantIsolationArgs_To_config_TenantIsolationArgs(args, internal, nil))
+	return internal
+}
+
+// SetDefaults fills in what the administrator left out. It is idempotent, and does
+// not touch an empty list or map, which means none.
+func SetDefaults(args *TenantIsolationArgs) {
+	setDefault(&args.LabelKeys.Tenant, DefaultTenantLabelKey)
+	setDefault(&args.LabelKeys.DataClass, DefaultDataClassLabelKey)
+	setDefault(&args.LabelKeys.Privilege, DefaultPrivilegeLabelKey)
+	setDefault(&args.LabelKeys.Boundary, DefaultBoundaryLabelKey)
+	setDefault(&args.LabelKeys.RuntimeClass, DefaultRuntimeClassLabelKey)
+
+	setDefaultList(&args.DataClasses, "public", "internal", "confidential", "restricted")
+	setDefaultList(&args.SeparateBy, AxisTenant, AxisDataClass, AxisPrivilege, AxisUserNamespace)
+	setDefaultList(&args.Sharing.DataClasses)
+	setDefaultList(&args.Sharing.Privileges)
+
+	if args.BoundaryByHandler == nil {
+		// A copy, so that no caller can edit what the next one gets.
+		args.BoundaryByHandler = maps.Clone(boundaryByKnownHandler)
+	}
+	setDefault(&args.MinimumBoundary, BoundaryVM)
+
+	setDefaultList(&args.PlatformNamespaces.Names, "kube-system", "tenant-isolation-system")
+	setDefaultList(&args.AllowedRuntimeAnnotations)
+	setDefaultList(&args.HostPathProvisioners, knownHostPathProvisioners...)
+	setDefault(&args.Preemption, PreemptionNever)
+}
+
+func setDefault[T ~string](value *T, def T) {
+	if *value == "" {
+		*value = def
+	}
+}
+
+// setDefaultList leaves a list that is never nil: an empty default written out as
+// null would read as if the question were open.
+func setDefaultList[T any](list *[]T, def ...T) {
+	if *list == nil {
+		*list = append([]T{}, def...)
+	}
+}
+
+// knownHostPathProvisioners are the provisioners of common local storage that makes
+// its volumes directories of the node. A missing one lets a VM share a directory of
+// the host before its claim is bound; one too many only denies.
+var knownHostPathProvisioners = []string{
+	"docker.io/hostpath",               // Docker Desktop
+	"hostpath.csi.k8s.io",              // the CSI host path driver, kubernetes-csi/csi-driver-host-path
+	"k8s.io/minikube-hostpath",         // minikube
+	"kubernetes.io/host-path",          // kube-controller-manager --enable-hostpath-provisioner
+	"kubernetes.io/no-provisioner",     // local volumes made by hand
+	"kubevirt.io.hostpath-provisioner", // KubeVirt host path provisioner, CSI driver
+	"kubevirt.io/hostpath-provisioner", // KubeVirt host path provisioner, before CSI
+	"microk8s.io/hostpath",             // MicroK8s
+	"openebs.io/local",                 // OpenEBS local PV
+	"rancher.io/local-path",            // local-path-provisioner: k3s, kind
+}

@@ -1,0 +1,13 @@
+// +k8s:deepcopy-gen=package
+// +k8s:conversion-gen=tenantisolation.dev/scheduler/pkg/apis/config
+// +groupName=kubescheduler.config.k8s.io
+
+// Package v1 holds the arguments of the TenantIsolation scheduler plugin as an
+// administrator writes them, their defaults and their conversion.
+//
+// The comments of types.go are the source of docs/reference/arguments.md: write
+// them for the administrator who reads that page.
+package v1
+
+//go:generate go tool deepcopy-gen --output-file zz_generated.deepcopy.go .
+//go:generate go tool conversion-gen --output-file zz_generated.conversion.go .

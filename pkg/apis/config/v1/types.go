@@ -1,0 +1,243 @@
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// No list or map below says omitempty: an empty list would vanish when the
+// configuration is written out, and come back as the default.
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// TenantIsolationArgs are the arguments of the TenantIsolation scheduler plugin.
+//
+// The arguments are decoded strictly: a field that does not exist, or a key that is
+// written twice, is an error that names it. Every fault is reported with its path
+// before the first pod is scheduled, and the scheduler then does not start.
+//
+// A field that is left out, or is `null`, has its default. An empty list (`[]`) or
+// map (`{}`) is not left out: it means none.
+type TenantIsolationArgs struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// LabelKeys are the keys of the labels that decide about isolation. Change one if
+	// your namespaces already bear a label that says the same.
+	//
+	// Each is a label key as Kubernetes defines it: an optional DNS prefix and a slash,
+	// then at most 63 letters, digits, dashes, underscores and dots. An empty string
+	// means the default. All five must differ: two questions cannot be answered by one
+	// label. The admission policies in `manifests/` are written for the default keys:
+	// change them in the same step.
+	LabelKeys LabelKeys `json:"labelKeys"`
+
+	// DataClasses are the values of the data-class label, from the lowest sensitivity
+	// to the highest. The order decides: of the classes that a namespace and its pod
+	// name, the higher one holds.
+	//
+	// Below all of them stands a class of its own, `unclassified`, for pods without the
+	// label. The name is reserved, so listing it is an error, as are an empty entry, a
+	// repeated one and one that cannot be the value of a label. A pod whose label
+	// names a class that is not listed here is not scheduled. With an empty list only
+	// `unclassified` exists.
+	//
+	// Bad value: `[public, unclassified]` is refused.
+	DataClasses []string `json:"dataClasses"`
+
+	// SeparateBy are the axes of a trust domain: pods that differ in any of them do
+	// not share a kernel. The order has no meaning. Leaving an axis out lets pods that
+	// differ only there run side by side.
+	//
+	// `tenant` must be listed: without it different customers would share kernels, and
+	// this plugin would have no purpose. An empty list is refused for the same reason.
+	//
+	// Bad value: `[tenant, data_class]` is refused, and the error lists the axes.
+	SeparateBy []Axis `json:"separateBy"`
+
+	// Sharing are exceptions from `separateBy`: groups whose members may share a kernel
+	// within one tenant, and never between two tenants.
+	//
+	// The groups of one list must not overlap: if public shared with internal, and
+	// internal with restricted, then public and restricted would meet.
+	Sharing Sharing `json:"sharing"`
+
+	// BoundaryByHandler says which boundary the handler of a RuntimeClass gives. It is
+	// the handler that counts, not the name of the RuntimeClass: the handler is what
+	// the kubelet passes to the container runtime. A handler that is not listed, like
+	// a pod without a RuntimeClass, is `container`.
+	//
+	// A map that you write replaces the default, it does not add to it: list every
+	// handler that you trust. An empty map trusts none, so that trust domains meet on
+	// no node.
+	//
+	// List only what your nodes really configure under that name: the scheduler cannot
+	// look behind a handler, and a wrong entry here is a wall that is not there.
+	//
+	// Bad value: `{Kata: vm}` is refused, as no RuntimeClass can have a handler with a
+	// capital letter, and so is `{kata: VM}`.
+	BoundaryByHandler map[string]Boundary `json:"boundaryByHandler"`
+
+	// MinimumBoundary is the boundary that two pods of different trust domains must
+	// both have to share a node: `vm`, or `sandbox` if you accept that a user-space
+	// kernel such as gVisor is wall enough.
+	//
+	// Bad value: `container` is refused: every pod has at least that boundary, so
+	// everybody could share a kernel with everybody.
+	MinimumBoundary Boundary `json:"minimumBoundary"`
+
+	// PlatformNamespaces are the namespaces of the platform itself: node agents, the
+	// network, storage drivers. Their pods are trusted by all trust domains: they may
+	// run on every node, and are no reason to keep another pod away from one.
+	//
+	// A namespace is of the platform if it is named or if the selector matches it.
+	// Whoever can create pods in such a namespace stands outside the isolation. A
+	// namespace that bears the tenant label is a tenant's, even if it is chosen here.
+	PlatformNamespaces PlatformNamespaces `json:"platformNamespaces"`
+
+	// AllowedRuntimeAnnotations are the keys of pod annotations that may reconfigure
+	// the virtual machine of a Kata pod without voiding its boundary. Any other
+	// annotation that begins with `io.katacontainers.config.` makes the boundary of its
+	// pod `container`, as such an annotation can hand devices, paths or binaries of the
+	// host to the guest.
+	//
+	// Each entry is one whole key: there are no wildcards.
+	//
+	// Bad value: `[io.katacontainers.config.hypervisor.*]` is refused, and so is a key
+	// that does not begin with `io.katacontainers.config.`, as it would change nothing.
+	AllowedRuntimeAnnotations []string `json:"allowedRuntimeAnnotations"`
+
+	// HostPathProvisioners are the provisioners of StorageClasses whose volumes are
+	// directories of the node. A pod with a claim of such a class that is not bound yet
+	// will get a directory of the host, and so has boundary `container` whatever its
+	// RuntimeClass. Once a claim is bound, its volume itself is looked at, and this
+	// list is not asked.
+	//
+	// A list that you write replaces the default: repeat the entries that you need. An
+	// empty list says that no provisioner of your cluster makes such volumes.
+	//
+	// Bad value: `[local-path]` is the name of a StorageClass. It is accepted, since it
+	// could be a provisioner, but matches nothing: write `rancher.io/local-path`.
+	// `["local path"]` is refused, as no provisioner can have that name.
+	HostPathProvisioners []string `json:"hostPathProvisioners"`
+
+	// Preemption says whose pods the scheduler may evict to empty a node of another
+	// trust domain, for a pod of higher priority that fits nowhere else. Evictions for
+	// other reasons, such as a lack of memory, are not its subject.
+	//
+	// Bad value: `never` is refused: the value is spelled `Never`.
+	Preemption PreemptionPolicy `json:"preemption"`
+}
+
+// LabelKeys are the keys of the labels that decide about isolation.
+type LabelKeys struct {
+	// Tenant is the key of the namespace label that names the tenant. A namespace that
+	// bears it is managed. On a pod the same label may only repeat what the namespace says.
+	//
+	// Bad value: `tenant name` is refused, as a key has no spaces.
+	Tenant string `json:"tenant"`
+
+	// DataClass is the key of the namespace and pod label that names the data class.
+	//
+	// Bad value: a key that another field of `labelKeys` has is refused as a duplicate.
+	DataClass string `json:"dataClass"`
+
+	// Privilege is the key of the namespace and pod label that names a level of the Pod
+	// Security Standards: `restricted`, `baseline` or `privileged`.
+	//
+	// Bad value: `Security/Level/Pod` is refused, as a key has one slash at most.
+	Privilege string `json:"privilege"`
+
+	// Boundary is the key of the namespace label that names the boundary its pods must
+	// have: `container`, `sandbox`, `vm` or `node`.
+	//
+	// Bad value: `-boundary` is refused, as a key begins with a letter or a digit.
+	Boundary string `json:"boundary"`
+
+	// RuntimeClass is the key of the namespace label that names the RuntimeClass for
+	// pods that name none. Admission gives it to them, as the RuntimeClass of a pod
+	// cannot change later; the scheduler sees the result. The key stands here so that
+	// all keys stand in one place and none serves twice.
+	//
+	// Bad value: `runtime-class/` is refused, as no name follows the prefix.
+	RuntimeClass string `json:"runtimeClass"`
+}
+
+// Sharing lists groups whose members may share a kernel within one tenant.
+type Sharing struct {
+	// DataClasses are groups of data classes, such as `[[public, internal]]`. Each group
+	// has two members or more, each listed in `dataClasses` or `unclassified`, and a
+	// class is in one group at most.
+	//
+	// Bad value: `[[public], [public, secret]]` is refused three times over: a group of
+	// one, `public` in two groups, and `secret`, if `dataClasses` does not list it.
+	// Groups are refused too while `separateBy` lacks `data-class`: they would have no
+	// effect.
+	DataClasses [][]string `json:"dataClasses"`
+
+	// Privileges are groups of privilege levels: `restricted`, `baseline`, `privileged`.
+	// Each group has two members or more, and a level is in one group at most.
+	//
+	// Bad value: `[[restricted, default]]` is refused, as `default` is no level. Groups
+	// are refused too while `separateBy` lacks `privilege`: they would have no effect.
+	Privileges [][]string `json:"privileges"`
+}
+
+// PlatformNamespaces says which namespaces are the platform.
+type PlatformNamespaces struct {
+	// Names are the names of platform namespaces. A list that you write replaces the
+	// default: repeat the entries that you need. With an empty list no namespace is of
+	// the platform by its name, and the pods of kube-system are foreign to every tenant.
+	//
+	// Bad value: `[kube_system]` is refused, as no namespace can have that name, and so is
+	// a name that is written twice.
+	Names []string `json:"names"`
+
+	// Selector chooses platform namespaces by their labels. Left out, it chooses none.
+	// Whoever may set the labels it asks for can step outside the isolation.
+	//
+	// Bad value: `{}` matches every namespace in Kubernetes, and is refused. So is any
+	// other selector that matches a namespace nobody labelled, such as one that only
+	// says what a label must not be.
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// Axis is one part of a trust domain.
+type Axis string
+
+const (
+	// AxisTenant separates pods of different tenants.
+	AxisTenant Axis = "tenant"
+	// AxisDataClass separates pods of different data classes.
+	AxisDataClass Axis = "data-class"
+	// AxisPrivilege separates pods of different Pod Security Standards levels.
+	AxisPrivilege Axis = "privilege"
+	// AxisUserNamespace separates pods that run in a user namespace of their own
+	// (`hostUsers: false`) from pods that run in that of the host.
+	AxisUserNamespace Axis = "user-namespace"
+)
+
+// Boundary is what stands between a pod and the kernel of its node.
+type Boundary string
+
+const (
+	// BoundaryContainer is an ordinary container: its kernel is that of the node.
+	BoundaryContainer Boundary = "container"
+	// BoundarySandbox is a container behind a kernel in user space, such as gVisor.
+	BoundarySandbox Boundary = "sandbox"
+	// BoundaryVM is a virtual machine with a kernel of its own, such as Kata Containers.
+	BoundaryVM Boundary = "vm"
+)
+
+// PreemptionPolicy says whose pods may be evicted to make a node fit for another
+// trust domain.
+type PreemptionPolicy string
+
+const (
+	// PreemptionNever evicts nobody: a pod of another trust domain waits until the
+	// node is free of its own accord.
+	PreemptionNever PreemptionPolicy = "Never"
+	// PreemptionSameTenant evicts only pods of the same tenant.
+	PreemptionSameTenant PreemptionPolicy = "SameTenant"
+	// PreemptionAny evicts pods of any tenant: a tenant that may use a high priority can
+	// then take nodes from others.
+	PreemptionAny PreemptionPolicy = "Any"
+)

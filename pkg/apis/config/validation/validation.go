@@ -1,0 +1,190 @@
+// Package validation finds what is wrong with the arguments of the TenantIsolation
+// plugin. It is pure: the answer depends on the arguments alone.
+package validation
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+)
+
+// A group of one shares with nobody.
+const minSharingGroup = 2
+
+// What each message tells the administrator to write instead.
+const (
+	msgRepeated = "write every entry once: remove this one"
+
+	msgLabelKey         = `write a label key, such as "example.com/tenant"`
+	msgRepeatedLabelKey = "write another key: each of the labels needs one of its own"
+
+	msgDataClass    = `write the value of a label, such as "internal"`
+	msgUnclassified = `remove "` + config.UnclassifiedDataClass + `": it is the class of pods without a label, and always below all others`
+
+	msgTenantAxis = `add "` + string(config.AxisTenant) + `": without it different tenants would share kernels`
+
+	msgUnknownClass  = `write a class that dataClasses lists, or "` + config.UnclassifiedDataClass + `"`
+	msgSmallGroup    = "remove the group, or add members up to at least "
+	msgRepeatedShare = "write it in one group only, once: groups that overlap would share with each other"
+	msgSharingAxis   = "remove the groups, or add to separateBy: "
+
+	msgHandler          = `write the handler of a RuntimeClass, such as "kata-qemu"`
+	msgMinimumContainer = `write "` + string(config.BoundaryVM) + `", or "` + string(config.BoundarySandbox) + `" if a user-space kernel is wall enough: ` +
+		`every pod is at least a "` + string(config.BoundaryContainer) + `", so everybody could share a kernel with everybody`
+
+	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `hypervisor.default_vcpus"`
+	msgNoRuntimeAnnotation = `remove it, or write a key that begins with "` + config.RuntimeAnnotationPrefix + `": no other annotation voids a boundary`
+	msgHostPathProvisioner = `write the provisioner of a StorageClass, such as "rancher.io/local-path"`
+)
+
+var (
+	axes             = []config.Axis{config.AxisTenant, config.AxisDataClass, config.AxisPrivilege, config.AxisUserNamespace}
+	boundaries       = []config.Boundary{config.BoundaryContainer, config.BoundarySandbox, config.BoundaryVM}
+	sharedBoundaries = []config.Boundary{config.BoundarySandbox, config.BoundaryVM}
+	preemptions      = []config.PreemptionPolicy{config.PreemptionNever, config.PreemptionSameTenant, config.PreemptionAny}
+	// The levels of the Pod Security Standards.
+	privileges = []string{"restricted", "baseline", "privileged"}
+)
+
+// ValidateTenantIsolationArgs returns every fault of args, each with its path below
+// path. It expects defaulted arguments: an empty label key is a fault here.
+func ValidateTenantIsolationArgs(path *field.Path, args *config.TenantIsolationArgs) field.ErrorList {
+	return slices.Concat(
+		validateLabelKeys(path.Child("labelKeys"), args.LabelKeys),
+		validateDataClasses(path.Child("dataClasses"), args.DataClasses),
+		validateSeparateBy(path.Child("separateBy"), args.SeparateBy),
+		validateSharing(path.Child("sharing"), args),
+		validateBoundaryByHandler(path.Child("boundaryByHandler"), args.BoundaryByHandler),
+		validateMinimumBoundary(path.Child("minimumBoundary"), args.MinimumBoundary),
+		validatePlatformNamespaces(path.Child("platformNamespaces"), args.PlatformNamespaces),
+		validateAllowedRuntimeAnnotations(path.Child("allowedRuntimeAnnotations"), args.AllowedRuntimeAnnotations),
+		validateHostPathProvisioners(path.Child("hostPathProvisioners"), args.HostPathProvisioners),
+		oneOf(path.Child("preemption"), args.Preemption, preemptions),
+	)
+}
+
+func validateLabelKeys(path *field.Path, keys config.LabelKeys) field.ErrorList {
+	var errs field.ErrorList
+	seen := sets.New[string]()
+	for _, label := range []struct{ name, key string }{
+		{"tenant", keys.Tenant},
+		{"dataClass", keys.DataClass},
+		{"privilege", keys.Privilege},
+		{"boundary", keys.Boundary},
+		{"runtimeClass", keys.RuntimeClass},
+	} {
+		at := path.Child(label.name)
+		if seen.Has(label.key) {
+			errs = append(errs, duplicate(at, label.key, msgRepeatedLabelKey))
+			continue
+		}
+		seen.Insert(label.key)
+		errs = append(errs, invalid(at, label.key, msgLabelKey, utilvalidation.IsQualifiedName(label.key))...)
+	}
+	return errs
+}
+
+func validateDataClasses(path *field.Path, classes []string) field.ErrorList {
+	return each(path, classes, func(at *field.Path, class string) field.ErrorList {
+		switch class {
+		case "": // a valid label value, but then it could not be told from no class
+			return field.ErrorList{field.Required(at, msgDataClass)}
+		case config.UnclassifiedDataClass:
+			return field.ErrorList{field.Invalid(at, class, msgUnclassified)}
+		}
+		return invalid(at, class, msgDataClass, utilvalidation.IsValidLabelValue(class))
+	})
+}
+
+func validateSeparateBy(path *field.Path, separateBy []config.Axis) field.ErrorList {
+	errs := each(path, separateBy, func(at *field.Path, axis config.Axis) field.ErrorList {
+		return oneOf(at, axis, axes)
+	})
+	if !slices.Contains(separateBy, config.AxisTenant) {
+		errs = append(errs, field.Required(path, msgTenantAxis))
+	}
+	return errs
+}
+
+func validateSharing(path *field.Path, args *config.TenantIsolationArgs) field.ErrorList {
+	return slices.Concat(
+		validateGroups(path.Child("dataClasses"), args.Sharing.DataClasses, config.AxisDataClass, args.SeparateBy,
+			func(at *field.Path, class string) field.ErrorList {
+				if class == config.UnclassifiedDataClass || slices.Contains(args.DataClasses, class) {
+					return nil
+				}
+				return field.ErrorList{field.Invalid(at, class, msgUnknownClass)}
+			}),
+		validateGroups(path.Child("privileges"), args.Sharing.Privileges, config.AxisPrivilege, args.SeparateBy,
+			func(at *field.Path, level string) field.ErrorList {
+				return oneOf(at, level, privileges)
+			}),
+	)
+}
+
+// validateGroups finds the faults of the sharing groups of one axis. The set of
+// members seen is one for all groups, so that no two groups overlap.
+func validateGroups(path *field.Path, groups [][]string, axis config.Axis, separateBy []config.Axis,
+	memberFaults func(*field.Path, string) field.ErrorList,
+) field.ErrorList {
+	var errs field.ErrorList
+	if len(groups) > 0 && !slices.Contains(separateBy, axis) {
+		errs = append(errs, field.Forbidden(path, msgSharingAxis+string(axis)))
+	}
+	seen := sets.New[string]()
+	for i, group := range groups {
+		if len(group) < minSharingGroup {
+			errs = append(errs, field.Invalid(path.Index(i), group, msgSmallGroup+strconv.Itoa(minSharingGroup)))
+		}
+		for j, member := range group {
+			at := path.Index(i).Index(j)
+			if seen.Has(member) {
+				errs = append(errs, duplicate(at, member, msgRepeatedShare))
+				continue
+			}
+			seen.Insert(member)
+			errs = append(errs, memberFaults(at, member)...)
+		}
+	}
+	return errs
+}
+
+func validateBoundaryByHandler(path *field.Path, boundaryByHandler map[string]config.Boundary) field.ErrorList {
+	var errs field.ErrorList
+	for _, handler := range slices.Sorted(maps.Keys(boundaryByHandler)) {
+		at := path.Key(handler)
+		errs = append(errs, invalid(at, handler, msgHandler, utilvalidation.IsDNS1123Label(handler))...)
+		errs = append(errs, oneOf(at, boundaryByHandler[handler], boundaries)...)
+	}
+	return errs
+}
+
+func validateMinimumBoundary(path *field.Path, boundary config.Boundary) field.ErrorList {
+	if boundary == config.BoundaryContainer {
+		return field.ErrorList{field.Invalid(path, boundary, msgMinimumContainer)}
+	}
+	return oneOf(path, boundary, sharedBoundaries)
+}
+
+func validateAllowedRuntimeAnnotations(path *field.Path, keys []string) field.ErrorList {
+	return each(path, keys, func(at *field.Path, key string) field.ErrorList {
+		if !strings.HasPrefix(key, config.RuntimeAnnotationPrefix) {
+			return field.ErrorList{field.Invalid(at, key, msgNoRuntimeAnnotation)}
+		}
+		// Annotation keys are judged in lower case, as the API server does.
+		return invalid(at, key, msgRuntimeAnnotation, utilvalidation.IsQualifiedName(strings.ToLower(key)))
+	})
+}
+
+func validateHostPathProvisioners(path *field.Path, provisioners []string) field.ErrorList {
+	return each(path, provisioners, func(at *field.Path, provisioner string) field.ErrorList {
+		return invalid(at, provisioner, msgHostPathProvisioner, utilvalidation.IsQualifiedName(strings.ToLower(provisioner)))
+	})
+}
