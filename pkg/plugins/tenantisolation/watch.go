@@ -33,6 +33,7 @@ type watcher struct {
 // Indexes of the pod informer.
 const (
 	byNode         = "tenantisolation.dev/node"
+	byNamespace    = "tenantisolation.dev/namespace"
 	byRuntimeClass = "tenantisolation.dev/runtime-class"
 	byClaim        = "tenantisolation.dev/claim"
 )
@@ -45,6 +46,8 @@ var podIndexers = cache.Indexers{
 		}
 		return []string{pod.Spec.NodeName}, nil
 	},
+	// The scheduler's pod informer comes without client-go's index of namespaces.
+	byNamespace: cache.MetaNamespaceIndexFunc,
 	byRuntimeClass: func(obj any) ([]string, error) {
 		pod, ok := obj.(*v1.Pod)
 		if !ok {
@@ -179,7 +182,7 @@ func handler[T any](w *watcher, changed func(before, after *T)) cache.ResourceEv
 func (pl *Plugin) namespaceChanged(before, after *v1.Namespace) {
 	name := either(before, after).Name
 	if after == nil {
-		pl.change("namespace deleted", pl.watcher.indexed(cache.NamespaceIndex, name), func() {
+		pl.change("namespace deleted", pl.watcher.indexed(byNamespace, name), func() {
 			if pl.cluster.namespaces.unset(name) {
 				pl.cluster.epoch.Add(1)
 			}
@@ -196,7 +199,7 @@ func (pl *Plugin) namespaceChanged(before, after *v1.Namespace) {
 		old.PlatformSelected == ns.PlatformSelected && !rules.Relevant(old.Labels, ns.Labels) {
 		return
 	}
-	pl.change("namespace", pl.watcher.indexed(cache.NamespaceIndex, name), func() {
+	pl.change("namespace", pl.watcher.indexed(byNamespace, name), func() {
 		if pl.cluster.namespaces.set(name, ns) {
 			pl.cluster.epoch.Add(1)
 		}
