@@ -55,6 +55,18 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	if errs := validation.ValidateTenantIsolationArgs(nil, args); len(errs) > 0 {
 		return nil, errs.ToAggregate()
 	}
+	pl, err := newPlugin(klog.LoggerWithName(klog.FromContext(ctx), Name), args, handle)
+	if err != nil {
+		return nil, err
+	}
+	if err := pl.watch(ctx); err != nil {
+		return nil, err
+	}
+	return pl, nil
+}
+
+// newPlugin makes a plugin that follows nothing yet.
+func newPlugin(logger klog.Logger, args *config.TenantIsolationArgs, handle fwk.Handle) (*Plugin, error) {
 	rules, err := newRules(args)
 	if err != nil {
 		return nil, err
@@ -66,15 +78,13 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	cluster := &cluster{}
 	pl := &Plugin{
 		handle:  handle,
-		logger:  klog.LoggerWithName(klog.FromContext(ctx), Name),
+		logger:  logger,
 		cluster: cluster,
 		roster:  newRoster(gatherer, cluster),
 		nodes:   newNodeMemo(),
+		watcher: &watcher{},
 	}
 	pl.rules.Store(rules)
-	if err := pl.watch(ctx); err != nil {
-		return nil, err
-	}
 	return pl, nil
 }
 

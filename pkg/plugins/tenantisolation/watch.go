@@ -107,24 +107,20 @@ func (pl *Plugin) watch(ctx context.Context) error {
 	claims := factory.Core().V1().PersistentVolumeClaims()
 	volumes := factory.Core().V1().PersistentVolumes()
 	classes := factory.Storage().V1().StorageClasses()
-	pl.watcher = &watcher{
-		pods:    pods.GetIndexer(),
-		claims:  claims.Lister(),
-		volumes: volumes.Lister(),
-		classes: classes.Lister(),
-	}
+	w := pl.watcher
+	w.pods, w.claims, w.volumes, w.classes = pods.GetIndexer(), claims.Lister(), volumes.Lister(), classes.Lister()
 	var registered []cache.InformerSynced
 	for _, follow := range []struct {
 		informer cache.SharedIndexInformer
 		handler  cache.ResourceEventHandler
 	}{
-		{factory.Core().V1().Namespaces().Informer(), handler(pl.watcher, pl.namespaceChanged)},
-		{factory.Node().V1().RuntimeClasses().Informer(), handler(pl.watcher, pl.runtimeClassChanged)},
-		{factory.Core().V1().Nodes().Informer(), handler(pl.watcher, pl.nodeChanged)},
-		{claims.Informer(), handler(pl.watcher, pl.claimChanged)},
-		{volumes.Informer(), handler(pl.watcher, pl.volumeChanged)},
-		{classes.Informer(), handler(pl.watcher, pl.storageClassChanged)},
-		{pods, handler(pl.watcher, pl.podChanged)},
+		{factory.Core().V1().Namespaces().Informer(), handler(w, pl.namespaceChanged)},
+		{factory.Node().V1().RuntimeClasses().Informer(), handler(w, pl.runtimeClassChanged)},
+		{factory.Core().V1().Nodes().Informer(), handler(w, pl.nodeChanged)},
+		{claims.Informer(), handler(w, pl.claimChanged)},
+		{volumes.Informer(), handler(w, pl.volumeChanged)},
+		{classes.Informer(), handler(w, pl.storageClassChanged)},
+		{pods, handler(w, pl.podChanged)},
 	} {
 		registration, err := follow.informer.AddEventHandler(follow.handler)
 		if err != nil {

@@ -1,0 +1,336 @@
+package tenantisolation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
+	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+	st "k8s.io/kubernetes/pkg/scheduler/testing"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+const profileName = "tenant-isolation-scheduler"
+
+// world is a plugin with its informers' stores in the test's hands: each change is told
+// to the plugin before the call returns, so nothing has to be waited for.
+type world struct {
+	t         testing.TB
+	pl        *Plugin
+	snapshot  map[string]*framework.NodeInfo
+	nodes     map[string]*v1.Node
+	pods      cache.Indexer
+	claims    cache.Indexer
+	volumes   cache.Indexer
+	classes   cache.Indexer
+	activated map[string]bool
+	version   int
+	// preFilters are the profile's, in order; otherFilters stand for all filters.
+	preFilters   []schedulerconfig.Plugin
+	otherFilters func(fwk.CycleState, fwk.NodeInfo) *fwk.Status
+}
+
+func newWorld(t testing.TB, change ...func(*config.TenantIsolationArgs)) *world {
+	t.Helper()
+	args := configv1.New()
+	for _, c := range change {
+		c(args)
+	}
+	namespaced := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
+	w := &world{
+		t:         t,
+		snapshot:  map[string]*framework.NodeInfo{},
+		nodes:     map[string]*v1.Node{},
+		pods:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(podIndexers)),
+		claims:    cache.NewIndexer(cache.MetaNamespaceKeyFunc, namespaced),
+		volumes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
+		classes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
+		activated: map[string]bool{},
+
+		preFilters:   []schedulerconfig.Plugin{{Name: names.NodePorts}, {Name: Name}},
+		otherFilters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil },
+	}
+	if err := w.pods.AddIndexers(namespaced); err != nil {
+		t.Fatal(err)
+	}
+	pl, err := newPlugin(ktesting.NewLogger(t, ktesting.NewConfig()), args, &fakeHandle{world: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl.watcher.pods = w.pods
+	pl.watcher.claims = corelisters.NewPersistentVolumeClaimLister(w.claims)
+	pl.watcher.volumes = corelisters.NewPersistentVolumeLister(w.volumes)
+	pl.watcher.classes = storagelisters.NewStorageClassLister(w.classes)
+	pl.watcher.ready.Store(true)
+	w.pl = pl
+	return w
+}
+
+// fakeHandle is the part of the framework that the plugin calls.
+type fakeHandle struct {
+	fwk.Handle
+	world *world
+}
+
+func (h *fakeHandle) ListPlugins() *schedulerconfig.Plugins {
+	return &schedulerconfig.Plugins{PreFilter: schedulerconfig.PluginSet{Enabled: h.world.preFilters}}
+}
+
+func (h *fakeHandle) RunFilterPluginsWithNominatedPods(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) *fwk.Status {
+	return h.world.otherFilters(state, info)
+}
+
+func (h *fakeHandle) ProfileName() string { return profileName }
+
+func (h *fakeHandle) Activate(_ klog.Logger, pods map[string]*v1.Pod) {
+	for key := range pods {
+		h.world.activated[key] = true
+	}
+}
+
+func (h *fakeHandle) SnapshotSharedLister() fwk.SharedLister { return h }
+func (h *fakeHandle) NodeInfos() fwk.NodeInfoLister          { return h }
+func (h *fakeHandle) StorageInfos() fwk.StorageInfoLister    { return nil }
+func (h *fakeHandle) PodGroupStates() fwk.PodGroupStateLister {
+	return nil
+}
+
+func (h *fakeHandle) PodGroups() fwk.PodGroupLister { return nil }
+func (h *fakeHandle) CompositePodGroupStates() fwk.CompositePodGroupStateLister {
+	return nil
+}
+
+func (h *fakeHandle) CompositePodGroups() fwk.CompositePodGroupLister { return nil }
+
+func (h *fakeHandle) List() ([]fwk.NodeInfo, error) {
+	var infos []fwk.NodeInfo
+	for _, name := range slices.Sorted(maps.Keys(h.world.snapshot)) {
+		infos = append(infos, h.world.snapshot[name])
+	}
+	return infos, nil
+}
+func (h *fakeHandle) HavePodsWithAffinityList() ([]fwk.NodeInfo, error) { return nil, nil }
+func (h *fakeHandle) HavePodsWithRequiredAntiAffinityList() ([]fwk.NodeInfo, error) {
+	return nil, nil
+}
+
+func (h *fakeHandle) HavePodsWithRequiredNonHostScopedAntiAffinityList() ([]fwk.NodeInfo, error) {
+	return nil, nil
+}
+
+func (h *fakeHandle) Get(name string) (fwk.NodeInfo, error) {
+	if info, ok := h.world.snapshot[name]; ok {
+		return info, nil
+	}
+	return nil, fmt.Errorf("no node %q", name)
+}
+
+// woken returns which pods have been activated since the last call.
+func (w *world) woken() []string {
+	names := slices.Sorted(maps.Keys(w.activated))
+	clear(w.activated)
+	return names
+}
+
+// namespace creates or relabels a namespace; labels are given as "key=value" with the
+// keys' prefix left out.
+func (w *world) namespace(name string, labels ...string) *v1.Namespace {
+	w.t.Helper()
+	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: isolationLabels(labels...)}}
+	w.pl.namespaceChanged(nil, ns)
+	return ns
+}
+
+func (w *world) deleteNamespace(name string) {
+	w.pl.namespaceChanged(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
+}
+
+func isolationLabels(pairs ...string) map[string]string {
+	labels := map[string]string{}
+	for _, pair := range pairs {
+		for i := range pair {
+			if pair[i] == '=' {
+				labels["tenantisolation.dev/"+pair[:i]] = pair[i+1:]
+				break
+			}
+		}
+	}
+	return labels
+}
+
+func (w *world) runtimeClass(name, handler string, nodeSelector ...string) {
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
+	if len(nodeSelector) == 2 {
+		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{nodeSelector[0]: nodeSelector[1]}}
+	}
+	w.pl.runtimeClassChanged(nil, class)
+}
+
+func (w *world) deleteRuntimeClass(name string) {
+	w.pl.runtimeClassChanged(&nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
+}
+
+// node adds a node or changes its runtime handlers, the framework's cache first.
+func (w *world) node(name string, handlers ...string) *v1.Node {
+	node := st.MakeNode().Name(name).Capacity(map[v1.ResourceName]string{"cpu": "64", "memory": "64Gi", "pods": "110"}).Obj()
+	for _, h := range handlers {
+		node.Status.RuntimeHandlers = append(node.Status.RuntimeHandlers, v1.NodeRuntimeHandler{Name: h})
+	}
+	if w.snapshot[name] == nil {
+		w.snapshot[name] = framework.NewNodeInfo()
+	}
+	w.snapshot[name].SetNode(node)
+	before := w.nodes[name]
+	w.nodes[name] = node
+	w.pl.nodeChanged(before, node)
+	return node
+}
+
+// pod makes a pod that satisfies the restricted Pod Security Standard.
+func (w *world) pod(namespace, name string, change ...func(*v1.Pod)) *v1.Pod {
+	w.version++
+	pod := st.MakePod().Namespace(namespace).Name(name).UID(namespace + "/" + name).SchedulerName(profileName).Obj()
+	pod.ResourceVersion = strconv.Itoa(w.version)
+	pod.Spec.SecurityContext = &v1.PodSecurityContext{
+		RunAsNonRoot:   new(true),
+		SeccompProfile: &v1.SeccompProfile{Type: v1.SeccompProfileTypeRuntimeDefault},
+	}
+	pod.Spec.Containers = []v1.Container{restrictedContainer("app")}
+	for _, c := range change {
+		c(pod)
+	}
+	return pod
+}
+
+func restrictedContainer(name string) v1.Container {
+	return v1.Container{Name: name, SecurityContext: &v1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &v1.Capabilities{Drop: []v1.Capability{"ALL"}},
+	}}
+}
+
+func on(node string) func(*v1.Pod) { return func(p *v1.Pod) { p.Spec.NodeName = node } }
+func class(name string) func(*v1.Pod) {
+	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
+}
+
+func labelled(pairs ...string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		if p.Labels == nil {
+			p.Labels = map[string]string{}
+		}
+		maps.Copy(p.Labels, isolationLabels(pairs...))
+	}
+}
+
+func privileged(p *v1.Pod) {
+	p.Spec.Containers[0].SecurityContext = &v1.SecurityContext{Privileged: new(true)}
+}
+func hostNetwork(p *v1.Pod) { p.Spec.HostNetwork = true }
+func claim(name string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: name, VolumeSource: v1.VolumeSource{
+			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: name},
+		}})
+	}
+}
+
+// add creates a pod or replaces it by a newer version.
+func (w *world) add(pod *v1.Pod) *v1.Pod {
+	w.t.Helper()
+	var before *v1.Pod
+	if obj, exists, _ := w.pods.GetByKey(pod.Namespace + "/" + pod.Name); exists {
+		before = obj.(*v1.Pod)
+		w.takeOff(before)
+	}
+	if err := w.pods.Add(pod); err != nil {
+		w.t.Fatal(err)
+	}
+	if info := w.snapshot[pod.Spec.NodeName]; info != nil {
+		info.AddPodInfo(mustPodInfo(w.t, pod))
+	}
+	w.pl.podChanged(before, pod)
+	return pod
+}
+
+// gone deletes a pod.
+func (w *world) gone(pod *v1.Pod) {
+	w.t.Helper()
+	if err := w.pods.Delete(pod); err != nil {
+		w.t.Fatal(err)
+	}
+	w.takeOff(pod)
+	w.pl.podChanged(pod, nil)
+}
+
+func (w *world) takeOff(pod *v1.Pod) {
+	if info := w.snapshot[pod.Spec.NodeName]; info != nil {
+		if err := info.RemovePod(klog.Background(), pod); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func mustPodInfo(t testing.TB, pod *v1.Pod) *framework.PodInfo {
+	t.Helper()
+	info, err := framework.NewPodInfo(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// changed returns a newer version of a pod.
+func (w *world) changed(pod *v1.Pod, change ...func(*v1.Pod)) *v1.Pod {
+	w.version++
+	pod = pod.DeepCopy()
+	pod.ResourceVersion = strconv.Itoa(w.version)
+	for _, c := range change {
+		c(pod)
+	}
+	return pod
+}
+
+// filter runs PreFilter and, if that lets it, Filter. The reason of a denial is told by
+// its sentence.
+func (w *world) filter(pod *v1.Pod, node string) *fwk.Status {
+	w.t.Helper()
+	state := framework.NewCycleState()
+	infos, _ := (&fakeHandle{world: w}).List()
+	_, status := w.pl.PreFilter(w.t.Context(), state, pod, infos)
+	if status.IsSkip() {
+		return nil
+	}
+	if !status.IsSuccess() {
+		return status
+	}
+	return w.pl.Filter(w.t.Context(), state, pod, w.snapshot[node])
+}
+
+func (w *world) admits(pod *v1.Pod, node string) bool { return w.filter(pod, node).IsSuccess() }
+
+func sentence(status *fwk.Status) isolation.Reason {
+	for _, reason := range isolation.Reasons() {
+		if reason.Sentence() != "" && reason.Sentence() == status.Message() {
+			return reason
+		}
+	}
+	return isolation.Undecided
+}

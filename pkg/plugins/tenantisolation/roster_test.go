@@ -1,0 +1,112 @@
+package tenantisolation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// TestTheRosterKnowsEveryHome runs random histories and compares the counts with those
+// made by looking at every pod.
+func TestTheRosterKnowsEveryHome(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	w := newWorld(t)
+	w.runtimeClass("kata", "kata-qemu")
+	tenant := func() string { return fmt.Sprintf("tenant=t%d", random.IntN(3)) }
+	for i := range 4 {
+		w.namespace(fmt.Sprintf("ns%d", i), tenant())
+	}
+	live := map[string]*v1.Pod{}
+	for step := range 2000 {
+		name := fmt.Sprintf("p%d", random.IntN(30))
+		node := fmt.Sprintf("n%d", random.IntN(5))
+		pod := live[name]
+		switch {
+		case pod == nil:
+			pod = w.pod(fmt.Sprintf("ns%d", random.IntN(4)), name)
+			if random.IntN(3) == 0 {
+				class("kata")(pod)
+			}
+			live[name] = w.add(pod)
+		case random.IntN(5) == 0:
+			w.gone(pod)
+			delete(live, name)
+		case random.IntN(8) == 0:
+			w.namespace(pod.Namespace, tenant())
+		case pod.Spec.NodeName != "":
+			live[name] = w.add(w.changed(pod, labelled("data-class=public")))
+		default:
+			assumed := pod.DeepCopy()
+			assumed.Spec.NodeName = node
+			w.pl.roster.assume(w.pl.rules.Load(), assumed, node)
+			if random.IntN(3) == 0 {
+				w.pl.Unreserve(t.Context(), framework.NewCycleState(), assumed, node)
+			} else {
+				live[name] = w.add(w.changed(pod, on(node)))
+			}
+		}
+		// What is counted may be stale until somebody asks; asking makes it right.
+		homes := map[isolation.KernelGroup]map[string]int{}
+		shared := map[string]int{}
+		for _, p := range live {
+			subject := w.pl.roster.subject(w.pl.rules.Load(), p)
+			group, ok := subject.KernelGroup()
+			if !ok || p.Spec.NodeName == "" {
+				continue
+			}
+			if homes[group] == nil {
+				homes[group] = map[string]int{}
+			}
+			homes[group][p.Spec.NodeName]++
+			if subject.Open() {
+				shared[p.Spec.NodeName]++
+			}
+		}
+		if len(w.pl.roster.pods) != len(live) || len(w.pl.roster.assumed) != 0 {
+			t.Fatalf("step %d: %d pods listed and %d nodes with assumed pods, want %d and 0", step, len(w.pl.roster.pods), len(w.pl.roster.assumed), len(live))
+		}
+		if diff := cmp.Diff(shared, w.pl.roster.shared); diff != "" {
+			t.Fatalf("step %d: shared (-want +got):\n%s", step, diff)
+		}
+		if len(homes) != len(w.pl.roster.homes) {
+			t.Fatalf("step %d: %d trust domains at home, want %d", step, len(w.pl.roster.homes), len(homes))
+		}
+		for group, nodes := range homes {
+			if diff := cmp.Diff(nodes, w.pl.roster.homes[group]); diff != "" {
+				t.Fatalf("step %d: homes (-want +got):\n%s", step, diff)
+			}
+		}
+	}
+}
+
+func TestAPodThatWasDeletedBeforeItWasReservedIsForgotten(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	w.gone(pod)
+	if status := w.pl.Reserve(t.Context(), framework.NewCycleState(), pod, "n1"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	w.pl.Unreserve(t.Context(), framework.NewCycleState(), pod, "n1")
+	if n := len(w.pl.roster.pods); n != 0 {
+		t.Errorf("%d pods are still listed", n)
+	}
+}
+
+func TestUnreserveLeavesABoundPodAlone(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	w.pl.Reserve(t.Context(), framework.NewCycleState(), pod, "n1")
+	w.add(w.changed(pod, on("n1")))
+	w.pl.Unreserve(t.Context(), framework.NewCycleState(), pod, "n1")
+	if node := w.pl.roster.nodeOf(pod.UID); node != "n1" {
+		t.Errorf("the pod is listed on %q, want n1", node)
+	}
+}
