@@ -57,22 +57,21 @@ func (p *Policy) Decide(incoming *Subject, node *Node) Verdict {
 	case incoming.open && o.closed.only(incoming.group):
 		return Verdict{reason: SeparateKernels}
 	}
-	return p.denyResidents(incoming, o)
+	return denyResidents(incoming, o)
 }
 
-// denyResidents finds out who is in the way. Only denials come here, so it may look
-// at every resident.
-func (p *Policy) denyResidents(incoming *Subject, o *Occupancy) Verdict {
+// denyResidents finds out who is in the way.
+func denyResidents(incoming *Subject, o *Occupancy) Verdict {
 	v := Verdict{reason: DemandedNode, ownTenant: true}
-	for i := range o.residents {
-		r := &o.residents[i].Subject
-		if r.group == incoming.group || (incoming.open && r.open) {
+	for i := range o.groups {
+		g := &o.groups[i]
+		if g.group == incoming.group || (incoming.open && g.Open) {
 			continue
 		}
-		if !p.Isolates(incoming.boundary) || !p.Isolates(r.boundary) {
+		if !incoming.isolated || !g.Isolated {
 			v.reason = ForeignResident
 		}
-		if r.domain.Tenant != incoming.domain.Tenant {
+		if g.Domain.Tenant != incoming.domain.Tenant {
 			v.ownTenant = false
 		}
 	}

@@ -18,9 +18,10 @@ type Group struct {
 	// Domain is the trust domain of one of them; where the policy lets values
 	// share, the others may differ from it in those.
 	Domain TrustDomain
-	// Open: they let other trust domains share the machine.
-	Open bool
-	Pods int
+	// Isolated: their boundary is enough to share a machine. Open: they are isolated and
+	// do not demand the machine for themselves.
+	Isolated, Open bool
+	Pods           int
 
 	group KernelGroup
 }
@@ -106,12 +107,12 @@ func summarise(residents []Resident) Occupancy {
 
 func (o *Occupancy) count(s *Subject) {
 	for i := range o.groups {
-		if g := &o.groups[i]; g.group == s.group && g.Open == s.open {
+		if g := &o.groups[i]; g.group == s.group && g.Open == s.open && g.Isolated == s.isolated {
 			g.Pods++
 			return
 		}
 	}
-	o.groups = append(o.groups, Group{Domain: s.domain, Open: s.open, Pods: 1, group: s.group})
+	o.groups = append(o.groups, Group{Domain: s.domain, Isolated: s.isolated, Open: s.open, Pods: 1, group: s.group})
 }
 
 // With returns the occupancy with r in it, in place of the resident with its UID if

@@ -27,7 +27,7 @@ func (p *Policy) Preference(incoming *Subject, node *Node) int64 {
 		return PreferOwnTrustDomain
 	case !o.Empty():
 		return PreferOpenNode
-	case node.VMCapable && !p.Isolates(incoming.boundary):
+	case node.VMCapable && !incoming.isolated:
 		return PreferEmptyVMNode
 	}
 	return PreferEmptyNode

@@ -78,11 +78,11 @@ type Subject struct {
 	domain   TrustDomain
 	boundary Boundary
 	demand   Demand
-	// open: the boundary lets other trust domains share the machine, and the
+	// isolated: the boundary lets other trust domains share the machine. open: and the
 	// namespace does not mind.
-	open       bool
-	handler    string
-	hostAccess HostAccess
+	isolated, open bool
+	handler        string
+	hostAccess     HostAccess
 }
 
 // Resolve works out a pod's trust domain, boundary and demand.
@@ -151,7 +151,8 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	if s.boundary < demand.Boundary {
 		s.denied = WeakBoundary
 	}
-	s.open = p.Isolates(s.boundary) && !demand.Node
+	s.isolated = p.Isolates(s.boundary)
+	s.open = s.isolated && !demand.Node
 	return s
 }
 
