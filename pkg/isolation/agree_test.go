@@ -11,7 +11,7 @@ func checkAgainstOracle(t *testing.T, s scenario) {
 	t.Helper()
 	o := s.oracle()
 	incoming, node := s.subject(), s.node()
-	got := s.policy.Decide(&incoming, node)
+	got := Decide(&incoming, node)
 	want := o.decide(s.incoming, s.residents, s.handlers)
 
 	if got.Allowed() != want.allow {
@@ -24,7 +24,7 @@ func checkAgainstOracle(t *testing.T, s scenario) {
 		t.Errorf("may evict: core %t, oracle %t", got, want)
 	}
 	if got.Allowed() {
-		if got, want := s.policy.Preference(&incoming, node), o.prefer(s.incoming, s.residents, s.vmCapable); got != want {
+		if got, want := Preference(&incoming, node), o.prefer(s.incoming, s.residents, s.vmCapable); got != want {
 			t.Errorf("preference: core %d, oracle %d", got, want)
 		}
 	}

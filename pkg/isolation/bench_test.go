@@ -50,13 +50,13 @@ func TestDecideAllocatesNothing(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			incoming, node := p.Resolve(w.incoming.Obj()), w.node(p, 110)
 			var v Verdict
-			if n := testing.AllocsPerRun(100, func() { v = p.Decide(&incoming, node) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { v = Decide(&incoming, node) }); n != 0 {
 				t.Errorf("allocates %v times", n)
 			}
 			if v.Reason() != w.want {
 				t.Errorf("got %s, want %s", v.Reason(), w.want)
 			}
-			if n := testing.AllocsPerRun(100, func() { _ = p.MayEvict(v) || p.Preference(&incoming, node) > 0 || v.Reason().Sentence() == "" }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { _ = p.MayEvict(v) || Preference(&incoming, node) > 0 || v.Reason().Sentence() == "" }); n != 0 {
 				t.Errorf("what follows a verdict allocates %v times", n)
 			}
 		})
@@ -71,7 +71,7 @@ func BenchmarkDecide(b *testing.B) {
 				incoming, node := p.Resolve(w.incoming.Obj()), w.node(p, n)
 				b.ReportAllocs()
 				for b.Loop() {
-					if v := p.Decide(&incoming, node); v.Reason() != w.want {
+					if v := Decide(&incoming, node); v.Reason() != w.want {
 						b.Fatalf("got %s, want %s", v.Reason(), w.want)
 					}
 				}

@@ -138,4 +138,4 @@ func residents(subjects ...Subject) []Resident {
 func uid(i int) string { return fmt.Sprintf("uid-%03d", i) }
 
 // decide is Decide for subjects that are at hand as values.
-func decide(p *Policy, incoming Subject, node *Node) Verdict { return p.Decide(&incoming, node) }
+func decide(incoming Subject, node *Node) Verdict { return Decide(&incoming, node) }

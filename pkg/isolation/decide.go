@@ -26,10 +26,8 @@ func (v Verdict) Allowed() bool { return v.reason.Admits() }
 // Decide judges whether the incoming pod may join the node. It never allows a pod
 // beside a resident with which it may not share the machine (L1), reads nothing but
 // its arguments (L2), and of a node that it denies every superset is denied too (L4).
-func (p *Policy) Decide(incoming *Subject, node *Node) Verdict {
-	if !p.made() {
-		return Verdict{}
-	}
+// The policy's choices are in the subjects; all of them have to come from one policy.
+func Decide(incoming *Subject, node *Node) Verdict {
 	// Platform pods are never judged.
 	if incoming.standing == platform {
 		return Verdict{reason: PlatformPod}

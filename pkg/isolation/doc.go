@@ -21,7 +21,7 @@
 //
 //	Pod + Namespace --Policy.Resolve--> Subject
 //	Subjects on a node --NewOccupancy--> Occupancy
-//	Subject + Node{Occupancy, ...} --Policy.Decide--> Verdict{Reason}
+//	Subject + Node{Occupancy, ...} --Decide--> Verdict{Reason}
 //
 // # Laws
 //

@@ -193,7 +193,7 @@ func (s scenario) node() *Node {
 	return n
 }
 
-func (s scenario) verdict() Verdict { return decide(s.policy, s.subject(), s.node()) }
+func (s scenario) verdict() Verdict { return decide(s.subject(), s.node()) }
 
 func (s scenario) oracle() oracle { return oracle{s.config} }
 

@@ -198,11 +198,11 @@ func (g *golden) decide(c command) (string, error) {
 		backwards = backwards.With(Resident{UID: uid(len(pods) - i), Subject: r.Subject})
 	}
 	node.Occupancy = NewOccupancy(all)
-	v := g.policy.Decide(&subject, &node)
+	v := Decide(&subject, &node)
 
 	again := node
 	again.Occupancy = backwards
-	if w := g.policy.Decide(&subject, &again); w != v {
+	if w := Decide(&subject, &again); w != v {
 		return "", fmt.Errorf("the order of the residents matters: %+v and %+v", v, w)
 	}
 	want := oracle{g.config}.decide(incoming, pods, node.Handlers)
@@ -231,8 +231,8 @@ func (g *golden) prefer(c command) (string, error) {
 		subjects = append(subjects, g.policy.Resolve(pod))
 	}
 	node.Occupancy = makeNode(subjects...).Occupancy
-	if v := g.policy.Decide(&subject, &node); !v.Allowed() {
+	if v := Decide(&subject, &node); !v.Allowed() {
 		return "", fmt.Errorf("the node denies the pod: %s", v.Reason())
 	}
-	return fmt.Sprint(g.policy.Preference(&subject, &node)), nil
+	return fmt.Sprint(Preference(&subject, &node)), nil
 }

@@ -214,7 +214,7 @@ func TestL9NothingSpoofed(t *testing.T) {
 				spoofed.Labels, spoofed.Annotations = written.labels, written.annotations
 				for _, neighbour := range neighbours {
 					node := makeNode(policy.Resolve(neighbour.Obj()))
-					before, after := decide(policy, policy.Resolve(honest), node), decide(policy, policy.Resolve(spoofed), node)
+					before, after := decide(policy.Resolve(honest), node), decide(policy.Resolve(spoofed), node)
 					if !before.Allowed() && after.Allowed() {
 						t.Errorf("%s is denied beside %+v for %s, and with it allowed for %s",
 							name, neighbour.Obj(), before.Reason(), after.Reason())
@@ -308,7 +308,7 @@ func checkJoinsOnlyItsOwn(t *testing.T, honest, spoofed scenario) int {
 		t.Errorf("denied for %s, and labelled allowed for %s, as the same %v", before.Reason(), after.Reason(), is)
 	}
 	for i, resident := range honest.subjects() {
-		if decide(honest.policy, honest.subject(), makeNode(resident)).Allowed() {
+		if decide(honest.subject(), makeNode(resident)).Allowed() {
 			continue
 		}
 		domain, _ := resident.TrustDomain()

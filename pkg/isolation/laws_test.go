@@ -23,7 +23,7 @@ func TestL1Separation(t *testing.T) {
 		oneByOne := node.Occupancy.With(Resident{UID: "stranger", Subject: s.policy.Resolve(stranger)})
 		oneByOne = oneByOne.Without("stranger")
 		for name, occupancy := range map[string]Occupancy{"all at once": node.Occupancy, "one more and one less": oneByOne} {
-			v := decide(s.policy, incoming, &Node{Occupancy: occupancy, Handlers: s.handlers})
+			v := decide(incoming, &Node{Occupancy: occupancy, Handlers: s.handlers})
 			if !v.Allowed() || incoming.Platform() {
 				continue
 			}
@@ -47,7 +47,7 @@ func TestL2Determinism(t *testing.T) {
 	forScenarios(t, 5000, func(t *testing.T, g generator, s scenario) {
 		t.Helper()
 		incoming, node := s.subject(), s.node()
-		want := decide(s.policy, incoming, node)
+		want := decide(incoming, node)
 		for range 3 {
 			again := g.rewritten(t, s)
 			if got := again.verdict(); got != want {
@@ -135,7 +135,7 @@ func TestL3OrderFree(t *testing.T) {
 	forScenarios(t, 10000, func(t *testing.T, g generator, s scenario) {
 		t.Helper()
 		incoming, node := s.subject(), s.node()
-		want := decide(s.policy, incoming, node)
+		want := decide(incoming, node)
 
 		reordered := NewOccupancy(shuffled(g, residents(s.subjects()...)))
 		if diff := sameOccupancy(node.Occupancy, reordered); diff != "" {
@@ -143,10 +143,10 @@ func TestL3OrderFree(t *testing.T) {
 		}
 		exchanged := makeNode(shuffled(g, s.subjects())...)
 		exchanged.Handlers, exchanged.VMCapable = node.Handlers, node.VMCapable
-		if got := decide(s.policy, incoming, exchanged); got != want {
+		if got := decide(incoming, exchanged); got != want {
 			t.Errorf("verdict is %+v, with other UIDs %+v", want, got)
 		}
-		if want, got := s.policy.Preference(&incoming, node), s.policy.Preference(&incoming, exchanged); got != want {
+		if want, got := Preference(&incoming, node), Preference(&incoming, exchanged); got != want {
 			t.Errorf("preference is %d, with other UIDs %d", want, got)
 		}
 		if diff := cmp.Diff(openByGroup(node.Occupancy), openByGroup(exchanged.Occupancy)); diff != "" {
@@ -176,10 +176,10 @@ func TestL4Monotone(t *testing.T) {
 		t.Helper()
 		incoming := s.subject()
 		node := &Node{Handlers: s.handlers}
-		before := decide(s.policy, incoming, node)
+		before := decide(incoming, node)
 		for i, subject := range s.subjects() {
 			node.Occupancy = node.Occupancy.With(Resident{UID: uid(i), Subject: subject})
-			after := decide(s.policy, incoming, node)
+			after := decide(incoming, node)
 			if !before.Allowed() && after.Allowed() {
 				t.Errorf("denied for %s, and with resident %d allowed for %s", before.Reason(), i, after.Reason())
 			}
@@ -235,7 +235,7 @@ func TestL7Symmetric(t *testing.T) {
 			if _, denied := b.Denied(); denied || b.Platform() {
 				continue
 			}
-			aJoins, bJoins := decide(s.policy, a, makeNode(b)), decide(s.policy, b, makeNode(a))
+			aJoins, bJoins := decide(a, makeNode(b)), decide(b, makeNode(a))
 			if aJoins.Allowed() != bJoins.Allowed() || aJoins.Reason() != bJoins.Reason() {
 				t.Errorf("the incoming pod may join resident %d: %s, the other way round: %s", i, aJoins.Reason(), bJoins.Reason())
 			}

@@ -18,7 +18,7 @@ const (
 
 // Preference returns how well the node suits a pod that it admits, 0 to 100. For a
 // platform pod all nodes are equal.
-func (p *Policy) Preference(incoming *Subject, node *Node) int64 {
+func Preference(incoming *Subject, node *Node) int64 {
 	o := &node.Occupancy
 	switch {
 	case incoming.standing != managed:

@@ -94,10 +94,11 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 		return fwk.QueueSkip, nil
 	}
 	rules := pl.rules.Load()
+	// With the handlers that Filter knows of, not those in the event: a pod that needs one
+	// would be refused until nodeChanged has noted them, which then wakes it.
 	node := pl.currentNode(rules, added.Name)
-	node.Handlers = reportedHandlers(added)
 	subject := pl.roster.subject(rules, pod)
-	if rules.Decide(&subject, &node).Allowed() {
+	if isolation.Decide(&subject, &node).Allowed() {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

@@ -60,7 +60,7 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 		}
 		c = pl.newCycle(pod)
 	}
-	verdict := c.rules.Decide(&c.subject, pl.node(state, c.rules, info))
+	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
 	if verdict.Allowed() {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 	if err != nil {
 		return fwk.AsStatus(fmt.Errorf("getting node %q from the snapshot: %w", nodeName, err))
 	}
-	verdict := c.rules.Decide(&c.subject, pl.node(state, c.rules, info))
+	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
 	if !verdict.Allowed() {
 		logger := klog.FromContext(ctx)
 		logger.V(4).Info("What the pod was placed by has changed meanwhile", "pod", klog.KObj(pod), "node", nodeName, "reason", verdict.Reason())

@@ -11,6 +11,8 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 const (
@@ -101,7 +103,7 @@ func (s *focusSearch) try(ctx context.Context, name string) bool {
 	if err != nil || info.Node() == nil || !s.hasRoom(info) {
 		return true
 	}
-	if !s.cycle.rules.Decide(&s.cycle.subject, s.pl.node(s.state, s.cycle.rules, info)).Allowed() {
+	if !isolation.Decide(&s.cycle.subject, s.pl.node(s.state, s.cycle.rules, info)).Allowed() {
 		return true
 	}
 	status := s.pl.handle.RunFilterPluginsWithNominatedPods(ctx, s.state, s.pod, info)

@@ -5,6 +5,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // PreScore skips Score for pods to which all nodes are equal.
@@ -23,7 +25,7 @@ func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info
 	if err != nil {
 		return 0, fwk.AsStatus(err)
 	}
-	return c.rules.Preference(&c.subject, pl.node(state, c.rules, info)), nil
+	return isolation.Preference(&c.subject, pl.node(state, c.rules, info)), nil
 }
 
 // ScoreExtensions returns nil: the preference is on the framework's scale already, and

@@ -15,7 +15,7 @@ type nodeChange struct {
 // helps reports whether the change turns a denial of the pod into an admission. It asks
 // the same function as Filter, so the two cannot drift apart (L6).
 func (n *nodeChange) helps(rules *rules, subject *isolation.Subject) bool {
-	return !rules.Decide(subject, &n.before).Allowed() && rules.Decide(subject, &n.after).Allowed()
+	return !isolation.Decide(subject, &n.before).Allowed() && isolation.Decide(subject, &n.after).Allowed()
 }
 
 // currentNode returns a node as the informers have it, with the pods that only this
