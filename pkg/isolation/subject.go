@@ -6,6 +6,10 @@ import (
 	"unique"
 )
 
+// EvidenceAnnotation is the pod annotation that records what a pod was judged to be when
+// it was placed. It is written with the bind, for auditors; no verdict reads it.
+const EvidenceAnnotation = "tenantisolation.dev/trust-domain"
+
 // Namespace is what the rule reads of a pod's namespace.
 type Namespace struct {
 	Name   string

@@ -13,6 +13,7 @@
 //	filtering.go  PreFilter, Filter, Reserve
 //	focus.go      above 100 nodes: the nodes that the pod should go to
 //	scoring.go    PreScore, Score
+//	binding.go    Bind, with the evidence of what was judged
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
 //	watch.go      event handlers: everything else that the rule reads

@@ -11,6 +11,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientset "k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/client-go/tools/cache"
@@ -41,6 +42,7 @@ type world struct {
 	volumes   cache.Indexer
 	classes   cache.Indexer
 	activated map[string]bool
+	client    clientset.Interface
 	version   int
 	// preFilters are the profile's, in order; otherFilters stand for all filters.
 	preFilters   []schedulerconfig.Plugin

@@ -82,6 +82,18 @@ func (w *watcher) indexed(index, key string) []*v1.Pod {
 	return pods
 }
 
+// newest returns the pod's newest version that is known.
+func (w *watcher) newest(pod *v1.Pod) *v1.Pod {
+	obj, exists, err := w.pods.GetByKey(podKey(pod))
+	if err != nil || !exists {
+		return pod
+	}
+	if known, ok := obj.(*v1.Pod); ok && known.UID == pod.UID && notOlder(known, pod) {
+		return known
+	}
+	return pod
+}
+
 func (w *watcher) podsOn(node string) []*v1.Pod { return w.indexed(byNode, node) }
 
 func (w *watcher) pending() []*v1.Pod { return w.indexed(byNode, "") }
