@@ -82,3 +82,49 @@ func TestOccupancyCountsAResidentOnceByItsUID(t *testing.T) {
 		})
 	}
 }
+
+// The keys under which an index may look for a trust domain agree with the rule.
+func TestKernelGroupIsTheKeyOfWhoSharesAKernel(t *testing.T) {
+	forScenarios(t, 3000, func(t *testing.T, _ generator, s scenario) {
+		t.Helper()
+		node := s.node()
+		incoming := s.subject()
+		key, ok := incoming.KernelGroup()
+		if _, resolved := incoming.TrustDomain(); ok != resolved {
+			t.Errorf("%v has a key: %t, a trust domain: %t", incoming, ok, resolved)
+		}
+		held := false
+		for i, resident := range s.subjects() {
+			other, known := resident.KernelGroup()
+			shares := incoming.SharesKernelWith(resident)
+			if (ok && known && key == other) != shares || shares != resident.SharesKernelWith(incoming) {
+				t.Errorf("resident %d, %v, has the key of %v: %t, shares a kernel: %t", i, resident, incoming, key == other, shares)
+			}
+			held = held || shares
+		}
+		if node.Occupancy.Holds(incoming) != held {
+			t.Errorf("holds %v: %t, want %t", incoming, node.Occupancy.Holds(incoming), held)
+		}
+	})
+}
+
+func TestOccupancyIsOpenIfAResidentIs(t *testing.T) {
+	p := makePolicy(t)
+	container, vm := p.Resolve(makePod("acme").Obj()), p.Resolve(makePod("acme").RuntimeClass("kata").Obj())
+	alone := p.Resolve(makePod("acme").RuntimeClass("kata").NamespaceLabel(boundaryLabel, "node").Obj())
+	for name, tc := range map[string]struct {
+		node *Node
+		want bool
+	}{
+		"nobody":                           {makeNode(), false},
+		"a container":                      {makeNode(container), false},
+		"a VM that demands the machine":    {makeNode(alone), false},
+		"a VM":                             {makeNode(vm), true},
+		"a container and a VM of its own":  {makeNode(container, vm), true},
+		"a VM and one that demands it all": {makeNode(alone, vm), true},
+	} {
+		if got := tc.node.Occupancy.HoldsOpen(); got != tc.want {
+			t.Errorf("%s: got %t, want %t", name, got, tc.want)
+		}
+	}
+}

@@ -67,6 +67,10 @@ func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) 
 			same++
 		}
 	}
+	if len(against) > 1 {
+		// Said only if nothing else is in the way.
+		delete(against, DemandedNode)
+	}
 	switch {
 	case len(against) > 0:
 		return answer{reasons: against}
