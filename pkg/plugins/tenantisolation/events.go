@@ -40,7 +40,16 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 	if err != nil {
 		return fwk.Queue, err
 	}
-	if gone == nil || gone.Spec.NodeName == "" {
+	if gone == nil {
+		return fwk.QueueSkip, nil
+	}
+	node := gone.Spec.NodeName
+	if node == "" {
+		// Filter counts a nominated pod like one that is there, and the framework tells
+		// of the end of a nomination with this event.
+		node = gone.Status.NominatedNodeName
+	}
+	if node == "" {
 		return fwk.QueueSkip, nil
 	}
 	rules := pl.rules.Load()
@@ -48,7 +57,7 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 	event := pl.lastGone.Load()
 	if event == nil || event.pod != gone || event.epoch != epoch || event.rules != rules {
 		resident := pl.resident(rules, gone)
-		after := pl.currentNode(rules, gone.Spec.NodeName)
+		after := pl.currentNode(rules, node)
 		after.Occupancy = after.Occupancy.Without(resident.UID)
 		before := after
 		before.Occupancy = after.Occupancy.With(resident)
@@ -59,7 +68,7 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 	if !event.change.helps(rules, &subject) {
 		return fwk.QueueSkip, nil
 	}
-	logger.V(5).Info("The last resident in the way has gone", "pod", klog.KObj(pod), "node", gone.Spec.NodeName)
+	logger.V(5).Info("The last resident in the way has gone", "pod", klog.KObj(pod), "node", node)
 	return fwk.Queue, nil
 }
 
