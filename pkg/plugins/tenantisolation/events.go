@@ -56,11 +56,11 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 	epoch := pl.cluster.epoch.Load()
 	event := pl.lastGone.Load()
 	if event == nil || event.pod != gone || event.epoch != epoch || event.rules != rules {
-		resident := pl.resident(rules, gone)
+		// A nominated pod whose nomination ends because it has arrived is there after as
+		// before, and so nothing has changed.
 		after := pl.currentNode(rules, node)
-		after.Occupancy = after.Occupancy.Without(resident.UID)
 		before := after
-		before.Occupancy = after.Occupancy.With(resident)
+		before.Occupancy = after.Occupancy.With(pl.resident(rules, gone))
 		event = &goneEvent{pod: gone, epoch: epoch, rules: rules, change: nodeChange{before: before, after: after}}
 		pl.lastGone.Store(event)
 	}

@@ -103,6 +103,20 @@ func TestHintAfterAFailedBinding(t *testing.T) {
 	}
 }
 
+func TestHintAfterANominationHasEnded(t *testing.T) {
+	w := tenants(t)
+	pending := w.add(w.pod("red", "p"))
+	nominated := w.add(w.pod("blue", "b", func(p *v1.Pod) { p.Status.NominatedNodeName = "n1" }))
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, nominated, nil); got != fwk.Queue {
+		t.Errorf("the node is free again: got %v", got)
+	}
+	nominated = w.changed(nominated, func(p *v1.Pod) { p.Status.NominatedNodeName = "n1" })
+	w.add(w.changed(nominated, on("n1")))
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, nominated, nil); got != fwk.QueueSkip {
+		t.Errorf("the nominated pod has arrived: got %v", got)
+	}
+}
+
 func TestHintAfterANodeWasAdded(t *testing.T) {
 	w := tenants(t)
 	plain := w.node("new", "runc")

@@ -97,6 +97,19 @@ func TestNothingIsRememberedWhileAPodGroupIsPlaced(t *testing.T) {
 	}
 }
 
+func TestANodeOfWhichNothingWasReadTakesNoPodThatNeedsAHandler(t *testing.T) {
+	w := tenants(t)
+	// The framework's handler has run, the plugin's has not yet.
+	w.pl.cluster.handlers.unset("n1")
+	w.pl.nodes.invalidate("n1")
+	if w.admits(w.pod("red", "p", class("kata")), "n1") {
+		t.Error("the node was taken to have every handler")
+	}
+	if !w.admits(w.pod("red", "p"), "n1") {
+		t.Error("a pod that needs no handler was denied")
+	}
+}
+
 func TestDryRunsSeeTheNodeTheyAreGiven(t *testing.T) {
 	w := tenants(t)
 	blue := w.add(w.pod("blue", "r", on("n1")))
