@@ -1,0 +1,52 @@
+package admission
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+)
+
+//go:embed templates/*.yaml
+var templates embed.FS
+
+const header = "# Generated from the scheduler's configuration: change internal/admission/templates/%s, or the\n" +
+	"# configuration, and run `go run ./hack/policies`.\n"
+
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// Render returns the manifests, by file name.
+func (c *Config) Render() (map[string]string, error) {
+	names, err := fs.Glob(templates, "templates/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	values := c.values()
+	rendered := make(map[string]string, len(names))
+	for _, name := range names {
+		text, err := templates.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		file := path.Base(name)
+		var unknown []string
+		expand := func(match string) string {
+			key := match[2 : len(match)-1]
+			value, ok := values[key]
+			if !ok {
+				unknown = append(unknown, key)
+			}
+			return value
+		}
+		// Twice: fragments have placeholders of their own.
+		expanded := placeholder.ReplaceAllStringFunc(string(text), expand)
+		expanded = placeholder.ReplaceAllStringFunc(expanded, expand)
+		if len(unknown) > 0 {
+			return nil, fmt.Errorf("template %s: unknown names: %s", file, strings.Join(unknown, ", "))
+		}
+		rendered[file] = fmt.Sprintf(header, file) + expanded
+	}
+	return rendered, nil
+}

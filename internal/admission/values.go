@@ -1,0 +1,127 @@
+package admission
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// values are what stands for each ${name} in the templates.
+func (c *Config) values() map[string]string {
+	keys := c.Args.LabelKeys
+	isolationKeys := []string{keys.Tenant, keys.DataClass, keys.Privilege, keys.Boundary, keys.RuntimeClass}
+	selectorKeys, names := c.platform()
+
+	privileges := make([]string, 0, len(isolation.Privileges()))
+	for _, p := range isolation.Privileges() {
+		privileges = append(privileges, p.String())
+	}
+	return map[string]string{
+		"tenantKey":       keys.Tenant,
+		"dataClassKey":    keys.DataClass,
+		"privilegeKey":    keys.Privilege,
+		"boundaryKey":     keys.Boundary,
+		"runtimeClassKey": keys.RuntimeClass,
+
+		"isolationKeys":      celList(isolationKeys),
+		"administeredKeys":   celList(union(isolationKeys, selectorKeys)),
+		"platformNamespaces": celList(names),
+		"evidenceKey":        isolation.EvidenceAnnotation,
+		"annotationPrefix":   config.RuntimeAnnotationPrefix,
+
+		"dataClasses":        strings.Join(append([]string{config.UnclassifiedDataClass}, c.Args.DataClasses...), " "),
+		"dataClassList":      celList(append([]string{config.UnclassifiedDataClass}, c.Args.DataClasses...)),
+		"privileges":         strings.Join(privileges, " "),
+		"privilegeList":      celList(privileges),
+		"runtimeAnnotations": strings.Join(slices.Sorted(slices.Values(c.Args.AllowedRuntimeAnnotations)), " "),
+		"schedulerNames":     strings.Join(c.SchedulerNames, " "),
+
+		"vmHandlers":      celList(c.handlers(config.BoundaryVM)),
+		"sandboxHandlers": celList(c.handlers(config.BoundarySandbox, config.BoundaryVM)),
+
+		"namespace":      c.Namespace,
+		"serviceAccount": c.ServiceAccount,
+
+		"mirrorPod":  mirrorPod,
+		"administer": administer,
+	}
+}
+
+// Fragments that several policies share, so that they cannot drift apart.
+const (
+	// mirrorPod is true of a static pod's image in the API, made by the node that runs it. It
+	// runs whatever is answered, so it is better seen than refused. Anybody can write the
+	// annotation; only the node is believed.
+	mirrorPod = `("kubernetes.io/config.mirror" in object.metadata.?annotations.orValue({})` +
+		` && "system:nodes" in request.userInfo.?groups.orValue([])` +
+		` && request.userInfo.username == "system:node:" + object.spec.?nodeName.orValue(""))`
+
+	// administer asks without a namespace, so that RBAC looks at ClusterRoleBindings alone: a
+	// Role in a tenant's own namespace grants nothing.
+	administer = `authorizer.group("tenantisolation.dev").resource("isolation").check("administer").allowed()`
+)
+
+// handlers are the RuntimeClass handlers with one of the boundaries, sorted.
+func (c *Config) handlers(boundaries ...config.Boundary) []string {
+	var found []string
+	for _, handler := range slices.Sorted(maps.Keys(c.Args.BoundaryByHandler)) {
+		if slices.Contains(boundaries, c.Args.BoundaryByHandler[handler]) {
+			found = append(found, handler)
+		}
+	}
+	return found
+}
+
+// platform returns the label keys that decide which namespaces are the platform, and the
+// names that do.
+func (c *Config) platform() (keys, names []string) {
+	names = slices.Clone(c.Args.PlatformNamespaces.Names)
+	selector := c.Args.PlatformNamespaces.Selector
+	if selector == nil {
+		return nil, names
+	}
+	requirements := slices.Clone(selector.MatchExpressions)
+	for _, key := range slices.Sorted(maps.Keys(selector.MatchLabels)) {
+		requirements = append(requirements, metav1.LabelSelectorRequirement{
+			Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{selector.MatchLabels[key]},
+		})
+	}
+	for _, r := range requirements {
+		// Kubernetes gives this label to every namespace, with its name for the value, and lets
+		// nobody change it: whoever may take the name has the label.
+		if r.Key == corev1.LabelMetadataName {
+			if r.Operator == metav1.LabelSelectorOpIn {
+				names = union(names, r.Values)
+			}
+			continue
+		}
+		keys = union(keys, []string{r.Key})
+	}
+	return keys, names
+}
+
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// celList writes a list literal. What Go quotes, the policy language reads the same way.
+func celList(items []string) string {
+	quoted := make([]string, 0, len(items))
+	for _, item := range items {
+		quoted = append(quoted, strconv.Quote(item))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
