@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds a development tool that hack/tools/go.mod pins, if it is not there yet, and prints where
+# it is.
+#
+#   hack/tools.sh golangci-lint|gofumpt|benchstat
+set -euo pipefail
+
+name=${1:?usage: hack/tools.sh NAME}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "${root}/hack/tools"
+export CGO_ENABLED=0 GOWORK=off
+
+# golangci-lint refuses code of a newer Go release than the one it was built with.
+stamp="$(cksum go.mod go.sum) $(go env GOVERSION) $(go env GOOS)/$(go env GOARCH)"
+program="${root}/bin/tools/${name}"
+if [[ ! -x ${program} || $(cat "${program}.stamp" 2>/dev/null) != "${stamp}" ]]; then
+	package=$(sed -n "s|^\t\(.*/${name}\)\$|\1|p" go.mod)
+	if [[ -z ${package} ]]; then
+		echo "hack/tools/go.mod has no tool ${name}" >&2
+		exit 2
+	fi
+	version=$(go list -f '{{.Module.Version}}' "${package}")
+	echo "tools: building ${name} ${version} ..." >&2
+	mkdir -p "${root}/bin/tools"
+	go build -ldflags "-s -w -X main.version=${version#v}" -o "${program}" "${package}"
+	echo "${stamp}" >"${program}.stamp"
+fi
+echo "${program}"

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Checks everything about the tree that is not a test, and changes nothing in it.
+#
+#   hack/verify.sh [CHECK...]
+#
+# Without arguments every check runs, also after one has failed: a list of all that is wrong saves
+# rounds. A new check is a function check_NAME, and its name in the list below.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+checks=(scripts paths manifests modules format generated docs vet lint)
+
+# What is there, committed or not: a new file is checked before it is added.
+files() { git ls-files --cached --others --exclude-standard --deduplicate -- "$@"; }
+
+check_scripts() {
+	local script
+	for script in $(files '*.sh' .ci/run); do
+		bash -n "${script}"
+		[[ -x ${script} ]] || { echo "${script} is not executable"; return 1; }
+	done
+	# Not a demand: it would be the only tool that is not a Go module.
+	if command -v shellcheck >/dev/null; then
+		files '*.sh' .ci/run | xargs shellcheck
+	fi
+}
+
+# A path of somebody's machine is of no use to anybody else, and tells where it was written.
+check_paths() {
+	! files . | grep -v '^go\.sum$' | xargs -d '\n' grep -nHIE '(^|[^[:alnum:]._/-])/([h]ome/[a-z]+|[U]sers/[A-Za-z]+|[r]oot|[w]ork)/' --
+}
+
+check_manifests() {
+	local kustomization
+	for kustomization in $(files 'manifests/**/kustomization.yaml'); do
+		# Only that it builds: test/integration asks a real API server what it thinks of it.
+		"${KUBECTL:-bin/control-plane/kubectl}" kustomize "$(dirname "${kustomization}")" >/dev/null
+	done
+}
+
+check_modules() {
+	local module
+	for module in $(files go.mod '**/go.mod'); do
+		(cd "$(dirname "${module}")" && go mod tidy -diff)
+	done
+	# Otherwise the scheduler and the control plane compile most of Kubernetes twice: one build
+	# cache serves both as long as they are made of the same versions.
+	local different
+	different=$(join <(required go.mod) <(required hack/control-plane/go.mod) | awk '$2 != $3')
+	if [[ -n ${different} ]]; then
+		echo "go.mod and hack/control-plane/go.mod differ in (hack/update-kubernetes.sh aligns Kubernetes itself):"
+		echo "${different}"
+		return 1
+	fi
+}
+
+# The modules that a go.mod requires, with their versions.
+required() { sed -nE 's/^(require )?[[:space:]]*([^ ]+\.[^ ]+) (v[^ ]+)( \/\/ indirect)?$/\2 \3/p' "$1" | sort -u; }
+
+check_format() {
+	local unformatted
+	unformatted=$("$(hack/tools.sh gofumpt)" -l .)
+	[[ -z ${unformatted} ]] || { echo "make fmt would change:"; echo "${unformatted}"; return 1; }
+}
+
+# Generated in a copy, so that the tree stays as it is when something is out of step.
+check_generated() {
+	local copy
+	copy=$(mktemp -d)
+	trap 'rm -rf "${copy}"' EXIT
+	files . | while IFS= read -r file; do [[ ! -e ${file} ]] || printf '%s\0' "${file}"; done |
+		tar --null --create --files-from=- | tar --extract --directory="${copy}"
+	make --silent --directory="${copy}" generate
+	diff --recursive --unified "${copy}" . --exclude=.git --exclude=bin || { echo "run: make generate"; return 1; }
+}
+
+check_docs() { go run ./hack/docs/argumentsdoc -check; }
+
+check_vet() { go vet ./...; }
+
+check_lint() { "$(hack/tools.sh golangci-lint)" run ./...; }
+
+failed=()
+for check in "${@:-${checks[@]}}"; do
+	begin=${SECONDS}
+	echo "verify: ${check} ..."
+	# A subshell of its own with errexit: inside an "if" bash would ignore it.
+	set +e
+	(
+		set -e
+		"check_${check}"
+	)
+	status=$?
+	set -e
+	if ((status == 0)); then
+		echo "verify: ${check} is fine ($((SECONDS - begin)) s)"
+	else
+		echo "verify: ${check} FAILED ($((SECONDS - begin)) s)"
+		failed+=("${check}")
+	fi
+done
+if ((${#failed[@]} > 0)); then
+	echo "verify: failed: ${failed[*]}"
+	exit 1
+fi
