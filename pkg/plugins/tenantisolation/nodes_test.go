@@ -110,6 +110,21 @@ func TestANodeOfWhichNothingWasReadTakesNoPodThatNeedsAHandler(t *testing.T) {
 	}
 }
 
+func TestANodesHandlersCountBeforeTheFrameworkHasThem(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p", class("kata")))
+	if !w.admits(pod, "kata1") {
+		t.Fatal("a VM was denied on a node that has its handler")
+	}
+	before := w.nodes["kata1"]
+	after := before.DeepCopy()
+	after.Status.RuntimeHandlers = []v1.NodeRuntimeHandler{{Name: "runc"}}
+	w.pl.nodeChanged(before, after)
+	if w.admits(pod, "kata1") {
+		t.Error("the node still passes for one that has the handler")
+	}
+}
+
 func TestDryRunsSeeTheNodeTheyAreGiven(t *testing.T) {
 	w := tenants(t)
 	blue := w.add(w.pod("blue", "r", on("n1")))
