@@ -22,7 +22,6 @@ const (
 
 	// Generous: a machine that compiles on all cores beside us is slow, not broken.
 	startTimeout = 90 * time.Second
-	stopTimeout  = 10 * time.Second
 	pollInterval = 50 * time.Millisecond
 
 	// envtest picks free ports before the programs bind them; in between another
@@ -72,7 +71,7 @@ func (c *ControlPlane) tryAPIServer(ctx context.Context, o Options) error {
 	if err != nil {
 		// envtest sends SIGTERM to a kube-apiserver that did not come up in time and
 		// does not wait for it.
-		_ = c.stopAPIServer()
+		c.stopAPIServer()
 	}
 	return err
 }
@@ -92,8 +91,8 @@ func (c *ControlPlane) abort(result <-chan error) error {
 }
 
 func (c *ControlPlane) configurePlane(o Options) error {
-	etcd := &envtest.Etcd{DataDir: filepath.Join(c.dir, etcdName), StartTimeout: startTimeout, StopTimeout: stopTimeout}
-	server := &envtest.APIServer{CertDir: filepath.Join(c.dir, apiServerName), StartTimeout: startTimeout, StopTimeout: stopTimeout}
+	etcd := &envtest.Etcd{DataDir: filepath.Join(c.dir, etcdName), StartTimeout: startTimeout}
+	server := &envtest.APIServer{CertDir: filepath.Join(c.dir, apiServerName), StartTimeout: startTimeout}
 	// A second attempt must not find the data of the first.
 	if err := os.RemoveAll(etcd.DataDir); err != nil {
 		return err
@@ -142,17 +141,21 @@ func (c *ControlPlane) configurePlane(o Options) error {
 	return nil
 }
 
-// stopAPIServer ends kube-apiserver before the etcd that it talks to.
-func (c *ControlPlane) stopAPIServer() error {
-	err := c.plane.Stop()
+// stopAPIServer ends kube-apiserver before the etcd that it talks to. envtest's own Stop
+// returns before a program that it had to kill is gone, so here it only tidies up.
+func (c *ControlPlane) stopAPIServer() {
+	for _, name := range []string{apiServerName, etcdName} {
+		if pid := c.pidOf(name); pid != 0 {
+			endGroup(pid)
+			_ = os.Remove(c.pidFile(name))
+		}
+	}
+	_ = c.plane.Stop()
 	for _, log := range []any{c.plane.APIServer.Out, c.plane.Etcd.Out} {
 		if file, ok := log.(*os.File); ok {
 			_ = file.Close()
 		}
 	}
-	_ = os.Remove(c.pidFile(apiServerName))
-	_ = os.Remove(c.pidFile(etcdName))
-	return err
 }
 
 // planeTail is the log of the program of the two that is to blame: kube-apiserver is

@@ -69,6 +69,8 @@ func (c *ControlPlane) startKwok() error {
 		"--config="+c.programs[kwokStages],
 		"--manage-nodes-with-annotation-selector="+FakeNodeAnnotation+"="+FakeNodeValue,
 		fmt.Sprintf("--node-lease-duration-seconds=%d", leaseSeconds),
+		// Its default has addresses for 254 pods.
+		"--cidr=10.244.0.0/16",
 	)
 	return err
 }

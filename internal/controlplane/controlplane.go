@@ -147,17 +147,16 @@ func (c *ControlPlane) stop() error {
 	}
 	stopping.Wait()
 
-	var errs []error
 	if c.plane != nil {
-		errs = append(errs, c.stopAPIServer())
+		c.stopAPIServer()
 	}
 	if c.guard != nil {
-		errs = append(errs, c.guard.dismiss())
+		c.guard.dismiss()
 	}
-	if c.dir != "" {
-		errs = append(errs, os.RemoveAll(c.dir))
+	if c.dir == "" {
+		return nil
 	}
-	return errors.Join(errs...)
+	return os.RemoveAll(c.dir)
 }
 
 // Failed is an error when a program that should be running has ended, with the end of

@@ -43,12 +43,11 @@ func startGuard(dir string) (*guard, error) {
 
 // dismiss makes the guard do its work now: it kills what is still there, removes
 // the directory and is gone when this returns.
-func (g *guard) dismiss() error {
+func (g *guard) dismiss() {
 	_ = g.pipe.Close()
 	// Its exit status is that of the last kill or rm, which says nothing: what
 	// counts is that the directory is gone.
 	_ = g.cmd.Wait()
-	return nil
 }
 
 const (

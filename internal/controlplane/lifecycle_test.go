@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
 )
@@ -160,5 +162,22 @@ func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
+	}
+}
+
+func TestAnOpenWatchDoesNotHoldTheEndUp(t *testing.T) {
+	c := controlplanetest.Start(t, controlplane.Options{})
+	watch, err := client(t, c).CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Stop()
+	begin := time.Now()
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	// kube-apiserver by itself would wait for a minute.
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("the end took %s", took)
 	}
 }

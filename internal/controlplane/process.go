@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,8 +15,9 @@ import (
 )
 
 // politeStop is what a program gets between SIGTERM and SIGKILL. Nothing it holds is
-// worth more: the control plane's data goes away with it.
-const politeStop = 5 * time.Second
+// worth more: the control plane's data goes away with it, and a kube-apiserver that
+// waits for somebody's open watch would wait for a minute.
+const politeStop = 3 * time.Second
 
 // Process is a program of the control plane that this package started.
 type Process struct {
@@ -127,7 +129,7 @@ func (p *Process) failure() error {
 const (
 	tailLines = 15
 	// A log can be large, its last lines are not.
-	tailBytes = 16 << 10
+	tailBytes = 256 << 10
 )
 
 // tail is the end of a log, made to be put behind an error.
@@ -143,13 +145,36 @@ func tail(log string) string {
 	var content bytes.Buffer
 	_, _ = content.ReadFrom(file)
 	lines := strings.Split(strings.TrimSpace(content.String()), "\n")
-	if len(lines) > tailLines {
-		lines = lines[len(lines)-tailLines:]
+	if from := len(lines) - tailLines; from > 0 {
+		// What a Go program died of stands above the traces of its goroutines.
+		var cause []string
+		if i := slices.IndexFunc(lines[:from], isCauseOfDeath); i >= 0 {
+			cause = []string{lines[i], "..."}
+		}
+		lines = append(cause, lines[from:]...)
 	}
 	if text := strings.Join(lines, "\n\t"); text != "" {
 		return "; the end of its log:\n\t" + text
 	}
 	return "; its log is empty"
+}
+
+func isCauseOfDeath(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
+}
+
+// pidOf reads what the launcher of a program noted; zero if it does not run.
+func (c *ControlPlane) pidOf(name string) int {
+	text, err := os.ReadFile(c.pidFile(name))
+	if err != nil {
+		return 0
+	}
+	// Empty in the instant between the launcher's creating and its writing the file.
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 // runningPIDs reads what the launchers noted.
@@ -160,14 +185,23 @@ func (c *ControlPlane) runningPIDs() []int {
 	}
 	var pids []int
 	for _, entry := range entries {
-		text, err := os.ReadFile(c.pidFile(entry.Name()))
-		if err != nil {
-			continue
-		}
-		// Empty in the instant between the launcher's creating and its writing the file.
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+		if pid := c.pidOf(entry.Name()); pid != 0 {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// endGroup ends a process that another part of this program waits for, and returns when
+// it has been waited for.
+func endGroup(pid int) {
+	gone := func() bool { return errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) }
+	_ = syscall.Kill(-pid, syscall.SIGTERM)
+	deadline := time.Now().Add(politeStop)
+	for !gone() {
+		if time.Now().After(deadline) {
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+		}
+		time.Sleep(pollInterval / 5)
+	}
 }
