@@ -1,0 +1,128 @@
+package checker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Pair is two pods of one node that the rule keeps apart.
+type Pair struct {
+	Node string
+	A, B string
+	Why  string
+}
+
+func (p Pair) String() string {
+	return fmt.Sprintf("node %s: %s and %s: %s", p.Node, p.A, p.B, p.Why)
+}
+
+// Weak is a placed pod behind less than its namespace demands.
+type Weak struct {
+	Node, Pod, Boundary, Demand string
+}
+
+func (w Weak) String() string {
+	return fmt.Sprintf("node %s: %s has the boundary %s, its namespace demands %s", w.Node, w.Pod, w.Boundary, w.Demand)
+}
+
+// Result is what a check looked at and what it found.
+type Result struct {
+	// Pairs and Nodes are how many were looked at: finding nothing means little where
+	// there was nothing.
+	Pairs, Nodes int
+	Broken       []Pair
+	Weak         []Weak
+}
+
+// Sound reports whether nothing breaks the rule.
+func (r Result) Sound() bool { return len(r.Broken) == 0 && len(r.Weak) == 0 }
+
+func (r Result) String() string {
+	lines := []string{fmt.Sprintf("checked %d pairs of pods on %d nodes: %d break the rule", r.Pairs, r.Nodes, len(r.Broken))}
+	for _, pair := range r.Broken {
+		lines = append(lines, "  "+pair.String())
+	}
+	for _, weak := range r.Weak {
+		lines = append(lines, "  "+weak.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Check looks at every pair of pods that share a node.
+func (c *Cluster) Check() Result {
+	var result Result
+	for _, node := range c.nodeNames() {
+		result.Nodes++
+		pods := c.PodsOn(node)
+		identities := make([]Identity, len(pods))
+		for i, pod := range pods {
+			identities[i] = c.Identify(pod)
+			if id := identities[i]; !id.meetsDemand() {
+				result.Weak = append(result.Weak, Weak{Node: node, Pod: key(pod), Boundary: id.Boundary, Demand: id.Demand})
+			}
+		}
+		for i := range pods {
+			for j := i + 1; j < len(pods); j++ {
+				result.Pairs++
+				if why := quarrel(identities[i], identities[j]); why != "" {
+					result.Broken = append(result.Broken, Pair{Node: node, A: key(pods[i]), B: key(pods[j]), Why: why})
+				}
+			}
+		}
+	}
+	return result
+}
+
+// nodeNames has the names that pods bear too: a binding to a node that is gone, or never
+// was, still puts two pods together if a machine of that name joins.
+func (c *Cluster) nodeNames() []string {
+	var names []string
+	for i := range c.Nodes {
+		names = append(names, c.Nodes[i].Name)
+	}
+	for i := range c.Pods {
+		if name := c.Pods[i].Spec.NodeName; name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// meetsDemand tells whether a managed pod has the boundary that its namespace demands.
+// Of a demanded machine the pairs tell; a pod of such a namespace needs no wall.
+func (id Identity) meetsDemand() bool {
+	if !id.Managed || id.Demand == "node" {
+		return true
+	}
+	return slices.Index(boundaries, id.Boundary) >= slices.Index(boundaries, id.Demand)
+}
+
+// quarrel is the rule: why two pods may not share a node, or nothing if they may.
+func quarrel(a, b Identity) string {
+	switch {
+	case a.Platform || b.Platform:
+		return ""
+	case !a.Managed && !b.Managed:
+		return ""
+	case a.Managed != b.Managed:
+		return "one of them belongs to no tenant"
+	case a.Unknown != "":
+		return "unknown: " + a.Unknown
+	case b.Unknown != "":
+		return "unknown: " + b.Unknown
+	case a.Domain == b.Domain:
+		return ""
+	case a.Boundary != "vm" || b.Boundary != "vm":
+		return fmt.Sprintf("trust domains %s (%s) and %s (%s)", a.Domain, a.Boundary, b.Domain, b.Boundary)
+	case a.Demand == "node" || b.Demand == "node":
+		return fmt.Sprintf("trust domains %s and %s, one of which demands the machine", a.Domain, b.Domain)
+	default:
+		return ""
+	}
+}
+
+func key(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
