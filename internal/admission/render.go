@@ -4,8 +4,10 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +26,7 @@ func (c *Config) Render() (map[string]string, error) {
 		return nil, err
 	}
 	values := c.values()
+	unused := maps.Clone(values)
 	rendered := make(map[string]string, len(names))
 	for _, name := range names {
 		text, err := templates.ReadFile(name)
@@ -38,6 +41,7 @@ func (c *Config) Render() (map[string]string, error) {
 			if !ok {
 				unknown = append(unknown, key)
 			}
+			delete(unused, key)
 			return value
 		}
 		// Twice: fragments have placeholders of their own.
@@ -47,6 +51,9 @@ func (c *Config) Render() (map[string]string, error) {
 			return nil, fmt.Errorf("template %s: unknown names: %s", file, strings.Join(unknown, ", "))
 		}
 		rendered[file] = fmt.Sprintf(header, file) + expanded
+	}
+	if len(unused) > 0 {
+		return nil, fmt.Errorf("no template uses %s", strings.Join(slices.Sorted(maps.Keys(unused)), ", "))
 	}
 	return rendered, nil
 }
