@@ -310,10 +310,12 @@ func TestSignaturesDifferWhereFilterOrScoreWould(t *testing.T) {
 		"another privilege":      w.pod("red", "p", privileged),
 		"another boundary":       w.pod("red", "p", class("kata")),
 		"another user namespace": w.pod("red", "p", func(p *v1.Pod) { p.Spec.HostUsers = new(false) }),
-		"no trust domain":        w.pod("stray", "p"),
 	} {
 		if sign(pod) == base {
 			t.Errorf("%s: the signature is the same", name)
 		}
+	}
+	if _, status := w.pl.SignPod(t.Context(), w.pod("stray", "p")); status.Code() != fwk.Unschedulable {
+		t.Errorf("a pod without a trust domain: got %v, want Unschedulable", status)
 	}
 }
