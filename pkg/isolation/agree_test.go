@@ -96,7 +96,7 @@ func checkSubject(t *testing.T, o oracle, p Pod, got Subject) {
 }
 
 func TestDecideAgreesWithOracle(t *testing.T) {
-	seen := map[Reason]int{}
+	seen := make(map[Reason]int)
 	evictions := 0
 	forScenarios(t, 30000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()

@@ -281,7 +281,7 @@ func TestGoldenReaderIsStrict(t *testing.T) {
 		"a leftover argument":                 {begin + "decide web besides=(web)\n----\nadmit EmptyNode\n", "3: not understood: besides"},
 		"a leftover word":                     {begin + "decide web now\n----\nadmit EmptyNode\n", "3: not understood: now"},
 		"a leftover argument of a definition": {"namespace a tenants=acme\n", "1: not understood: tenants"},
-		"an argument twice":                   {"namespace a tenant=acme tenant=acme\n", "1: tenant is given twice"},
+		"an argument twice":                   {"namespace a tenant=acme tenant=globex\n", "1: tenant is given twice"},
 		"a list without an end":               {begin + "decide web beside=(web\n", "3: list beside=(web is not closed"},
 		"a question without an answer":        {begin + "decide web\n", "3: a question is followed by ----"},
 		"a definition with an answer":         {"namespace a tenant=acme\n----\nadmit EmptyNode\n", "1: a definition has no answer"},

@@ -117,7 +117,7 @@ func shuffled[T any](g generator, values []T) []T {
 	return values
 }
 
-// refilled returns an equal map whose entries were put in in another order.
+// refilled returns an equal map that was filled in another order.
 func refilled[V any](g generator, m map[string]V) map[string]V {
 	if m == nil {
 		return nil

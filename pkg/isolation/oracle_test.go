@@ -53,7 +53,7 @@ func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) 
 		return answer{reasons: set(MissingHandler)}
 	}
 
-	against := map[Reason]bool{}
+	against := make(map[Reason]bool)
 	count, same := 0, 0
 	for _, r := range residents {
 		resident := o.judge(r)
@@ -207,7 +207,7 @@ func (o oracle) groupHolds(axis, a, b string) bool {
 
 // judge reads the labels and the spec of one pod.
 func (o oracle) judge(p Pod) judged {
-	j := judged{faults: map[Reason]bool{}, domain: map[string]string{}, boundary: "container"}
+	j := judged{faults: make(map[Reason]bool), domain: map[string]string{}, boundary: "container"}
 	if p.Namespace == nil {
 		j.faults[UnknownNamespace] = true
 		return j
@@ -314,7 +314,7 @@ func contains(values []string, value string) bool {
 }
 
 func set(reasons ...Reason) map[Reason]bool {
-	m := map[Reason]bool{}
+	m := make(map[Reason]bool)
 	for _, r := range reasons {
 		m[r] = true
 	}
