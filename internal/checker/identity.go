@@ -218,10 +218,9 @@ func (c *Cluster) comesFromTheHost(pod *corev1.Pod, volume *corev1.Volume) bool 
 		return false
 	}
 	claim := c.claim(pod.Namespace, name)
-	if claim == nil || claim.Spec.VolumeName == "" {
-		// It may become a directory of the host.
-		return true
+	if claim == nil {
+		return true // it may become one
 	}
 	bound := c.volume(claim.Spec.VolumeName)
-	return bound == nil || bound.Spec.HostPath != nil
+	return bound == nil || bound.Spec.HostPath != nil // not bound yet, it may become one too
 }
