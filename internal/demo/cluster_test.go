@@ -1,0 +1,201 @@
+package demo_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	"tenantisolation.dev/scheduler/internal/demo"
+)
+
+// run runs a demo to its end and shows what it printed if the test fails.
+func run(t *testing.T, o demo.Options) (*demo.Outcome, string) {
+	t.Helper()
+	temp := controlplanetest.OwnTempDir(t)
+	var out bytes.Buffer
+	o.Out = &out
+	outcome, err := demo.Run(t.Context(), o)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the demo printed:\n%s", out.String())
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	controlplanetest.ExpectNothingLeft(t, temp)
+	return outcome, out.String()
+}
+
+func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
+	outcome, out := run(t, demo.Options{})
+	if !outcome.OK() {
+		t.Error("the outcome is not OK")
+	}
+	// A placement that shared nothing would be sound and show nothing.
+	if outcome.Verdict.Pairs < 300 {
+		t.Errorf("only %d pairs of pods share a node", outcome.Verdict.Pairs)
+	}
+	if outcome.NodesUsed >= outcome.StaticPools {
+		t.Errorf("tenants use %d nodes, static pools %d: nothing is gained", outcome.NodesUsed, outcome.StaticPools)
+	}
+	for _, want := range []string{
+		"as service account tenant-isolation-system/tenant-isolation-scheduler",
+		fmt.Sprintf("checked %d pairs of pods on 24 nodes: 0 break the rule", outcome.Verdict.Pairs),
+		"node(s) hold pods of another trust domain",
+		"acme-archive/dossier x2",
+		"with a static pool for each trust domain: at least",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo does not say %q", want)
+		}
+	}
+}
+
+// Who watches the watchman: with the plugin off, on the same workload, the checker has to
+// find what then goes wrong.
+func TestWithoutThePluginTheDemoFails(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "without-plugin.yaml")
+	text := `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+leaderElection: {leaderElect: false}
+profiles: [{schedulerName: tenant-isolation-scheduler}]
+`
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	outcome, out := run(t, demo.Options{SchedulerConfig: config})
+	if outcome.OK() || len(outcome.Verdict.Broken) == 0 || len(outcome.Verdict.Weak) == 0 {
+		t.Errorf("%d pairs break the rule and %d pods are behind too little, want some of both", len(outcome.Verdict.Broken), len(outcome.Verdict.Weak))
+	}
+	if want := "was placed and should have been refused"; !strings.Contains(out, want) {
+		t.Errorf("the demo does not say %q", want)
+	}
+}
+
+func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := filepath.Join(root, "..", "shared", "data", "real", "online-boutique.yaml")
+	if _, err := os.Stat(manifests); err != nil {
+		t.Logf("passes without having looked at anything: %v", err)
+		return
+	}
+	outcome, _ := run(t, demo.Options{Workload: manifests, Tenants: []string{"acme", "globex"}})
+	if !outcome.OK() {
+		t.Error("the outcome is not OK")
+	}
+	for _, pod := range outcome.Pending() {
+		t.Errorf("%s/%s is Pending", pod.Namespace, pod.Name)
+	}
+	if want := 24; outcome.Placed != want {
+		t.Errorf("%d pods are placed, want the 12 of the application twice", outcome.Placed)
+	}
+}
+
+func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "demo")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./hack/demo")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for moment, tc := range map[string]struct {
+		args   []string
+		status int
+	}{
+		// What the demo has printed tells the moment better than a clock, on any machine.
+		"starting a control plane":        {status: 130},
+		"kube-controller-manager started": {status: 130},
+		"letting pods run":                {status: 130},
+		"the scheduler started":           {status: 130},
+		"pods placed":                     {status: 130},
+		// By then all was shown.
+		"export KUBECONFIG=": {args: []string{"-keep", "-nodes", "3", "-workload", smallWorkload(t)}, status: 0},
+	} {
+		t.Run("when it says "+moment, func(t *testing.T) {
+			t.Parallel()
+			temp := t.TempDir()
+			cmd := exec.Command(program, tc.args...)
+			cmd.Dir = root
+			cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+			status, out := interruptAfter(t, cmd, moment)
+			if status != tc.status {
+				t.Errorf("exit status %d, want %d; it printed\n%s", status, tc.status, out)
+			}
+			controlplanetest.ExpectNothingLeft(t, temp)
+		})
+	}
+}
+
+func smallWorkload(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pod.yaml")
+	text := "apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: somebody}\nspec: {containers: [{name: c, image: example.com/c}]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// interruptAfter sends SIGINT to the process group of a program, as a terminal does, once
+// it has printed text.
+func interruptAfter(t *testing.T, cmd *exec.Cmd, text string) (status int, printed string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out := &watched{text: text, seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the status tells more
+		close(exited)
+	}()
+	select {
+	case <-out.seen:
+	case <-exited:
+		t.Errorf("it ended without saying %q", text)
+	case <-ctx.Done():
+		t.Errorf("it did not say %q in time", text)
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	<-exited
+	return cmd.ProcessState.ExitCode(), out.printed.String()
+}
+
+// watched keeps what is written to it and tells when a text has come. The program's
+// output arrives in one goroutine of os/exec, and is read after that has ended.
+type watched struct {
+	printed bytes.Buffer
+	text    string
+	seen    chan struct{}
+	told    bool
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.printed.Write(p)
+	if !w.told && bytes.Contains(w.printed.Bytes(), []byte(w.text)) {
+		w.told = true
+		close(w.seen)
+	}
+	return n, err
+}

@@ -1,0 +1,76 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+)
+
+// lack is a workload whose controller has not made all of its pods (yet).
+type lack struct {
+	kind   string
+	object metav1.ObjectMeta
+}
+
+// lacking lists them. Deployments are left to their ReplicaSets, except until they have
+// made them.
+func (o *observer) lacking() []lack {
+	var lacks []lack
+	note := func(kind string, object metav1.ObjectMeta, lacking bool) {
+		if lacking {
+			lacks = append(lacks, lack{kind: kind, object: object})
+		}
+	}
+	// A lister over a cache has no error to report.
+	everything := labels.Everything()
+	deployments, _ := o.deployments.List(everything)
+	for _, x := range deployments {
+		note("Deployment", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation)
+	}
+	replicaSets, _ := o.replicaSets.List(everything)
+	for _, x := range replicaSets {
+		note("ReplicaSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || x.Status.Replicas < ptr.Deref(x.Spec.Replicas, 1))
+	}
+	statefulSets, _ := o.statefulSets.List(everything)
+	for _, x := range statefulSets {
+		// It makes one pod after the other, and none after one that is not ready.
+		waits := x.Status.Replicas > x.Status.ReadyReplicas
+		few := x.Status.Replicas < ptr.Deref(x.Spec.Replicas, 1) && !waits
+		note("StatefulSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || few)
+	}
+	daemonSets, _ := o.daemonSets.List(everything)
+	for _, x := range daemonSets {
+		few := x.Status.CurrentNumberScheduled < x.Status.DesiredNumberScheduled
+		note("DaemonSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || few)
+	}
+	jobs, _ := o.jobs.List(everything)
+	for _, x := range jobs {
+		few := x.Status.Active+x.Status.Succeeded+x.Status.Failed == 0
+		note("Job", x.ObjectMeta, few && !ptr.Deref(x.Spec.Suspend, false))
+	}
+	return lacks
+}
+
+// whyLacking says what became of them. A pod that admission refuses never exists, so only
+// an event tells of it.
+func (d *demo) whyLacking(ctx context.Context, lacks []lack) ([]string, error) {
+	var lines []string
+	for _, l := range lacks {
+		events, err := d.client.CoreV1().Events(l.object.Namespace).List(ctx, metav1.ListOptions{
+			FieldSelector: fields.Set{"involvedObject.uid": string(l.object.UID), "reason": "FailedCreate"}.String(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		why := "nothing says why"
+		if n := len(events.Items); n > 0 {
+			why = events.Items[n-1].Message
+		}
+		lines = append(lines, fmt.Sprintf("%s %s/%s did not get all of its pods: %s", l.kind, l.object.Namespace, l.object.Name, why))
+	}
+	return lines, nil
+}
