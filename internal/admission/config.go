@@ -68,7 +68,8 @@ func ReadConfig(schedulerConfig, serviceAccount []byte) (*Config, error) {
 // addProfile adds a profile if it isolates. Two profiles that isolate differently would need
 // two sets of policies, and pods that could choose between them.
 func (c *Config) addProfile(path *field.Path, profile *schedulerconfig.KubeSchedulerProfile) error {
-	if profile.Plugins == nil || !(enables(profile.Plugins.MultiPoint) || enables(profile.Plugins.Filter)) {
+	plugins := profile.Plugins
+	if plugins == nil || (!enables(plugins.MultiPoint) && !enables(plugins.Filter)) {
 		return nil
 	}
 	args := v1.New()
