@@ -18,7 +18,7 @@ const (
 	privilegeLabel = "tenantisolation.dev/privilege"
 	boundaryLabel  = "tenantisolation.dev/boundary"
 
-	kataAnnotations = "io.katacontainers.config."
+	kataAnnotations = "io.katacontainers."
 )
 
 // Ordered from low to high.

@@ -12,8 +12,8 @@ const (
 	privilegeLabel = "tenantisolation.dev/privilege"
 	boundaryLabel  = "tenantisolation.dev/boundary"
 
-	allowedAnnotation  = RuntimeAnnotationPrefix + "hypervisor.default_vcpus"
-	unlistedAnnotation = RuntimeAnnotationPrefix + "hypervisor.path"
+	allowedAnnotation  = RuntimeAnnotationPrefix + "config.hypervisor.default_vcpus"
+	unlistedAnnotation = RuntimeAnnotationPrefix + "config.hypervisor.path"
 )
 
 // makeConfig returns the arguments as they are by default, as far as the rule

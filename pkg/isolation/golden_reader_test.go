@@ -186,11 +186,12 @@ func (c command) takeLabels(labels map[string]string, keys ...string) {
 }
 
 // pod NAME in=NAMESPACE|unknown [spec=PRIVILEGE|unknown] [user-namespace=pod]
-// [runtime-class=NAME [handler=NAME|none]] [host=(ACCESS...)]
+// [runtime-class=NAME [handler=NAME|none|uncertain]] [host=(ACCESS...)]
 // [tenant=V] [data-class=V] [privilege=V] [boundary=V] [annotations=(KEY...)]
 //
 // Its handler is called as its RuntimeClass unless handler says otherwise;
-// handler=none is a RuntimeClass that does not exist.
+// handler=none is a RuntimeClass that does not exist, handler=uncertain one that
+// was made after the pod had been started.
 func (g *golden) addPod(c command) error {
 	name := c.word()
 	if _, ok := g.pods[name]; ok || name == "" {
@@ -219,7 +220,9 @@ func (g *golden) addPod(c command) error {
 	}
 	if class, ok := c.value("runtime-class"); ok {
 		p.RuntimeClass, p.Handler, p.RuntimeClassFound = class, class, true
-		if handler, ok := c.value("handler"); ok {
+		if handler, ok := c.value("handler"); ok && handler == "uncertain" {
+			p.HandlerUncertain = true
+		} else if ok {
 			p.Handler = handler
 		}
 		if p.Handler == "none" {

@@ -263,7 +263,7 @@ func (o oracle) judge(p Pod) judged {
 			j.faults[UnknownRuntimeClass] = true
 		}
 	}
-	if p.HostAccess != 0 || o.configuresItsVM(p) {
+	if p.HostAccess != 0 || p.HandlerUncertain || o.configuresItsVM(p) {
 		j.boundary = "container"
 	}
 	if demand, ok := ns[o.config.BoundaryKey]; ok {
@@ -284,7 +284,7 @@ func (o oracle) judge(p Pod) judged {
 
 func (o oracle) configuresItsVM(p Pod) bool {
 	for key := range p.Annotations {
-		if strings.HasPrefix(key, "io.katacontainers.config.") &&
+		if strings.HasPrefix(key, "io.katacontainers.") &&
 			!contains(o.config.AllowedRuntimeAnnotations, key) {
 			return true
 		}

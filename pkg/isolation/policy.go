@@ -14,8 +14,10 @@ const Unclassified = "unclassified"
 
 // RuntimeAnnotationPrefix begins the annotations by which a pod configures the VM
 // that Kata Containers starts for it
-// (kata-containers, docs/how-to/how-to-set-sandbox-config-kata.md).
-const RuntimeAnnotationPrefix = "io.katacontainers.config."
+// (kata-containers, docs/how-to/how-to-set-sandbox-config-kata.md). It is not only
+// io.katacontainers.config.: io.katacontainers.config_path names a whole configuration
+// file of the host (CVE-2026-50540).
+const RuntimeAnnotationPrefix = "io.katacontainers."
 
 // Config is what an administrator can say about the rule. NewPolicy makes a Policy
 // of it.
@@ -186,16 +188,4 @@ func (p *Policy) BoundaryOf(handler string) Boundary {
 // a machine.
 func (p *Policy) Isolates(b Boundary) bool {
 	return p.made() && b >= p.minimumBoundary
-}
-
-// Relevant reports whether two sets of a namespace's labels could differ in meaning.
-func (p *Policy) Relevant(before, after map[string]string) bool {
-	for _, key := range [...]string{p.tenantKey, p.dataClassKey, p.privilegeKey, p.boundaryKey} {
-		old, had := before[key]
-		now, has := after[key]
-		if had != has || old != now {
-			return true
-		}
-	}
-	return false
 }

@@ -34,6 +34,9 @@ type Pod struct {
 	RuntimeClass      string
 	RuntimeClassFound bool
 	Handler           string
+	// HandlerUncertain: the pod has been started, and its RuntimeClass was made after
+	// that. What runs may have been started by a handler of which nothing is known.
+	HandlerUncertain bool
 	// HostAccess is what the spec and the volumes behind it share with the host.
 	HostAccess HostAccess
 }
@@ -149,7 +152,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 		hostAccess: pod.HostAccess | p.runtimeAnnotations(pod.Annotations),
 	}
 	s.group = p.groupOf(s.domain)
-	if s.hostAccess == 0 {
+	if pod.RuntimeClass != "" && s.hostAccess == 0 && !pod.HandlerUncertain {
 		s.boundary = p.BoundaryOf(pod.Handler)
 	}
 	if s.boundary < demand.Boundary {
@@ -268,6 +271,13 @@ func (s Subject) SharesKernelWith(other Subject) bool {
 // with the subject; false if nobody may.
 func (s Subject) KernelGroup() (KernelGroup, bool) {
 	return s.group, s.standing == managed
+}
+
+// Equivalent reports whether no verdict and no evidence can tell the two apart. They may
+// differ in what voided a boundary.
+func (s Subject) Equivalent(other Subject) bool {
+	s.hostAccess, other.hostAccess = 0, 0
+	return s == other
 }
 
 // String returns the evidence that the scheduler stamps on a pod: trust domain and

@@ -10,7 +10,7 @@ const UnclassifiedDataClass = "unclassified"
 
 // RuntimeAnnotationPrefix is how the annotations begin that reconfigure the
 // virtual machine of a Kata pod.
-const RuntimeAnnotationPrefix = "io.katacontainers.config."
+const RuntimeAnnotationPrefix = "io.katacontainers."
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 

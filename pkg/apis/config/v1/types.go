@@ -95,21 +95,22 @@ type TenantIsolationArgs struct {
 
 	// AllowedRuntimeAnnotations are the keys of pod annotations that may reconfigure
 	// the virtual machine of a Kata pod without voiding its boundary. Any other
-	// annotation that begins with `io.katacontainers.config.` makes the boundary of its
+	// annotation that begins with `io.katacontainers.` makes the boundary of its
 	// pod `container`, as such an annotation can hand devices, paths or binaries of the
 	// host to the guest.
 	//
 	// Each entry is one whole key: there are no wildcards.
 	//
 	// Bad value: `[io.katacontainers.config.hypervisor.*]` is refused, and so is a key
-	// that does not begin with `io.katacontainers.config.`, as it would change nothing.
+	// that does not begin with `io.katacontainers.`, as it would change nothing.
 	AllowedRuntimeAnnotations []string `json:"allowedRuntimeAnnotations"`
 
-	// HostPathProvisioners are the provisioners of StorageClasses whose volumes are
-	// directories of the node. A pod with a claim of such a class that is not bound yet
-	// will get a directory of the host, and so has boundary `container` whatever its
-	// RuntimeClass. Once a claim is bound, its volume itself is looked at, and this
-	// list is not asked.
+	// HostPathProvisioners are the provisioners of StorageClasses, and the CSI drivers,
+	// whose volumes are directories of the node. A pod with a claim of such a class that
+	// is not bound yet will get a directory of the host, and so has boundary `container`
+	// whatever its RuntimeClass. Once a claim is bound, its volume itself is looked at:
+	// a hostPath volume, a local one that is no block device, and one of a listed CSI
+	// driver are directories of the host, as is an inline volume of such a driver.
 	//
 	// A list that you write replaces the default: repeat the entries that you need. An
 	// empty list says that no provisioner of your cluster makes such volumes.

@@ -41,9 +41,11 @@ func validatePlatformSelector(path *field.Path, selector *metav1.LabelSelector) 
 	// An empty selector has disguises: one requirement that is true of any namespace is
 	// as wide. So it is asked about a namespace that bears no label but the one that
 	// Kubernetes gives to all, with a name that nobody can have written.
-	unlabelled := labels.Set{corev1.LabelMetadataName: ""}
-	if parsed.Matches(unlabelled) {
-		return field.ErrorList{field.Invalid(path, metav1.FormatLabelSelector(selector), msgSelectsUnnamed)}
+	// Two such names, so that leaving one of them out does not help.
+	for _, name := range []string{"", "a-namespace-that-nobody-labelled"} {
+		if parsed.Matches(labels.Set{corev1.LabelMetadataName: name}) {
+			return field.ErrorList{field.Invalid(path, metav1.FormatLabelSelector(selector), msgSelectsUnnamed)}
+		}
 	}
 	return nil
 }

@@ -54,6 +54,10 @@ func TestValidatePlatformNamespaces(t *testing.T) {
 			),
 		},
 
+		"a selector that leaves out only a name that no namespace can have is refused": {
+			selector: expressions(requires("kubernetes.io/metadata.name", metav1.LabelSelectorOpNotIn, "")),
+			want:     []fault{{"platform.selector", field.ErrorTypeInvalid, everyone}},
+		},
 		"an empty selector is refused: it matches every namespace": {
 			selector: &metav1.LabelSelector{},
 			want:     []fault{{"platform.selector", field.ErrorTypeRequired, "an empty one matches every namespace"}},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -23,6 +24,7 @@ const (
 	msgRepeated = "write every entry once: remove this one"
 
 	msgLabelKey         = `write a label key, such as "example.com/tenant"`
+	msgNameLabel        = "write a label key that only administrators set: every namespace has this one, so that all would be managed, the platform's too"
 	msgRepeatedLabelKey = "write another key: each of the labels needs one of its own"
 
 	msgDataClass    = `write the value of a label, such as "internal"`
@@ -36,10 +38,11 @@ const (
 	msgSharingAxis   = "remove the groups, or add to separateBy: "
 
 	msgHandler          = `write the handler of a RuntimeClass, such as "kata-qemu"`
+	msgContainerHandler = `write "` + string(config.BoundaryContainer) + `", or remove it: this runtime starts containers on the node's own kernel`
 	msgMinimumContainer = `write "` + string(config.BoundaryVM) + `", or "` + string(config.BoundarySandbox) + `" if a user-space kernel is wall enough: ` +
 		`every pod is at least a "` + string(config.BoundaryContainer) + `", so everybody could share a kernel with everybody`
 
-	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `hypervisor.default_vcpus"`
+	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus"`
 	msgNoRuntimeAnnotation = `remove it, or write a key that begins with "` + config.RuntimeAnnotationPrefix + `": no other annotation voids a boundary`
 	msgHostPathProvisioner = `write the provisioner of a StorageClass, such as "rancher.io/local-path"`
 )
@@ -49,6 +52,8 @@ var (
 	boundaries       = []config.Boundary{config.BoundaryContainer, config.BoundarySandbox, config.BoundaryVM}
 	sharedBoundaries = []config.Boundary{config.BoundarySandbox, config.BoundaryVM}
 	preemptions      = []config.PreemptionPolicy{config.PreemptionNever, config.PreemptionSameTenant, config.PreemptionAny}
+	// The well-known handlers that no boundary but a container's can be claimed for.
+	containerRuntimes = sets.New("runc", "crun", "youki", "nvidia", "nvidia-cdi", "nvidia-legacy")
 	// The levels of the Pod Security Standards.
 	privileges = []string{"restricted", "baseline", "privileged"}
 )
@@ -86,6 +91,10 @@ func validateLabelKeys(path *field.Path, keys config.LabelKeys) field.ErrorList 
 			continue
 		}
 		seen.Insert(label.key)
+		if label.key == corev1.LabelMetadataName {
+			errs = append(errs, field.Invalid(at, label.key, msgNameLabel))
+			continue
+		}
 		errs = append(errs, invalid(at, label.key, msgLabelKey, utilvalidation.IsQualifiedName(label.key))...)
 	}
 	return errs
@@ -162,6 +171,9 @@ func validateBoundaryByHandler(path *field.Path, boundaryByHandler map[string]co
 		at := path.Key(handler)
 		errs = append(errs, invalid(at, handler, msgHandler, utilvalidation.IsDNS1123Label(handler))...)
 		errs = append(errs, oneOf(at, boundaryByHandler[handler], boundaries)...)
+		if containerRuntimes.Has(handler) && boundaryByHandler[handler] != config.BoundaryContainer {
+			errs = append(errs, field.Invalid(at, boundaryByHandler[handler], msgContainerHandler))
+		}
 	}
 	return errs
 }

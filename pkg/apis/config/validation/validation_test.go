@@ -191,6 +191,14 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 			change: func(args *config.TenantIsolationArgs) { args.BoundaryByHandler["Kata"] = config.BoundaryVM },
 			want:   []fault{{"args.boundaryByHandler[Kata]", field.ErrorTypeInvalid, msgHandler + ": "}},
 		},
+		"a runtime of containers is refused as a VM": {
+			change: func(args *config.TenantIsolationArgs) { args.BoundaryByHandler["runc"] = config.BoundaryVM },
+			want:   []fault{{"args.boundaryByHandler[runc]", field.ErrorTypeInvalid, msgContainerHandler}},
+		},
+		"the label that every namespace has is refused as a key": {
+			change: func(args *config.TenantIsolationArgs) { args.LabelKeys.Tenant = "kubernetes.io/metadata.name" },
+			want:   []fault{{"args.labelKeys.tenant", field.ErrorTypeInvalid, msgNameLabel}},
+		},
 		"the empty handler is refused": {
 			change: func(args *config.TenantIsolationArgs) { args.BoundaryByHandler[""] = config.BoundaryVM },
 			want:   []fault{{"args.boundaryByHandler[]", field.ErrorTypeInvalid, msgHandler}},
@@ -229,9 +237,9 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 		},
 		"an annotation of something else is refused": {
 			change: func(args *config.TenantIsolationArgs) {
-				args.AllowedRuntimeAnnotations = []string{"io.katacontainers.container.resource"}
+				args.AllowedRuntimeAnnotations = []string{"io.kubernetes.container.resource"}
 			},
-			want: []fault{{"args.allowedRuntimeAnnotations[0]", field.ErrorTypeInvalid, `begins with "io.katacontainers.config."`}},
+			want: []fault{{"args.allowedRuntimeAnnotations[0]", field.ErrorTypeInvalid, `begins with "io.katacontainers."`}},
 		},
 		"a wildcard is refused": {
 			change: func(args *config.TenantIsolationArgs) {
@@ -241,7 +249,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 		},
 		"the bare prefix is refused": {
 			change: func(args *config.TenantIsolationArgs) {
-				args.AllowedRuntimeAnnotations = []string{"io.katacontainers.config."}
+				args.AllowedRuntimeAnnotations = []string{"io.katacontainers."}
 			},
 			want: []fault{{"args.allowedRuntimeAnnotations[0]", field.ErrorTypeInvalid, "one whole annotation key"}},
 		},
