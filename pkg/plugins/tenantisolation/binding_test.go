@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientset "k8s.io/client-go/kubernetes"
@@ -112,6 +113,63 @@ func TestBindRefusesAPodThatIsNotWhatWasJudged(t *testing.T) {
 				t.Errorf("got %v and %d bindings, want none", status, len(*bound))
 			}
 		})
+	}
+}
+
+func TestBindRefusesANodeThatSomebodyHasTakenMeanwhile(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	bound := w.apiServer(pod)
+	status := w.bind(t.Context(), pod, func() { w.add(w.pod("stray", "s", on("n1"))) })
+	if status.IsSuccess() || len(*bound) != 0 {
+		t.Errorf("got %v and %d bindings, want none", status, len(*bound))
+	}
+}
+
+func TestBindNeverBindsAnotherPodOfTheSameName(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	bound := w.apiServer(w.changed(pod, func(p *v1.Pod) { p.UID = "another" }))
+	status := w.bind(t.Context(), pod)
+	if status.IsSuccess() || len(*bound) != 0 {
+		t.Errorf("got %v and %d bindings, want none", status, len(*bound))
+	}
+}
+
+func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		source func(*v1.PersistentVolume)
+		binds  bool
+	}{
+		"a volume of a network":   {csi, true},
+		"a directory of the host": {hostPath, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := tenants(t)
+			w.boundClaim("red", "data", csi)
+			pod := w.add(w.pod("red", "p", class("kata"), claim("data")))
+			bound := w.apiServer(pod)
+			w.bind(t.Context(), pod, func() {
+				volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}}
+				tc.source(volume)
+				if err := w.volumes.Update(volume); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if got := len(*bound) == 1; got != tc.binds {
+				t.Errorf("bound: %v, want %v", got, tc.binds)
+			}
+		})
+	}
+}
+
+func TestBindDoesNotMindHowABoundaryThatIsNotThereWasVoided(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p", claim("data")))
+	bound := w.apiServer(pod)
+	status := w.bind(t.Context(), pod, func() { w.boundClaim("red", "data", csi) })
+	if !status.IsSuccess() || len(*bound) != 1 {
+		t.Errorf("got %v and %d bindings, want one", status, len(*bound))
 	}
 }
 

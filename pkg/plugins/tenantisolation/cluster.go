@@ -1,10 +1,12 @@
 package tenantisolation
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -14,27 +16,31 @@ import (
 // the runtime handlers of nodes. It is fed by the plugin's own event handlers and not
 // read from listers, so that a pod that such a handler wakes is judged by what woke it.
 type cluster struct {
-	namespaces     register[*isolation.Namespace]
+	namespaces     register[isolation.Namespace]
 	runtimeClasses register[runtimeClass]
 	// claims tells whether a claim's volume is a directory of the host.
 	claims register[bool]
 	// handlers are those that a node reports; nil if it reports none.
 	handlers register[map[string]bool]
 
-	// epoch counts the changes of what any verdict so far may rest on. Whatever was
-	// worked out under an older epoch is worked out again.
+	// epoch counts the changes that concern every node. A change that concerns some pods
+	// only has those judged anew, and their nodes.
 	epoch atomic.Uint64
 }
 
 type runtimeClass struct {
 	handler string
+	created metav1.Time
 	// nodes selects the nodes that support the class, nil if it does not say.
 	nodes labels.Selector
 }
 
-// resolve makes a subject of a pod. The result holds for the epoch that was read
-// before.
-func (c *cluster) resolve(r *rules, pod *v1.Pod, f *facts) isolation.Subject {
+// claimLookup tells of a claim whether its volume is a directory of the host, and whether
+// the claim is known.
+type claimLookup func(claim string) (onHost, known bool)
+
+// resolve makes a subject of a pod.
+func (c *cluster) resolve(r *rules, pod *v1.Pod, f *facts, claims claimLookup) isolation.Subject {
 	p := isolation.Pod{
 		Labels:        pod.Labels,
 		Annotations:   pod.Annotations,
@@ -44,16 +50,24 @@ func (c *cluster) resolve(r *rules, pod *v1.Pod, f *facts) isolation.Subject {
 		HostAccess:    f.hostAccess,
 	}
 	if ns, ok := c.namespaces.get(pod.Namespace); ok {
-		p.Namespace = ns
+		ns.PlatformSelected = r.platform.Matches(labels.Set(ns.Labels))
+		p.Namespace = &ns
 	}
 	if p.RuntimeClass != "" {
 		var class runtimeClass
 		class, p.RuntimeClassFound = c.runtimeClasses.get(p.RuntimeClass)
 		p.Handler = class.handler
+		// The kubelet looks the handler up when it starts the pod, and never again.
+		p.HandlerUncertain = pod.Status.StartTime != nil && pod.Status.StartTime.Before(&class.created)
 	}
 	for _, claim := range f.claims {
 		// A claim that is not known yet may turn out to be a directory of the host.
-		if onHost, ok := c.claims.get(claim); !ok || onHost {
+		if onHost, known := claims(claim); !known || onHost {
+			p.HostAccess |= isolation.HostPath
+		}
+	}
+	for _, driver := range f.csiDrivers {
+		if slices.Contains(r.hostPathProvisioners, driver) {
 			p.HostAccess |= isolation.HostPath
 		}
 	}
@@ -76,91 +90,43 @@ func (c *cluster) vmCapable(r *rules, node *v1.Node, handlers map[string]bool) b
 	})
 }
 
-// register holds the current values of one kind by name, and remembers which names,
-// present or not, a verdict has asked for: a change of any other concerns nobody yet.
+// register holds the current values of one kind by name. It is safe for concurrent use.
 type register[V any] struct {
-	mu      sync.RWMutex
-	entries map[string]*entry[V]
-}
-
-type entry[V any] struct {
-	value   V
-	present bool
-	asked   atomic.Bool
+	mu     sync.RWMutex
+	values map[string]V
 }
 
 // get returns a name's value and whether it is known.
 func (r *register[V]) get(name string) (V, bool) {
 	r.mu.RLock()
-	e := r.entries[name]
-	if e != nil {
-		defer r.mu.RUnlock()
-		if !e.asked.Load() {
-			e.asked.Store(true)
-		}
-		return e.value, e.present
-	}
-	r.mu.RUnlock()
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e = r.entry(name)
-	e.asked.Store(true)
-	return e.value, e.present
-}
-
-// set stores a name's value and reports whether anybody has asked for the name.
-func (r *register[V]) set(name string, value V) (asked bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entry(name)
-	e.value, e.present = value, true
-	return e.asked.Load()
-}
-
-// unset forgets a name's value and reports whether anybody has asked for the name.
-func (r *register[V]) unset(name string) (asked bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e, ok := r.entries[name]
-	if !ok {
-		return false
-	}
-	delete(r.entries, name)
-	return e.asked.Load()
-}
-
-// peek returns a name's value without asking for it.
-func (r *register[V]) peek(name string) (V, bool) {
-	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if e := r.entries[name]; e != nil {
-		return e.value, e.present
+	value, known := r.values[name]
+	return value, known
+}
+
+func (r *register[V]) set(name string, value V) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.values == nil {
+		r.values = map[string]V{}
 	}
-	var none V
-	return none, false
+	r.values[name] = value
+}
+
+func (r *register[V]) unset(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.values, name)
 }
 
 // any reports whether a value meets the condition.
 func (r *register[V]) any(condition func(V) bool) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, e := range r.entries {
-		if e.present && condition(e.value) {
+	for _, value := range r.values {
+		if condition(value) {
 			return true
 		}
 	}
 	return false
-}
-
-func (r *register[V]) entry(name string) *entry[V] {
-	e := r.entries[name]
-	if e == nil {
-		if r.entries == nil {
-			r.entries = map[string]*entry[V]{}
-		}
-		e = &entry[V]{}
-		r.entries[name] = e
-	}
-	return e
 }

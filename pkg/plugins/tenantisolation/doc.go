@@ -17,6 +17,7 @@
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
 //	watch.go      event handlers: everything else that the rule reads
+//	volumes.go    claims and volumes: which are directories of the host
 //	wake.go       which pending pods a change helps
 //
 // # Statuses

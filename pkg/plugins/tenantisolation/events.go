@@ -29,10 +29,11 @@ func (pl *Plugin) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint,
 
 // goneEvent is the node of a pod that has gone, with it and without it.
 type goneEvent struct {
-	pod    *v1.Pod
-	epoch  uint64
-	rules  *rules
-	change nodeChange
+	pod *v1.Pod
+	// epoch, changes and rules tell whether the answer still holds.
+	epoch, changes uint64
+	rules          *rules
+	change         nodeChange
 }
 
 func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
@@ -53,15 +54,19 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 		return fwk.QueueSkip, nil
 	}
 	rules := pl.rules.Load()
-	epoch := pl.cluster.epoch.Load()
+	epoch, changes := pl.cluster.epoch.Load(), pl.roster.changes.Load()
 	event := pl.lastGone.Load()
-	if event == nil || event.pod != gone || event.epoch != epoch || event.rules != rules {
-		// A nominated pod whose nomination ends because it has arrived is there after as
-		// before, and so nothing has changed.
+	if event == nil || event.pod != gone || event.epoch != epoch || event.changes != changes || event.rules != rules {
+		resident := pl.resident(rules, gone)
 		after := pl.currentNode(rules, node)
+		if gone.Spec.NodeName != "" {
+			// It is gone, whatever the plugin's books still say. A nominated pod may
+			// also have arrived, and then nothing has changed.
+			after.Occupancy = after.Occupancy.Without(resident.UID)
+		}
 		before := after
-		before.Occupancy = after.Occupancy.With(pl.resident(rules, gone))
-		event = &goneEvent{pod: gone, epoch: epoch, rules: rules, change: nodeChange{before: before, after: after}}
+		before.Occupancy = after.Occupancy.With(resident)
+		event = &goneEvent{pod: gone, epoch: epoch, changes: changes, rules: rules, change: nodeChange{before: before, after: after}}
 		pl.lastGone.Store(event)
 	}
 	subject := pl.roster.subject(rules, pod)
@@ -82,7 +87,7 @@ func (pl *Plugin) afterOwnChange(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (
 	}
 	rules := pl.rules.Load()
 	now := pl.judge(rules, after)
-	if _, denied := now.Denied(); denied || now == pl.judge(rules, before) {
+	if _, denied := now.Denied(); denied || now.Equivalent(pl.judge(rules, before)) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil
@@ -90,8 +95,7 @@ func (pl *Plugin) afterOwnChange(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (
 
 // judge judges exactly this version of a pod.
 func (pl *Plugin) judge(rules *rules, pod *v1.Pod) isolation.Subject {
-	f := pl.roster.gatherer.gather(pod)
-	return pl.cluster.resolve(rules, pod, &f)
+	return pl.roster.judge(rules, pod, pl.roster.gatherer.gather(pod)).subject
 }
 
 func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {

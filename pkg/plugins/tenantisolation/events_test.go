@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
 )
@@ -100,6 +101,40 @@ func TestHintAfterAFailedBinding(t *testing.T) {
 	w.pl.roster.forget(assumed, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
 		t.Errorf("after the binding has failed: got %v", got)
+	}
+}
+
+func TestHintAfterAnAssumedPodWasDeleted(t *testing.T) {
+	w := tenants(t)
+	pending := w.add(w.pod("red", "p"))
+	assumed := w.add(w.pod("blue", "b")).DeepCopy()
+	assumed.Spec.NodeName = "n1"
+	w.pl.roster.assume(w.pl.rules.Load(), assumed, "n1")
+
+	// Held by a finalizer, it will never be bound: the framework drops it at once.
+	w.add(w.changed(w.byName("blue", "b"), func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{} }))
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
+		t.Errorf("when it is deleted: got %v", got)
+	}
+	w.pl.roster.forget(assumed, "n1")
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
+		t.Errorf("when its binding fails: got %v", got)
+	}
+}
+
+func TestHintDoesNotRememberWhatHasChanged(t *testing.T) {
+	w := tenants(t)
+	pending := w.add(w.pod("red", "p"))
+	gone := w.pod("blue", "gone", on("n1"))
+	other := w.add(w.pod("blue", "b")).DeepCopy()
+	other.Spec.NodeName = "n1"
+	w.pl.roster.assume(w.pl.rules.Load(), other, "n1")
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, gone, nil); got != fwk.QueueSkip {
+		t.Errorf("another one is in the way: got %v", got)
+	}
+	w.pl.roster.forget(other, "n1")
+	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, gone, nil); got != fwk.Queue {
+		t.Errorf("nobody is in the way any more: got %v", got)
 	}
 }
 

@@ -17,6 +17,8 @@ type facts struct {
 	// claims are the keys ("namespace/name") of the PersistentVolumeClaims behind the
 	// pod's volumes; what is behind them can change.
 	claims []string
+	// csiDrivers serve the pod's inline volumes.
+	csiDrivers []string
 }
 
 // gatherer reads facts from pods. It is safe for concurrent use.
@@ -38,6 +40,7 @@ func (g *gatherer) gather(pod *v1.Pod) facts {
 		privilege:  g.privilege(pod),
 		hostAccess: hostAccess(pod),
 		claims:     claimKeys(pod),
+		csiDrivers: csiDrivers(pod),
 	}
 }
 
@@ -123,6 +126,16 @@ func claimKeys(pod *v1.Pod) []string {
 		}
 	}
 	return keys
+}
+
+func csiDrivers(pod *v1.Pod) []string {
+	var drivers []string
+	for i := range pod.Spec.Volumes {
+		if csi := pod.Spec.Volumes[i].CSI; csi != nil {
+			drivers = append(drivers, csi.Driver)
+		}
+	}
+	return drivers
 }
 
 func userNamespace(pod *v1.Pod) isolation.UserNamespace {

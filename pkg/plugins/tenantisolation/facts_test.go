@@ -28,6 +28,7 @@ func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
 		privilege isolation.Privilege
 		host      isolation.HostAccess
 		claims    []string
+		drivers   []string
 	}{
 		"a restricted pod": {
 			change: func(*v1.Pod) {}, privilege: isolation.PrivilegeRestricted,
@@ -81,10 +82,17 @@ func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
 			privilege: isolation.PrivilegeRestricted,
 			claims:    []string{"ns/data", "ns/p-b"},
 		},
+		"an inline volume's driver": {
+			change: with(func(s *v1.PodSpec) {
+				s.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{CSI: &v1.CSIVolumeSource{Driver: "csi"}}}}
+			}),
+			privilege: isolation.PrivilegeRestricted,
+			drivers:   []string{"csi"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := w.pl.roster.gatherer.gather(w.pod("ns", "p", tc.change))
-			want := facts{privilege: tc.privilege, hostAccess: tc.host, claims: tc.claims}
+			want := facts{privilege: tc.privilege, hostAccess: tc.host, claims: tc.claims, csiDrivers: tc.drivers}
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(facts{})); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}

@@ -108,6 +108,16 @@ func TestFilterTranslatesTheVerdict(t *testing.T) {
 			node: "kata1",
 			want: unresolvable, says: resident,
 		},
+		"a VM-isolated pod with an inline volume on the host is a container": {
+			resident: func(w *world) *v1.Pod { return w.pod("blue", "r", on("kata1"), class("kata")) },
+			incoming: func(w *world) *v1.Pod {
+				return w.pod("red", "p", class("kata"), func(p *v1.Pod) {
+					p.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{CSI: &v1.CSIVolumeSource{Driver: "hostpath.csi.k8s.io"}}}}
+				})
+			},
+			node: "kata1",
+			want: unresolvable, says: resident,
+		},
 		"a node that reports its handlers without the pod's is refused": {
 			resident: func(w *world) *v1.Pod {
 				w.node("n1", "", "runc")

@@ -2,6 +2,7 @@ package tenantisolation
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
@@ -19,9 +20,12 @@ const (
 	// alwaysSampled is the number of nodes up to which the framework scores all that
 	// fit (minFeasibleNodesToFind in k8s.io/kubernetes/pkg/scheduler).
 	alwaysSampled = 100
-	// focusNodes is how many nodes the other scorers are left to choose among. It
-	// bounds what PreFilter costs.
+	// focusNodes is how many nodes the other scorers are left to choose among.
 	focusNodes = 32
+	// focusTries and focusLooks bound what PreFilter costs: how often the filters are
+	// run, and how many nodes are looked at for room.
+	focusTries = 64
+	focusLooks = 1000
 )
 
 // focus finds nodes that the pod should go to and that are known to take it.
@@ -32,9 +36,7 @@ const (
 // names the ones that pass. If none does, it names none, and the framework looks at all
 // nodes as ever; so no pod is refused because of it.
 type focus struct {
-	once sync.Once
-	// usable: no PreFilter plugin runs after this one, so all of them have written what
-	// their filters read.
+	once   sync.Once
 	usable bool
 }
 
@@ -48,18 +50,8 @@ func (f *focus) nodes(ctx context.Context, pl *Plugin, c *cycle, state fwk.Cycle
 	if len(nodes) <= alwaysSampled || state.IsPodGroupSchedulingCycle() {
 		return nil
 	}
-	f.once.Do(func() {
-		p, ok := pl.handle.(profile)
-		if !ok {
-			return
-		}
-		enabled := p.ListPlugins().PreFilter.Enabled
-		f.usable = len(enabled) > 0 && enabled[len(enabled)-1].Name == Name
-		if !f.usable {
-			pl.logger.Info("Another PreFilter plugin runs after this one, so above 100 nodes a pod may miss the nodes of its own trust domain: enable the plugin last")
-		}
-	})
-	if !f.usable {
+	f.once.Do(func() { f.usable = pl.focusable() })
+	if !f.usable || boundToOneNode(pod) || heldByExtender(pl.handle.Extenders(), pod) {
 		return nil
 	}
 	search := &focusSearch{pl: pl, cycle: c, state: state, pod: pod, found: sets.New[string]()}
@@ -72,9 +64,9 @@ func (f *focus) nodes(ctx context.Context, pl *Plugin, c *cycle, state fwk.Cycle
 	defer state.SetSkipFilterPlugins(noted)
 
 	group, _ := c.subject.KernelGroup()
-	pl.roster.eachHome(group, func(name string) bool { return search.try(ctx, name) })
+	search.among(ctx, pl.roster.homesOf(group, focusLooks))
 	if search.found.Len() == 0 && c.subject.Open() {
-		pl.roster.eachShared(func(name string) bool { return search.try(ctx, name) })
+		search.among(ctx, pl.roster.sharedNodes(focusLooks))
 	}
 	if search.found.Len() == 0 {
 		return nil
@@ -82,7 +74,48 @@ func (f *focus) nodes(ctx context.Context, pl *Plugin, c *cycle, state fwk.Cycle
 	return &fwk.PreFilterResult{NodeNames: search.found}
 }
 
+// focusable reports whether the profile's filters can be asked from this PreFilter: if no
+// PreFilter plugin runs after it, all have written what their filters read; and of each of
+// them it has to be known how it says that it has nothing to do.
+func (pl *Plugin) focusable() bool {
+	p, ok := pl.handle.(profile)
+	if !ok {
+		return false
+	}
+	enabled := p.ListPlugins().PreFilter.Enabled
+	for i, plugin := range enabled {
+		last := i == len(enabled)-1
+		if last != (plugin.Name == Name) || !last && !inTree.Has(plugin.Name) {
+			pl.logger.Info("Above 100 nodes a pod may miss the nodes of its own trust domain: this plugin has to be the last of the PreFilter plugins, and the others Kubernetes' own", "plugin", plugin.Name)
+			return false
+		}
+	}
+	return len(enabled) > 0
+}
+
+// boundToOneNode reports whether the pod names the nodes it may go to, as those of
+// DaemonSets do: there is nothing to prefer.
+func boundToOneNode(pod *v1.Pod) bool {
+	affinity := pod.Spec.Affinity
+	if affinity == nil || affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return false
+	}
+	for _, term := range affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		if len(term.MatchFields) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// heldByExtender reports whether an extender filters nodes for the pod. It is asked after
+// all filters, and could refuse every node that was named.
+func heldByExtender(extenders []fwk.Extender, pod *v1.Pod) bool {
+	return slices.ContainsFunc(extenders, func(e fwk.Extender) bool { return e.IsFilter() && e.IsInterested(pod) })
+}
+
 type focusSearch struct {
+	tries       int
 	pl          *Plugin
 	cycle       *cycle
 	state       fwk.CycleState
@@ -97,23 +130,32 @@ func (s *focusSearch) request(pod *v1.Pod) {
 	s.memory = requests.Memory().Value()
 }
 
-// try looks at one node, and returns false when enough are found.
-func (s *focusSearch) try(ctx context.Context, name string) bool {
+// among looks for nodes that take the pod until enough are found or tried.
+func (s *focusSearch) among(ctx context.Context, names []string) {
+	for _, name := range names {
+		if s.found.Len() == focusNodes || s.tries == focusTries {
+			return
+		}
+		if s.takes(ctx, name) {
+			s.found.Insert(name)
+		}
+	}
+}
+
+func (s *focusSearch) takes(ctx context.Context, name string) bool {
 	info, err := s.pl.handle.SnapshotSharedLister().NodeInfos().Get(name)
 	if err != nil || info.Node() == nil || !s.hasRoom(info) {
-		return true
+		return false
 	}
 	if !isolation.Decide(&s.cycle.subject, s.pl.node(s.state, s.cycle.rules, info)).Allowed() {
-		return true
+		return false
 	}
+	s.tries++
 	status := s.pl.handle.RunFilterPluginsWithNominatedPods(ctx, s.state, s.pod, info)
 	if status.Code() == fwk.Error {
 		klog.FromContext(ctx).V(5).Info("A filter could not judge ahead of time", "pod", klog.KObj(s.pod), "node", name, "err", status.AsError())
 	}
-	if status.IsSuccess() {
-		s.found.Insert(name)
-	}
-	return s.found.Len() < focusNodes
+	return status.IsSuccess()
 }
 
 // hasRoom spares the filters the many full nodes of a large tenant.
@@ -136,9 +178,20 @@ var leaveState = []string{
 	names.NodeDeclaredFeatures,
 }
 
-// skipped returns the plugins that have nothing to do for the pod. Of a plugin that is
-// not known here the filter is run, and fails for want of its state: then the node is
-// not named, which is safe.
+// inTree are all PreFilter plugins of Kubernetes. The filters of those that are not in
+// leaveState do without state, or find it empty; VolumeBinding's alone does not.
+var inTree = sets.New(leaveState...).Insert(
+	names.VolumeBinding,
+	names.NodeResourcesFit,
+	names.NodeVolumeLimits,
+	names.DynamicResources,
+	names.TaintToleration,
+	names.NodeUnschedulable,
+	names.DeferredPodScheduling,
+	names.NodeName,
+)
+
+// skipped returns the plugins that have nothing to do for the pod.
 func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
 	skip := sets.New[string]()
 	for _, name := range leaveState {

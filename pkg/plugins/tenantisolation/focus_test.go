@@ -53,6 +53,29 @@ func TestAboveTheSampleThePodIsPointedHome(t *testing.T) {
 			change: func(w *world) { w.add(w.pod("stray", "s", on("n007"))) },
 			want:   []string{"n031"},
 		},
+		"nowhere if a PreFilter plugin is not known": {
+			change: func(w *world) {
+				w.preFilters = []schedulerconfig.Plugin{{Name: "Foreign"}, {Name: Name}}
+			},
+		},
+		"nowhere if an extender filters nodes for it": {
+			change: func(w *world) { w.extenders = []fwk.Extender{&fakeExtender{filters: true}} },
+		},
+		"home though an extender scores nodes": {
+			change: func(w *world) { w.extenders = []fwk.Extender{&fakeExtender{}} },
+			want:   []string{"n007", "n031"},
+		},
+		"nowhere if it names its node": {
+			pod: func(w *world) *v1.Pod {
+				return w.pod("red", "p", func(p *v1.Pod) {
+					p.Spec.Affinity = &v1.Affinity{NodeAffinity: &v1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &v1.NodeSelector{
+						NodeSelectorTerms: []v1.NodeSelectorTerm{{MatchFields: []v1.NodeSelectorRequirement{{
+							Key: "metadata.name", Operator: v1.NodeSelectorOpIn, Values: []string{"n001"},
+						}}}},
+					}}}
+				})
+			},
+		},
 		"nowhere if another PreFilter plugin comes after": {
 			change: func(w *world) {
 				w.preFilters = []schedulerconfig.Plugin{{Name: Name}, {Name: names.NodePorts}}
@@ -125,7 +148,25 @@ func TestTheSearchForAHomeIsBounded(t *testing.T) {
 	if result.NodeNames.Len() != focusNodes || asked != focusNodes {
 		t.Errorf("%d nodes named, filters asked %d times, want %d", result.NodeNames.Len(), asked, focusNodes)
 	}
+
+	asked = 0
+	w.otherFilters = func(fwk.CycleState, fwk.NodeInfo) *fwk.Status {
+		asked++
+		return fwk.NewStatus(fwk.Unschedulable)
+	}
+	result, _ = w.pl.PreFilter(t.Context(), framework.NewCycleState(), w.pod("red", "p"), infos)
+	if result != nil || asked != focusTries {
+		t.Errorf("got %v, filters that refuse asked %d times, want %d", result, asked, focusTries)
+	}
 }
+
+type fakeExtender struct {
+	fwk.Extender
+	filters bool
+}
+
+func (e *fakeExtender) IsFilter() bool            { return e.filters }
+func (e *fakeExtender) IsInterested(*v1.Pod) bool { return true }
 
 // TestSkippedFiltersAreThoseWithoutState guards what is known here of the in-tree plugins:
 // who leaves which key, and that no others have both a PreFilter that may skip and a

@@ -7,13 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientset "k8s.io/client-go/kubernetes"
-	corelisters "k8s.io/client-go/listers/core/v1"
-	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
@@ -44,8 +43,11 @@ type world struct {
 	activated map[string]bool
 	client    clientset.Interface
 	version   int
+	// clock is when what is made is made.
+	clock metav1.Time
 	// preFilters are the profile's, in order; otherFilters stand for all filters.
 	preFilters   []schedulerconfig.Plugin
+	extenders    []fwk.Extender
 	otherFilters func(fwk.CycleState, fwk.NodeInfo) *fwk.Status
 }
 
@@ -55,31 +57,25 @@ func newWorld(t testing.TB, change ...func(*config.TenantIsolationArgs)) *world 
 	for _, c := range change {
 		c(args)
 	}
-	namespaced := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
 	w := &world{
 		t:         t,
 		snapshot:  map[string]*framework.NodeInfo{},
 		nodes:     map[string]*v1.Node{},
 		pods:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(podIndexers)),
-		claims:    cache.NewIndexer(cache.MetaNamespaceKeyFunc, namespaced),
-		volumes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
+		claims:    cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(unboundClaims)),
+		volumes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(freeVolumes)),
 		classes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		activated: map[string]bool{},
 
 		preFilters:   []schedulerconfig.Plugin{{Name: names.NodePorts}, {Name: Name}},
 		otherFilters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil },
 	}
-	if err := w.pods.AddIndexers(namespaced); err != nil {
-		t.Fatal(err)
-	}
 	pl, err := newPlugin(ktesting.NewLogger(t, ktesting.NewConfig()), args, &fakeHandle{world: w})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pl.watcher.pods = w.pods
-	pl.watcher.claims = corelisters.NewPersistentVolumeClaimLister(w.claims)
-	pl.watcher.volumes = corelisters.NewPersistentVolumeLister(w.volumes)
-	pl.watcher.classes = storagelisters.NewStorageClassLister(w.classes)
+	pl.watcher.claims, pl.watcher.volumes, pl.watcher.classes = w.claims, w.volumes, w.classes
 	pl.watcher.ready.Store(true)
 	w.pl = pl
 	return w
@@ -98,6 +94,8 @@ func (h *fakeHandle) ListPlugins() *schedulerconfig.Plugins {
 func (h *fakeHandle) RunFilterPluginsWithNominatedPods(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) *fwk.Status {
 	return h.world.otherFilters(state, info)
 }
+
+func (h *fakeHandle) Extenders() []fwk.Extender { return h.world.extenders }
 
 func (h *fakeHandle) ProfileName() string { return profileName }
 
@@ -178,7 +176,7 @@ func isolationLabels(pairs ...string) map[string]string {
 }
 
 func (w *world) runtimeClass(name, handler string, nodeSelector ...string) {
-	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: w.clock}, Handler: handler}
 	if len(nodeSelector) == 2 {
 		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{nodeSelector[0]: nodeSelector[1]}}
 	}
@@ -245,6 +243,13 @@ func labelled(pairs ...string) func(*v1.Pod) {
 func privileged(p *v1.Pod) {
 	p.Spec.Containers[0].SecurityContext = &v1.SecurityContext{Privileged: new(true)}
 }
+
+// started has the kubelet start the pod now.
+func (w *world) started(p *v1.Pod) { p.Status.StartTime = &metav1.Time{Time: w.clock.Time} }
+
+// later lets time pass.
+func (w *world) later() { w.clock.Time = w.clock.Add(time.Hour) }
+
 func hostNetwork(p *v1.Pod) { p.Spec.HostNetwork = true }
 func claim(name string) func(*v1.Pod) {
 	return func(p *v1.Pod) {
@@ -269,6 +274,15 @@ func (w *world) add(pod *v1.Pod) *v1.Pod {
 		info.AddPodInfo(mustPodInfo(w.t, pod))
 	}
 	w.pl.podChanged(before, pod)
+	return pod
+}
+
+func (w *world) byName(namespace, name string) *v1.Pod {
+	w.t.Helper()
+	pod, ok := stored[*v1.Pod](w.pods, namespace+"/"+name)
+	if !ok {
+		w.t.Fatalf("no pod %s/%s", namespace, name)
+	}
 	return pod
 }
 

@@ -90,7 +90,13 @@ func (pl *Plugin) node(state fwk.CycleState, rules *rules, info fwk.NodeInfo) *i
 		node := pl.workOut(rules, info)
 		return &node
 	}
-	entry := pl.nodes.entry(info.Node().Name)
+	name := info.Node().Name
+	if _, known := pl.cluster.handlers.get(name); !known {
+		// Not told of yet, or deleted: nothing would ever remove what is remembered.
+		node := pl.workOut(rules, info)
+		return &node
+	}
+	entry := pl.nodes.entry(name)
 	// The epochs are read before what they guard: a change meanwhile makes the result
 	// stale, never the other way round.
 	nodeEpoch, clusterEpoch := entry.epoch.Load(), pl.cluster.epoch.Load()

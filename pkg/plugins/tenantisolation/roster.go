@@ -2,6 +2,7 @@ package tenantisolation
 
 import (
 	"sync"
+	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -10,11 +11,12 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// judged is a version of a pod and what the rule makes of it under an epoch. It is
+// judged is a version of a pod and what the rules make of it under an epoch. It is
 // never changed after it is made.
 type judged struct {
 	pod     *v1.Pod
 	facts   facts
+	rules   *rules
 	epoch   uint64
 	subject isolation.Subject
 }
@@ -37,6 +39,9 @@ type roster struct {
 	// nodes with residents that share their machine.
 	homes  map[isolation.KernelGroup]map[string]int
 	shared map[string]int
+
+	// changes counts whatever may have changed who is on a node.
+	changes atomic.Uint64
 }
 
 // listed is a pod in the roster and where it is counted.
@@ -78,18 +83,39 @@ func (r *roster) subject(rules *rules, pod *v1.Pod) isolation.Subject {
 	if known == nil || (known.pod != pod && !notOlder(known.pod, pod)) {
 		// The roster has not been told of this version. It will be; until then
 		// nothing is remembered that no deletion would remove.
-		f := r.gatherer.gather(pod)
-		return r.cluster.resolve(rules, pod, &f)
+		return r.judge(rules, pod, r.gatherer.gather(pod)).subject
 	}
-	if known.epoch == epoch {
+	if known.epoch == epoch && known.rules == rules {
 		return known.subject
 	}
-	return r.refresh(rules, known, epoch).subject
+	return r.refresh(rules, known).subject
+}
+
+// judge judges a version of a pod by what the plugin knows now. The epoch is read first:
+// a change meanwhile makes the result stale, never the other way round.
+func (r *roster) judge(rules *rules, pod *v1.Pod, f facts) *judged {
+	j := &judged{pod: pod, facts: f, rules: rules, epoch: r.cluster.epoch.Load()}
+	j.subject = r.cluster.resolve(rules, pod, &f, r.cluster.claims.get)
+	return j
+}
+
+// rejudge judges a pod again because what is around it has changed.
+func (r *roster) rejudge(rules *rules, pod *v1.Pod) isolation.Subject {
+	r.mu.RLock()
+	var known *judged
+	if l := r.pods[pod.UID]; l != nil {
+		known = l.judged
+	}
+	r.mu.RUnlock()
+	if known == nil {
+		return r.judge(rules, pod, r.gatherer.gather(pod)).subject
+	}
+	return r.refresh(rules, known).subject
 }
 
 // refresh judges a pod again whose facts are the same and whose surroundings may not be.
-func (r *roster) refresh(rules *rules, old *judged, epoch uint64) *judged {
-	j := &judged{pod: old.pod, facts: old.facts, epoch: epoch, subject: r.cluster.resolve(rules, old.pod, &old.facts)}
+func (r *roster) refresh(rules *rules, old *judged) *judged {
+	j := r.judge(rules, old.pod, old.facts)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.pods[old.pod.UID]; l != nil && l.judged == old {
@@ -103,12 +129,11 @@ func (r *roster) refresh(rules *rules, old *judged, epoch uint64) *judged {
 // update tells the roster of a pod's newest version. It returns the subjects before and
 // after; before is false for a pod that it did not know.
 func (r *roster) update(rules *rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
-	epoch := r.cluster.epoch.Load()
-	f := r.gatherer.gather(pod)
-	j := &judged{pod: pod, facts: f, epoch: epoch, subject: r.cluster.resolve(rules, pod, &f)}
+	j := r.judge(rules, pod, r.gatherer.gather(pod))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.changes.Add(1)
 	l := r.pods[pod.UID]
 	if l == nil {
 		l = &listed{}
@@ -128,16 +153,16 @@ func (r *roster) update(rules *rules, pod *v1.Pod) (before, after isolation.Subj
 
 // assume puts a pod on a node before the API server knows.
 func (r *roster) assume(rules *rules, pod *v1.Pod, node string) {
-	epoch := r.cluster.epoch.Load()
-	subject := r.subject(rules, pod)
+	j := r.judge(rules, pod, r.gatherer.gather(pod))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.changes.Add(1)
 	l := r.pods[pod.UID]
 	switch {
 	case l == nil:
 		// Deleted meanwhile, or not yet told of; binding will show which.
-		l = &listed{judged: &judged{pod: pod, facts: r.gatherer.gather(pod), epoch: epoch, subject: subject}}
+		l = &listed{judged: j}
 		r.pods[pod.UID] = l
 	case l.judged.pod.Spec.NodeName != "":
 		return
@@ -164,6 +189,7 @@ func (r *roster) forget(pod *v1.Pod, node string) {
 	if l == nil || l.node != node || r.assumed[node][pod.UID] == nil {
 		return
 	}
+	r.changes.Add(1)
 	r.unassume(pod.UID, node)
 	r.uncount(l)
 	l.node = ""
@@ -180,6 +206,7 @@ func (r *roster) remove(uid types.UID) {
 	if l == nil {
 		return
 	}
+	r.changes.Add(1)
 	r.unassume(uid, l.node)
 	r.uncount(l)
 	delete(r.pods, uid)
@@ -217,35 +244,30 @@ func (r *roster) nodeOf(uid types.UID) string {
 	return ""
 }
 
-// eachHome calls visit with the nodes that hold the group, until it returns false.
-func (r *roster) eachHome(group isolation.KernelGroup, visit func(node string) bool) {
-	visitAll(r.nodesOf(func() map[string]int { return r.homes[group] }), visit)
-}
-
-// eachShared calls visit with the nodes that several trust domains may share, until it
-// returns false.
-func (r *roster) eachShared(visit func(node string) bool) {
-	visitAll(r.nodesOf(func() map[string]int { return r.shared }), visit)
-}
-
-// nodesOf copies, so that what is called with a node may call the roster.
-func (r *roster) nodesOf(of func() map[string]int) []string {
+// homesOf returns nodes that hold the group, at most so many; any of them, if there are
+// more.
+func (r *roster) homesOf(group isolation.KernelGroup, most int) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	counts := of()
-	nodes := make([]string, 0, len(counts))
-	for node := range counts {
-		nodes = append(nodes, node)
-	}
-	return nodes
+	return someKeys(r.homes[group], most)
 }
 
-func visitAll(nodes []string, visit func(node string) bool) {
-	for _, node := range nodes {
-		if !visit(node) {
-			return
+// sharedNodes returns nodes that several trust domains may share, at most so many.
+func (r *roster) sharedNodes(most int) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return someKeys(r.shared, most)
+}
+
+func someKeys(counts map[string]int, most int) []string {
+	keys := make([]string, 0, min(len(counts), most))
+	for key := range counts {
+		if len(keys) == most {
+			break
 		}
+		keys = append(keys, key)
 	}
+	return keys
 }
 
 // The rest is called with the lock held.

@@ -100,6 +100,34 @@ func TestAPodThatWasDeletedBeforeItWasReservedIsForgotten(t *testing.T) {
 	}
 }
 
+func TestAPodReplacedByAnotherOfItsNameIsForgotten(t *testing.T) {
+	w := tenants(t)
+	first := w.add(w.pod("red", "p", on("n1")))
+	second := w.changed(first, func(p *v1.Pod) { p.UID = "second" })
+	w.pl.podChanged(first, second)
+	w.pl.podChanged(second, nil)
+	if len(w.pl.roster.pods) != 0 || len(w.pl.roster.homes) != 0 {
+		t.Errorf("%d pods and %d homes are still listed", len(w.pl.roster.pods), len(w.pl.roster.homes))
+	}
+}
+
+func TestAnAssumedPodsNewLabelsCountOnItsNode(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	assumed := pod.DeepCopy()
+	assumed.Spec.NodeName = "n1"
+	w.snapshot["n1"].AddPodInfo(mustPodInfo(t, assumed))
+	w.pl.Reserve(t.Context(), framework.NewCycleState(), assumed, "n1")
+	if !w.admits(w.pod("red", "other"), "n1") {
+		t.Fatal("a pod of the same trust domain was denied")
+	}
+	// The framework ignores updates of assumed pods.
+	w.pl.podChanged(pod, w.changed(pod, labelled("data-class=restricted")))
+	if w.admits(w.pod("red", "other"), "n1") {
+		t.Error("the assumed pod's new data class is not seen")
+	}
+}
+
 func TestUnreserveLeavesABoundPodAlone(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))

@@ -27,9 +27,11 @@ func (pl *Plugin) currentNode(rules *rules, name string) isolation.Node {
 		residents = append(residents, pl.resident(rules, pod))
 	}
 	for _, pod := range pl.roster.assumedOn(name) {
-		residents = append(residents, pl.resident(rules, pod))
+		if pl.watcher.mayBeBound(pod) {
+			residents = append(residents, pl.resident(rules, pod))
+		}
 	}
-	handlers, known := pl.cluster.handlers.peek(name)
+	handlers, known := pl.cluster.handlers.get(name)
 	if !known {
 		handlers = noHandlers
 	}
@@ -49,12 +51,16 @@ func (pl *Plugin) change(what string, affected []*v1.Pod, apply func()) {
 		before[i], _ = pl.roster.lastSubject(pod.UID)
 	}
 	apply()
+	after := make([]isolation.Subject, len(affected))
+	for i, pod := range affected {
+		// All of them before any node is looked at: several may be on one.
+		after[i] = pl.roster.rejudge(rules, pod)
+	}
 
 	wake := map[string]*v1.Pod{}
 	nodes := map[string]*nodeChange{}
 	for i, pod := range affected {
-		after := pl.roster.subject(rules, pod)
-		if after == before[i] {
+		if after[i].Equivalent(before[i]) {
 			continue
 		}
 		node := pod.Spec.NodeName
@@ -62,11 +68,12 @@ func (pl *Plugin) change(what string, affected []*v1.Pod, apply func()) {
 			node = pl.roster.nodeOf(pod.UID)
 		}
 		if node == "" {
-			if _, denied := after.Denied(); !denied && pl.responsible(pod) {
+			if _, denied := after[i].Denied(); !denied && pl.responsible(pod) {
 				wake[podKey(pod)] = pod
 			}
 			continue
 		}
+		pl.nodes.invalidate(node)
 		n := nodes[node]
 		if n == nil {
 			current := pl.currentNode(rules, node)

@@ -66,16 +66,29 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 		"a RuntimeClass of nobody is made": {
 			change: func(w *world) { w.runtimeClass("new", "kata-qemu") },
 		},
-		"a resident's RuntimeClass is made again with a handler that isolates": {
+		"a resident's RuntimeClass is made again with a handler that isolates, before it is started": {
 			before: func(w *world) {
 				w.runtimeClass("soft", "runc")
 				w.add(w.pod("blue", "r", on("n1"), class("soft")))
 				w.add(w.pod("red", "vm", class("kata")))
 				w.deleteRuntimeClass("soft")
+				w.later()
 			},
 			change: func(w *world) { w.runtimeClass("soft", "kata-qemu") },
 			// blue/b joins its own tenant's pod again, red/vm another's VM.
 			want: []string{"blue/b", "red/vm"},
+		},
+		"a resident's RuntimeClass is made again with a handler that isolates, after it was started": {
+			before: func(w *world) {
+				w.runtimeClass("soft", "runc")
+				w.add(w.pod("blue", "r", on("n1"), class("soft"), w.started))
+				w.add(w.pod("red", "vm", class("kata")))
+				w.deleteRuntimeClass("soft")
+				w.later()
+			},
+			change: func(w *world) { w.runtimeClass("soft", "kata-qemu") },
+			// What runs is still what runc has started.
+			want: []string{"blue/b"},
 		},
 		"the node gets the handler": {
 			before: func(w *world) {
@@ -171,6 +184,10 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 func csi(v *v1.PersistentVolume)      { v.Spec.CSI = &v1.CSIPersistentVolumeSource{Driver: "csi"} }
 func hostPath(v *v1.PersistentVolume) { v.Spec.HostPath = &v1.HostPathVolumeSource{Path: "/srv"} }
 func local(v *v1.PersistentVolume)    { v.Spec.Local = &v1.LocalVolumeSource{Path: "/srv"} }
+func csiOnHost(v *v1.PersistentVolume) {
+	v.Spec.CSI = &v1.CSIPersistentVolumeSource{Driver: "hostpath.csi.k8s.io"}
+}
+
 func localBlock(v *v1.PersistentVolume) {
 	local(v)
 	v.Spec.VolumeMode = new(v1.PersistentVolumeBlock)
@@ -221,8 +238,19 @@ func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
 		claim func(*world)
 		opens bool
 	}{
-		"bound to a CSI volume":                           {bound(csi), true},
-		"bound to a hostPath volume":                      {bound(hostPath), false},
+		"bound to a CSI volume":                         {bound(csi), true},
+		"bound to a hostPath volume":                    {bound(hostPath), false},
+		"bound to a directory of the host, through CSI": {bound(csiOnHost), false},
+		"unbound, of a class of which there is a free directory of the host": {func(w *world) {
+			unbound("fast", "csi.example.com")(w)
+			volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}}
+			volume.Spec.StorageClassName = "fast"
+			hostPath(volume)
+			if err := w.volumes.Add(volume); err != nil {
+				w.t.Fatal(err)
+			}
+			w.pl.volumeChanged(nil, volume)
+		}, false},
 		"bound to a local directory":                      {bound(local), false},
 		"bound to a local block device":                   {bound(localBlock), true},
 		"unbound, of a class with a network provisioner":  {unbound("fast", "csi.example.com"), true},

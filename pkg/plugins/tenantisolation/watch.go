@@ -3,16 +3,13 @@ package tenantisolation
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 	"sync"
 	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	corelisters "k8s.io/client-go/listers/core/v1"
-	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -21,9 +18,9 @@ import (
 // watcher follows what the rule reads, live.
 type watcher struct {
 	pods    cache.Indexer
-	claims  corelisters.PersistentVolumeClaimLister
-	volumes corelisters.PersistentVolumeLister
-	classes storagelisters.StorageClassLister
+	claims  cache.Indexer
+	volumes cache.Indexer
+	classes cache.Indexer
 	ready   atomic.Bool
 	// changing makes the handlers of different informers take turns: what one change
 	// compares with must not be half of another.
@@ -68,30 +65,55 @@ var podIndexers = cache.Indexers{
 }
 
 func (w *watcher) indexed(index, key string) []*v1.Pod {
-	objs, err := w.pods.ByIndex(index, key)
-	if err != nil {
-		// Only an index that was never added gives an error.
-		panic(err)
-	}
-	pods := make([]*v1.Pod, 0, len(objs))
-	for _, obj := range objs {
-		if pod, ok := obj.(*v1.Pod); ok {
-			pods = append(pods, pod)
-		}
-	}
-	return pods
+	return indexed[*v1.Pod](w.pods, index, key)
 }
 
 // newest returns the pod's newest version that is known.
 func (w *watcher) newest(pod *v1.Pod) *v1.Pod {
-	obj, exists, err := w.pods.GetByKey(podKey(pod))
-	if err != nil || !exists {
-		return pod
-	}
-	if known, ok := obj.(*v1.Pod); ok && known.UID == pod.UID && notOlder(known, pod) {
+	if known := w.pod(pod); known != nil && notOlder(known, pod) {
 		return known
 	}
 	return pod
+}
+
+// mayBeBound reports whether a pod that this scheduler has assumed can still get to its
+// node: one that was deleted before it was bound never will.
+func (w *watcher) mayBeBound(assumed *v1.Pod) bool {
+	known := w.pod(assumed)
+	return known != nil && (known.Spec.NodeName != "" || known.DeletionTimestamp == nil)
+}
+
+// pod returns the version of a pod in the informer's store, nil if the pod is not there.
+func (w *watcher) pod(pod *v1.Pod) *v1.Pod {
+	if known, ok := stored[*v1.Pod](w.pods, podKey(pod)); ok && known.UID == pod.UID {
+		return known
+	}
+	return nil
+}
+
+func (w *watcher) claim(key string) (*v1.PersistentVolumeClaim, bool) {
+	return stored[*v1.PersistentVolumeClaim](w.claims, key)
+}
+
+func stored[T any](store cache.Store, key string) (T, bool) {
+	obj, exists, err := store.GetByKey(key)
+	t, ok := obj.(T)
+	return t, ok && exists && err == nil
+}
+
+func indexed[T any](indexer cache.Indexer, index, key string) []T {
+	objs, err := indexer.ByIndex(index, key)
+	if err != nil {
+		// Only an index that was never added gives an error.
+		panic(err)
+	}
+	ts := make([]T, 0, len(objs))
+	for _, obj := range objs {
+		if t, ok := obj.(T); ok {
+			ts = append(ts, t)
+		}
+	}
+	return ts
 }
 
 func (w *watcher) podsOn(node string) []*v1.Pod { return w.indexed(byNode, node) }
@@ -106,21 +128,23 @@ func (pl *Plugin) synced() bool { return pl.watcher.ready.Load() }
 func (pl *Plugin) watch(ctx context.Context) error {
 	factory := pl.handle.SharedInformerFactory()
 	pods := factory.Core().V1().Pods().Informer()
-	missing := cache.Indexers{}
-	for name, index := range podIndexers {
-		// A second profile with the plugin finds them there.
-		if _, ok := pods.GetIndexer().GetIndexers()[name]; !ok {
-			missing[name] = index
+	claims := factory.Core().V1().PersistentVolumeClaims().Informer()
+	volumes := factory.Core().V1().PersistentVolumes().Informer()
+	classes := factory.Storage().V1().StorageClasses().Informer()
+	for _, index := range []struct {
+		informer cache.SharedIndexInformer
+		by       cache.Indexers
+	}{
+		{pods, podIndexers},
+		{claims, unboundClaims},
+		{volumes, freeVolumes},
+	} {
+		if err := addIndexers(index.informer, index.by); err != nil {
+			return err
 		}
 	}
-	if err := pods.AddIndexers(missing); err != nil {
-		return fmt.Errorf("indexing pods: %w", err)
-	}
-	claims := factory.Core().V1().PersistentVolumeClaims()
-	volumes := factory.Core().V1().PersistentVolumes()
-	classes := factory.Storage().V1().StorageClasses()
 	w := pl.watcher
-	w.pods, w.claims, w.volumes, w.classes = pods.GetIndexer(), claims.Lister(), volumes.Lister(), classes.Lister()
+	w.pods, w.claims, w.volumes, w.classes = pods.GetIndexer(), claims.GetIndexer(), volumes.GetIndexer(), classes.GetIndexer()
 	var registered []cache.InformerSynced
 	for _, follow := range []struct {
 		informer cache.SharedIndexInformer
@@ -129,9 +153,9 @@ func (pl *Plugin) watch(ctx context.Context) error {
 		{factory.Core().V1().Namespaces().Informer(), handler(w, pl.namespaceChanged)},
 		{factory.Node().V1().RuntimeClasses().Informer(), handler(w, pl.runtimeClassChanged)},
 		{factory.Core().V1().Nodes().Informer(), handler(w, pl.nodeChanged)},
-		{claims.Informer(), handler(w, pl.claimChanged)},
-		{volumes.Informer(), handler(w, pl.volumeChanged)},
-		{classes.Informer(), handler(w, pl.storageClassChanged)},
+		{claims, handler(w, pl.claimChanged)},
+		{volumes, handler(w, pl.volumeChanged)},
+		{classes, handler(w, pl.storageClassChanged)},
 		{pods, handler(w, pl.podChanged)},
 	} {
 		registration, err := follow.informer.AddEventHandler(follow.handler)
@@ -141,6 +165,21 @@ func (pl *Plugin) watch(ctx context.Context) error {
 		registered = append(registered, registration.HasSynced)
 	}
 	go pl.awaitSync(ctx, registered)
+	return nil
+}
+
+// addIndexers adds the indexers that are not there yet: a second profile with the plugin
+// finds them there.
+func addIndexers(informer cache.SharedIndexInformer, indexers cache.Indexers) error {
+	missing := cache.Indexers{}
+	for name, index := range indexers {
+		if _, ok := informer.GetIndexer().GetIndexers()[name]; !ok {
+			missing[name] = index
+		}
+	}
+	if err := informer.AddIndexers(missing); err != nil {
+		return fmt.Errorf("indexing what the rule reads: %w", err)
+	}
 	return nil
 }
 
@@ -189,41 +228,29 @@ func handler[T any](w *watcher, changed func(before, after *T)) cache.ResourceEv
 
 func (pl *Plugin) namespaceChanged(before, after *v1.Namespace) {
 	name := either(before, after).Name
+	affected := pl.watcher.indexed(byNamespace, name)
 	if after == nil {
-		pl.change("namespace deleted", pl.watcher.indexed(byNamespace, name), func() {
-			if pl.cluster.namespaces.unset(name) {
-				pl.cluster.epoch.Add(1)
-			}
-		})
+		pl.change("namespace deleted", affected, func() { pl.cluster.namespaces.unset(name) })
 		return
 	}
-	rules := pl.rules.Load()
-	ns := &isolation.Namespace{
-		Name:             name,
-		Labels:           after.Labels,
-		PlatformSelected: rules.platform.Matches(labels.Set(after.Labels)),
-	}
-	if old, known := pl.cluster.namespaces.peek(name); known &&
-		old.PlatformSelected == ns.PlatformSelected && !rules.Relevant(old.Labels, ns.Labels) {
+	if old, known := pl.cluster.namespaces.get(name); known && maps.Equal(old.Labels, after.Labels) {
 		return
 	}
-	pl.change("namespace", pl.watcher.indexed(byNamespace, name), func() {
-		if pl.cluster.namespaces.set(name, ns) {
-			pl.cluster.epoch.Add(1)
-		}
+	pl.change("namespace", affected, func() {
+		pl.cluster.namespaces.set(name, isolation.Namespace{Name: name, Labels: after.Labels})
 	})
 }
 
 func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 	name := either(before, after).Name
 	pl.change("runtime class", pl.watcher.indexed(byRuntimeClass, name), func() {
-		// Which empty nodes are VM-capable depends on every class, asked for or not.
+		// Which empty nodes are VM-capable depends on every class.
 		defer pl.cluster.epoch.Add(1)
 		if after == nil {
 			pl.cluster.runtimeClasses.unset(name)
 			return
 		}
-		class := runtimeClass{handler: after.Handler}
+		class := runtimeClass{handler: after.Handler, created: after.CreationTimestamp}
 		if after.Scheduling != nil && len(after.Scheduling.NodeSelector) > 0 {
 			class.nodes = labels.SelectorFromSet(after.Scheduling.NodeSelector)
 		}
@@ -241,7 +268,7 @@ func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 		return
 	}
 	handlers := reportedHandlers(after)
-	if old, known := pl.cluster.handlers.peek(name); known && sameHandlers(old, handlers) {
+	if old, known := pl.cluster.handlers.get(name); known && sameHandlers(old, handlers) {
 		return
 	}
 	rules := pl.rules.Load()
@@ -278,91 +305,18 @@ func sameHandlers(a, b map[string]bool) bool {
 	return true
 }
 
-func (pl *Plugin) claimChanged(before, after *v1.PersistentVolumeClaim) {
-	claim := either(before, after)
-	key := claim.Namespace + "/" + claim.Name
-	if after == nil {
-		pl.change("claim deleted", pl.watcher.indexed(byClaim, key), func() {
-			if pl.cluster.claims.unset(key) {
-				pl.cluster.epoch.Add(1)
-			}
-		})
-		return
-	}
-	pl.judgeClaim(key, after)
-}
-
-func (pl *Plugin) volumeChanged(before, after *v1.PersistentVolume) {
-	ref := either(before, after).Spec.ClaimRef
-	if ref == nil {
-		return
-	}
-	claim, err := pl.watcher.claims.PersistentVolumeClaims(ref.Namespace).Get(ref.Name)
-	if err != nil {
-		// The claim's own event will tell.
-		return
-	}
-	pl.judgeClaim(ref.Namespace+"/"+ref.Name, claim)
-}
-
-func (pl *Plugin) storageClassChanged(before, after *storagev1.StorageClass) {
-	name := either(before, after).Name
-	all, err := pl.watcher.claims.List(labels.Everything())
-	if err != nil {
-		pl.logger.Error(err, "Listing claims")
-		return
-	}
-	for _, claim := range all {
-		if claim.Spec.VolumeName == "" && claim.Spec.StorageClassName != nil && *claim.Spec.StorageClassName == name {
-			pl.judgeClaim(claim.Namespace+"/"+claim.Name, claim)
-		}
-	}
-}
-
-// judgeClaim notes whether a claim's volume is, or may become, a directory of the host.
-func (pl *Plugin) judgeClaim(key string, claim *v1.PersistentVolumeClaim) {
-	onHost := pl.onHost(claim)
-	if old, known := pl.cluster.claims.peek(key); known && old == onHost {
-		return
-	}
-	pl.change("claim", pl.watcher.indexed(byClaim, key), func() {
-		if pl.cluster.claims.set(key, onHost) {
-			pl.cluster.epoch.Add(1)
-		}
-	})
-}
-
-func (pl *Plugin) onHost(claim *v1.PersistentVolumeClaim) bool {
-	if claim.Spec.VolumeName != "" {
-		volume, err := pl.watcher.volumes.Get(claim.Spec.VolumeName)
-		if err != nil {
-			return true
-		}
-		// A local volume is a directory of the host like any other, unless it is a
-		// block device.
-		block := volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock
-		return volume.Spec.HostPath != nil || (volume.Spec.Local != nil && !block)
-	}
-	if claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
-		// Any volume that somebody has made by hand may be bound to it.
-		return true
-	}
-	class, err := pl.watcher.classes.Get(*claim.Spec.StorageClassName)
-	if err != nil {
-		return true
-	}
-	return slices.Contains(pl.rules.Load().hostPathProvisioners, class.Provisioner)
-}
-
 func (pl *Plugin) podChanged(before, after *v1.Pod) {
-	if after == nil {
+	if before != nil && (after == nil || after.UID != before.UID) {
+		// An informer may show a deletion and a creation as one update.
 		pl.roster.remove(before.UID)
+	}
+	if after == nil {
 		return
 	}
 	rules := pl.rules.Load()
 	was, is, known := pl.roster.update(rules, after)
-	node := after.Spec.NodeName
-	if node == "" || !known || was == is {
+	node := pl.roster.nodeOf(after.UID)
+	if node == "" || !known || was.Equivalent(is) {
 		return
 	}
 	// A resident's labels, annotations or ephemeral containers give it another trust
