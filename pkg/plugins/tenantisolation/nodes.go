@@ -52,25 +52,31 @@ func (m *nodeMemo) shard(name string) *nodeShard {
 	return &m.shards[maphash.String(m.seed, name)%uint64(len(m.shards))]
 }
 
+// entry returns nil for a node that nobody has told of, or that is gone: nothing would
+// ever remove what is remembered of it.
 func (m *nodeMemo) entry(name string) *nodeEntry {
 	shard := m.shard(name)
 	shard.mu.RLock()
-	e := shard.nodes[name]
-	shard.mu.RUnlock()
-	if e != nil {
-		return e
-	}
+	defer shard.mu.RUnlock()
+	return shard.nodes[name]
+}
+
+// add makes room for what is remembered of a node.
+func (m *nodeMemo) add(name string) {
+	shard := m.shard(name)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if e = shard.nodes[name]; e == nil {
-		e = &nodeEntry{}
-		shard.nodes[name] = e
+	if shard.nodes[name] == nil {
+		shard.nodes[name] = &nodeEntry{}
 	}
-	return e
 }
 
 // invalidate makes a node be worked out again.
-func (m *nodeMemo) invalidate(name string) { m.entry(name).epoch.Add(1) }
+func (m *nodeMemo) invalidate(name string) {
+	if e := m.entry(name); e != nil {
+		e.epoch.Add(1)
+	}
+}
 
 func (m *nodeMemo) remove(name string) {
 	shard := m.shard(name)
@@ -86,17 +92,11 @@ func (m *nodeMemo) remove(name string) {
 // equal pods; with one exception: while a pod group is placed, the snapshot's NodeInfo
 // gets pods and keeps its generation. Then nothing remembered is used, nor kept.
 func (pl *Plugin) node(state fwk.CycleState, rules *rules, info fwk.NodeInfo) *isolation.Node {
-	if state.IsPodGroupSchedulingCycle() {
+	entry := pl.nodes.entry(info.Node().Name)
+	if entry == nil || state.IsPodGroupSchedulingCycle() {
 		node := pl.workOut(rules, info)
 		return &node
 	}
-	name := info.Node().Name
-	if _, known := pl.cluster.handlers.get(name); !known {
-		// Not told of yet, or deleted: nothing would ever remove what is remembered.
-		node := pl.workOut(rules, info)
-		return &node
-	}
-	entry := pl.nodes.entry(name)
 	// The epochs are read before what they guard: a change meanwhile makes the result
 	// stale, never the other way round.
 	nodeEpoch, clusterEpoch := entry.epoch.Load(), pl.cluster.epoch.Load()

@@ -274,6 +274,7 @@ func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	rules := pl.rules.Load()
 	changed := &nodeChange{before: pl.currentNode(rules, name)}
 	pl.cluster.handlers.set(name, handlers)
+	pl.nodes.add(name)
 	pl.nodes.invalidate(name)
 	changed.after = changed.before
 	changed.after.Handlers = handlers
