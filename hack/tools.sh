@@ -22,7 +22,7 @@ if [[ ! -x ${program} || $(cat "${program}.stamp" 2>/dev/null) != "${stamp}" ]];
 	version=$(go list -f '{{.Module.Version}}' "${package}")
 	echo "tools: building ${name} ${version} ..." >&2
 	mkdir -p "${root}/bin/tools"
-	go build -ldflags "-s -w -X main.version=${version#v}" -o "${program}" "${package}"
+	"${root}/hack/compile.sh" tools go build -v -ldflags "-s -w -X main.version=${version#v}" -o "${program}" "${package}"
 	echo "${stamp}" >"${program}.stamp"
 fi
 echo "${program}"

@@ -1,0 +1,94 @@
+# Everything that can be done with this repository. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# The same for every build but the race tests, so that the scheduler, the control plane, go vet and
+# the linters share one build cache. Without version control stamps, which our own version replaces:
+# they fail in a checkout that belongs to another user.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip -buildvcs=false $(GOFLAGS))
+
+# Kubernetes reads from this version which release's features to offer: it has to begin with that
+# release's number. A scheduler called v0.1.0 would behave like Kubernetes 0.1.
+KUBERNETES := $(shell sed -n 's|^\tk8s\.io/kubernetes \(v[0-9.]*\)$$|\1|p' go.mod)
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo v0.0.0-dev)
+VERSION_FLAGS := $(foreach package,k8s.io/component-base/version k8s.io/client-go/pkg/version,\
+	-X $(package).gitVersion=$(KUBERNETES)+tenantisolation.$(VERSION) \
+	-X $(package).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) \
+	-X $(package).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES:v%=%))))
+
+# Where the tests and the demo find etcd, kube-apiserver and the rest.
+ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control-plane)
+
+# Packages whose tests start a control plane. They run one after the other: side by side, on two
+# cores, they would measure each other.
+CLUSTER_PACKAGES := ./internal/controlplane/... ./internal/demo/... ./test/...
+
+# The race detector is written in C. Without a compiler the tests still run, and say what is missing.
+RACE := $(if $(shell command -v "$${CC:-gcc}"),-race)
+RACE_CGO := CGO_ENABLED=$(if $(RACE),1,0)
+
+.PHONY: help
+help: ## List all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/scheduler and the other programs
+	hack/compile.sh build go build -v -ldflags '-s -w $(strip $(VERSION_FLAGS))' -o bin/ ./cmd/...
+
+.PHONY: control-plane
+control-plane: ## Build etcd, kube-apiserver and the rest into bin/control-plane, where they are stale
+ifneq ($(KUBEBUILDER_ASSETS),)
+	@echo "control plane: nothing to build, KUBEBUILDER_ASSETS is set: $(KUBEBUILDER_ASSETS)"
+else
+	@hack/control-plane.sh bin/control-plane
+endif
+
+.PHONY: demo
+demo: control-plane build ## Show it on a real control plane (KEEP=1 leaves it running, WORKLOAD=file.yaml runs yours)
+	@hack/compile.sh demo go build -v -o bin/demo ./hack/demo
+	@# Not through go run: it would die of a signal and leave the demo, and all that it started, behind.
+	@KUBEBUILDER_ASSETS='$(ASSETS)' exec bin/demo $(if $(KEEP),-keep) $(if $(WORKLOAD),-workload '$(WORKLOAD)') $(if $(TENANTS),-tenants '$(TENANTS)')
+
+.PHONY: test
+test: control-plane build ## Run all tests, with the race detector and a real control plane
+	@$(if $(RACE),,echo "test: no C compiler found: WITHOUT the race detector" >&2)
+	@echo "test: compiling; from an empty cache it takes minutes, as Kubernetes is compiled once more for the race detector"
+	@$(RACE_CGO) hack/compile.sh test go list -v $(RACE) -export -test -deps ./...
+	@echo "test: without a cluster"
+	@$(RACE_CGO) go test $(RACE) -timeout 10m $$(comm -23 <(go list ./... | sort) <(go list $(CLUSTER_PACKAGES) | sort))
+	@echo "test: on a control plane"
+	@$(RACE_CGO) KUBEBUILDER_ASSETS='$(ASSETS)' go test $(RACE) -p 1 -timeout 30m $(CLUSTER_PACKAGES)
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no cluster, without the race detector: seconds
+	go test ./pkg/... ./cmd/...
+
+.PHONY: verify
+verify: control-plane ## Check formatting, linters, generated files, docs, modules and manifests; changes nothing
+	KUBECTL='$(ASSETS)/kubectl' hack/verify.sh
+
+.PHONY: lint
+lint: ## Run the linters
+	$$(hack/tools.sh golangci-lint) run ./...
+
+.PHONY: fmt
+fmt: ## Format the code and order its imports
+	$$(hack/tools.sh golangci-lint) fmt ./...
+
+.PHONY: generate
+generate: ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
+	go generate ./...
+	go run ./hack/docs/argumentsdoc
+	go run ./hack/policies
+
+.PHONY: bench
+bench: ## Run the benchmarks of the core and the plugin
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+.PHONY: clean
+clean: ## Remove what was built; the next control plane comes from the build cache
+	rm -rf bin
