@@ -16,27 +16,35 @@ func TestANodeTakesAPod(t *testing.T) {
 		want      []string
 	}{
 		"when it is empty": {
-			pod: restrictedPod("red", "p", wait), want: []string{"n1", "n2"}},
+			pod: restrictedPod("red", "p", wait), want: []string{"n1", "n2"},
+		},
 		"not beside another tenant": {
-			pod: restrictedPod("red", "p", wait), residents: []corev1.Pod{restrictedPod("blue", "b")}, want: []string{"n2"}},
+			pod: restrictedPod("red", "p", wait), residents: []corev1.Pod{restrictedPod("blue", "b")}, want: []string{"n2"},
+		},
 		"in a VM beside another tenant's VM": {
-			pod: restrictedPod("red", "p", wait, kata), residents: []corev1.Pod{restrictedPod("blue", "b", kata)}, want: []string{"n1", "n2"}},
+			pod: restrictedPod("red", "p", wait, kata), residents: []corev1.Pod{restrictedPod("blue", "b", kata)}, want: []string{"n1", "n2"},
+		},
 		"not if it has a taint": {
 			pod:  restrictedPod("red", "p", wait),
 			node: func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectNoSchedule}} },
-			want: []string{"n2"}},
+			want: []string{"n2"},
+		},
 		"not if it is cordoned": {
-			pod: restrictedPod("red", "p", wait), node: func(n *corev1.Node) { n.Spec.Unschedulable = true }, want: []string{"n2"}},
+			pod: restrictedPod("red", "p", wait), node: func(n *corev1.Node) { n.Spec.Unschedulable = true }, want: []string{"n2"},
+		},
 		"not without the handler, where it reports handlers": {
 			pod:  restrictedPod("red", "p", wait, kata),
 			node: func(n *corev1.Node) { n.Status.RuntimeHandlers = []corev1.NodeRuntimeHandler{{Name: "runc"}} },
-			want: []string{"n2"}},
+			want: []string{"n2"},
+		},
 		"not without the room": {
-			pod: restrictedPod("red", "p", wait, cpu("3")), residents: []corev1.Pod{restrictedPod("red", "b", cpu("2"))}, want: []string{"n2"}},
+			pod: restrictedPod("red", "p", wait, cpu("3")), residents: []corev1.Pod{restrictedPod("red", "b", cpu("2"))}, want: []string{"n2"},
+		},
 		"not without the labels that it selects": {
 			pod:  restrictedPod("red", "p", wait, func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"zone": "a"} }),
 			node: func(n *corev1.Node) { n.Labels["zone"] = "a" },
-			want: []string{"n1"}},
+			want: []string{"n1"},
+		},
 		"never of no tenant":                          {pod: restrictedPod("nobody", "p", wait)},
 		"never of an unknown data class":              {pod: restrictedPod("red-odd", "p", wait)},
 		"never behind less than is demanded":          {pod: restrictedPod("red-vm", "p", wait)},

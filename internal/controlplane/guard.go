@@ -66,7 +66,7 @@ func (c *ControlPlane) launcher(name, program string) (string, error) {
 	script := fmt.Sprintf("#!/bin/sh\nset -e\n[ \"$1\" = --help ] || echo $$ >%s\nexec %s \"$@\"\n",
 		shellQuote(c.pidFile(name)), shellQuote(program))
 	path := filepath.Join(c.dir, launcherDir, name)
-	return path, os.WriteFile(path, []byte(script), 0o700)
+	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // a script has to be executable
 }
 
 func shellQuote(s string) string {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -73,14 +72,14 @@ func (c *ControlPlane) StartScheduler(ctx context.Context, o SchedulerOptions) (
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(port),
+		"--secure-port=" + port,
 		// Otherwise it would make its certificate in a directory of the system.
 		"--cert-dir=" + filepath.Join(c.dir, o.Name),
 	}, o.Args...)...)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scheduler{Process: process, URL: "https://" + net.JoinHostPort(loopback, strconv.Itoa(port))}
+	s := &Scheduler{Process: process, URL: "https://" + net.JoinHostPort(loopback, port)}
 	return s, c.waitFor(ctx, process, s.ready)
 }
 
@@ -88,8 +87,11 @@ func (s *Scheduler) ready(ctx context.Context) (bool, error) {
 	// The scheduler signs its own certificate at each start, so there is nothing to
 	// verify it by; the address is our own machine and the answer no secret.
 	client := http.Client{
-		Timeout:   time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
+		Timeout: time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+			DisableKeepAlives: true,
+		},
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/readyz", nil)
 	if err != nil {
@@ -127,11 +129,12 @@ func (c *ControlPlane) pointConfigAt(name, path, kubeconfig string) (string, err
 
 // freePort asks the kernel for one. Another program could take it before the scheduler
 // does; the scheduler then ends with an error that says so.
-func freePort() (int, error) {
+func freePort() (string, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
 }

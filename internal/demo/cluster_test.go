@@ -52,7 +52,7 @@ func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
 		"as service account tenant-isolation-system/tenant-isolation-scheduler",
 		fmt.Sprintf("checked %d pairs of pods on 24 nodes: 0 break the rule", outcome.Verdict.Pairs),
 		"node(s) hold pods of another trust domain",
-		"acme-archive/dossier x2",
+		"acme-archive: dossier x2",
 		"with a static pool for each trust domain: at least",
 	} {
 		if !strings.Contains(out, want) {
@@ -105,6 +105,7 @@ func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
 }
 
 func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
+	t.Parallel()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -111,7 +111,11 @@ func parse(name string, text []byte) (objects, error) {
 			continue
 		}
 		err := object.EachListItem(func(item runtime.Object) error {
-			parsed = append(parsed, item.(*unstructured.Unstructured))
+			o, ok := item.(*unstructured.Unstructured)
+			if !ok {
+				return fmt.Errorf("an item of type %T", item)
+			}
+			parsed = append(parsed, o)
 			return nil
 		})
 		if err != nil {

@@ -66,19 +66,24 @@ func TestAnOutcomeIsNotOK(t *testing.T) {
 	}{
 		"if a pair breaks the rule": {
 			cluster: stamped(testCluster(testPod("red", "a", "plain-01", "1"), testPod("blue", "b", "plain-01", "1"))),
-			want:    "1 break the rule"},
+			want:    "1 break the rule",
+		},
 		"if a pod waits that a node could take": {
 			cluster: testCluster(testPod("red", "a", "", "1")),
-			want:    "red/a waits, though it could be on plain-01, plain-02, kata-01"},
+			want:    "red/a waits, though it could be on plain-01, plain-02, kata-01",
+		},
 		"if a pod of the embedded workload has no node": {
 			cluster: testCluster(testPod("red", "a", "", "100")), embedded: true,
-			want: "red/a was not placed and should have been"},
+			want: "red/a was not placed and should have been",
+		},
 		"if a pod was placed that was to be refused": {
 			cluster: stamped(testCluster(expecting(testPod("red", "a", "plain-01", "1")))), embedded: true,
-			want: "red/a was placed and should have been refused"},
+			want: "red/a was placed and should have been refused",
+		},
 		"if the scheduler says another thing of a pod than the checker": {
 			cluster: testCluster(testPod("red", "a", "plain-01", "1")),
-			want:    `red/a is stamped "" and judged "tenant=red,`},
+			want:    `red/a is stamped "" and judged "tenant=red,`,
+		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			outcome := judge(tc.cluster, tc.embedded)
@@ -111,11 +116,11 @@ func TestPendingPodsAreGroupedByWhatTheirOwnersRead(t *testing.T) {
 	), false).Report()
 	want := `
 4 pods are Pending:
-  blue/f
+  blue: f
     (waits for the scheduler "default-scheduler", which does not run here)
-  blue/b, red/a
+  blue: b; red: a
     too large
-  blue/c
+  blue: c
     too old
 `
 	if !strings.Contains(report, want) {

@@ -44,7 +44,7 @@ func (o *Outcome) writeNodes(b *strings.Builder) {
 			name, kind = "", ""
 		}
 	}
-	table.Flush()
+	_ = table.Flush() // a strings.Builder takes everything
 	if empty > 0 {
 		fmt.Fprintf(b, "%d more are empty (the platform's own pods are not shown)\n", empty)
 	}
@@ -55,7 +55,7 @@ type row struct{ domain, boundary, holds string }
 // rows has a line for each trust domain on a node. The platform's pods are on every node
 // and concern no trust domain.
 func (o *Outcome) rows(node *corev1.Node) []row {
-	holds := map[row]map[string]int{}
+	holds := map[row]tally{}
 	for _, pod := range o.cluster.PodsOn(node.Name) {
 		id := o.cluster.Identify(pod)
 		if id.Platform {
@@ -63,13 +63,13 @@ func (o *Outcome) rows(node *corev1.Node) []row {
 		}
 		key := row{domain: domainText(id), boundary: id.Boundary}
 		if holds[key] == nil {
-			holds[key] = map[string]int{}
+			holds[key] = tally{}
 		}
-		holds[key][pod.Namespace+"/"+workloadOf(pod)]++
+		holds[key].add(pod)
 	}
 	var rows []row
-	for key, counts := range holds {
-		key.holds = countsText(counts)
+	for key, pods := range holds {
+		key.holds = pods.String()
 		rows = append(rows, key)
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.domain+a.boundary, b.domain+b.boundary) })
@@ -98,15 +98,29 @@ func workloadOf(pod *corev1.Pod) string {
 	return strings.TrimSuffix(owner.Name, "-"+pod.Labels["pod-template-hash"])
 }
 
-func countsText(counts map[string]int) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if n := counts[name]; n > 1 {
-			name = fmt.Sprintf("%s x%d", name, n)
-		}
-		parts = append(parts, name)
+// tally counts pods by namespace and workload.
+type tally map[string]map[string]int
+
+func (t tally) add(pod *corev1.Pod) {
+	if t[pod.Namespace] == nil {
+		t[pod.Namespace] = map[string]int{}
 	}
-	return strings.Join(parts, ", ")
+	t[pod.Namespace][workloadOf(pod)]++
+}
+
+func (t tally) String() string {
+	var namespaces []string
+	for _, namespace := range slices.Sorted(maps.Keys(t)) {
+		var workloads []string
+		for _, name := range slices.Sorted(maps.Keys(t[namespace])) {
+			if n := t[namespace][name]; n > 1 {
+				name = fmt.Sprintf("%s x%d", name, n)
+			}
+			workloads = append(workloads, name)
+		}
+		namespaces = append(namespaces, namespace+": "+strings.Join(workloads, ", "))
+	}
+	return strings.Join(namespaces, "; ")
 }
 
 // writePending groups the pods without a node by what their own condition says, which is
@@ -116,7 +130,7 @@ func (o *Outcome) writePending(b *strings.Builder) {
 	if len(pending) == 0 {
 		return
 	}
-	groups := map[string]map[string]int{}
+	groups := map[string]tally{}
 	for _, pod := range pending {
 		why := refusal(pod)
 		switch {
@@ -127,13 +141,13 @@ func (o *Outcome) writePending(b *strings.Builder) {
 			why = fmt.Sprintf("(waits for the scheduler %q, which does not run here)", pod.Spec.SchedulerName)
 		}
 		if groups[why] == nil {
-			groups[why] = map[string]int{}
+			groups[why] = tally{}
 		}
-		groups[why][pod.Namespace+"/"+workloadOf(pod)]++
+		groups[why].add(pod)
 	}
 	fmt.Fprintf(b, "\n%d pods are Pending:\n", len(pending))
 	for _, why := range slices.Sorted(maps.Keys(groups)) {
-		fmt.Fprintf(b, "  %s\n    %s\n", countsText(groups[why]), why)
+		fmt.Fprintf(b, "  %s\n    %s\n", groups[why], why)
 	}
 }
 

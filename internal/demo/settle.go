@@ -54,8 +54,9 @@ func newObserver(ctx context.Context, d *demo) (*observer, error) {
 		DeleteFunc: func(any) { o.touch() },
 		UpdateFunc: func(before, after any) {
 			// A retry that ends as before is no news.
-			a, b := before.(*corev1.Pod), after.(*corev1.Pod)
-			if placed(a) != placed(b) || a.Status.Phase != b.Status.Phase || (refusal(a) == "") != (refusal(b) == "") {
+			a, okA := before.(*corev1.Pod)
+			b, okB := after.(*corev1.Pod)
+			if !okA || !okB || placed(a) != placed(b) || a.Status.Phase != b.Status.Phase || (refusal(a) == "") != (refusal(b) == "") {
 				o.touch()
 			}
 		},
