@@ -46,7 +46,7 @@ check_modules() {
 	# Otherwise the scheduler and the control plane compile most of Kubernetes twice: one build
 	# cache serves both as long as they are made of the same versions.
 	local different
-	different=$(join <(required go.mod) <(required hack/control-plane/go.mod) | awk '$2 != $3')
+	different=$(LC_ALL=C join <(required go.mod) <(required hack/control-plane/go.mod) | awk '$2 != $3')
 	if [[ -n ${different} ]]; then
 		echo "go.mod and hack/control-plane/go.mod differ in (hack/update-kubernetes.sh aligns Kubernetes itself):"
 		echo "${different}"
@@ -54,8 +54,15 @@ check_modules() {
 	fi
 }
 
-# The modules that a go.mod requires, with their versions.
-required() { sed -nE 's/^(require )?[[:space:]]*([^ ]+\.[^ ]+) (v[^ ]+)( \/\/ indirect)?$/\2 \3/p' "$1" | sort -u; }
+# The modules that a go.mod requires, with the version that is built: a replacement decides.
+required() {
+	awk '
+		$1 == "require" || $1 == "replace" { $1 = ""; $0 = $0 }
+		$2 == "=>" { version[$1] = $4; replaced[$1]; next }
+		$2 ~ /^v[0-9]/ && !($1 in replaced) { version[$1] = $2 }
+		END { for (module in version) print module, version[module] }
+	' "$1" | LC_ALL=C sort
+}
 
 check_format() {
 	local unformatted
