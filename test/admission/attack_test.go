@@ -1,0 +1,182 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// phase is what stands against an attack.
+type phase string
+
+const (
+	open     phase = "open"     // nothing
+	watched  phase = "watched"  // manifests/overlays/audit
+	enforced phase = "enforced" // manifests/overlays/default
+)
+
+// attack is one way around the isolation.
+type attack struct {
+	// name is a sentence, unique within its threat.
+	name string
+	// run prepares a scene by means that are always allowed, makes the attack and returns
+	// the error of the one step that decides it.
+	run func(s *scene) error
+	// names are what the refusal has to name: the label or field, at least.
+	names []string
+	// undone attacks are not refused: the request passes and does not do what it was for.
+	undone bool
+	// indirect attacks are carried out by a controller, which alone hears the warnings.
+	indirect bool
+}
+
+// threat is a row of the threat model, under the name of the test that faces it.
+type threat struct {
+	test    string
+	attacks []attack
+}
+
+// errUndone is the result of an attack whose request passed and had no effect.
+var errUndone = errors.New("it had no effect")
+
+// outcome is what came of an attack.
+type outcome struct {
+	err      error
+	warnings []string
+	// broken is why the attack could not be made at all.
+	broken error
+}
+
+// attackAll makes all attacks, several at once: each has namespaces of its own.
+func (w *world) attackAll(ctx context.Context, p phase) map[string]outcome {
+	const atOnce = 8
+	var (
+		mu       sync.Mutex
+		all      sync.WaitGroup
+		outcomes = map[string]outcome{}
+		free     = make(chan struct{}, atOnce)
+	)
+	for _, threat := range threats() {
+		for _, a := range threat.attacks {
+			free <- struct{}{}
+			all.Go(func() {
+				defer func() { <-free }()
+				o := w.attack(ctx, p, a)
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[threat.test+"/"+a.name] = o
+			})
+		}
+	}
+	all.Wait()
+	return outcomes
+}
+
+func (w *world) attack(ctx context.Context, p phase, a attack) (o outcome) {
+	s := &scene{world: w, ctx: ctx, phase: p, heard: &warnings{}}
+	defer func() {
+		switch broken := recover().(type) {
+		case nil:
+		case brokenScene:
+			o.broken = broken.why
+		default:
+			panic(broken)
+		}
+	}()
+	o.err = a.run(s)
+	o.warnings = s.heard.take()
+	return o
+}
+
+// face judges what came of the attacks of a threat.
+func face(t *testing.T) {
+	t.Helper()
+	w := theWorld(t)
+	for _, threat := range threats() {
+		if threat.test != t.Name() {
+			continue
+		}
+		for _, a := range threat.attacks {
+			t.Run(a.name, func(t *testing.T) {
+				key := threat.test + "/" + a.name
+				expectSuccess(t, open, w.outcomes[open][key])
+				expectWatched(t, a, w.outcomes[watched][key])
+				expectRefusal(t, a, w.outcomes[enforced][key])
+			})
+		}
+		return
+	}
+	t.Fatalf("threats() does not list %s", t.Name())
+}
+
+func expectSuccess(t *testing.T, p phase, o outcome) {
+	t.Helper()
+	if o.broken != nil {
+		t.Errorf("%s: the attack could not be made: %v", p, o.broken)
+	}
+	if o.err != nil {
+		t.Errorf("%s: the attack fails by itself, so its refusal proves nothing: %v", p, o.err)
+	}
+}
+
+func expectWatched(t *testing.T, a attack, o outcome) {
+	t.Helper()
+	expectSuccess(t, watched, o)
+	if a.undone || a.indirect {
+		return
+	}
+	for _, warning := range o.warnings {
+		if helps(warning, a.names) == nil {
+			return
+		}
+	}
+	t.Errorf("%s: the attacker hears %q, want a warning that names %q", watched, o.warnings, a.names)
+}
+
+func expectRefusal(t *testing.T, a attack, o outcome) {
+	t.Helper()
+	switch {
+	case o.broken != nil:
+		t.Errorf("%s: the attack could not be made: %v", enforced, o.broken)
+	case o.err == nil:
+		t.Errorf("%s: the attack succeeds", enforced)
+	case a.undone:
+		if !errors.Is(o.err, errUndone) {
+			t.Errorf("%s: %v, want it accepted and without effect", enforced, o.err)
+		}
+	default:
+		if err := helps(o.err.Error(), a.names); err != nil {
+			t.Errorf("%s: %v", enforced, err)
+		}
+	}
+}
+
+// remedy is a word that tells the reader what to do.
+var remedy = regexp.MustCompile(`(?i)\b(remove|ask|set|use|leave|name|choose|delete|create|add|drop|give|write|let|keep|wait|make|put)\b`)
+
+// helps is an error where a refusal is not of a policy, or does not say what is wrong and
+// what to do about it.
+func helps(message string, names []string) error {
+	_, told, ours := strings.Cut(message, "ValidatingAdmissionPolicy '")
+	if !ours {
+		return fmt.Errorf("no policy says this: %s", message)
+	}
+	if _, sentence, ok := strings.Cut(told, "denied request: "); ok {
+		told = sentence
+	} else if _, sentence, ok := strings.Cut(told, "with binding "); ok {
+		_, told, _ = strings.Cut(sentence, ": ")
+	}
+	for _, name := range names {
+		if !strings.Contains(told, name) {
+			return fmt.Errorf("the refusal does not name %q: %s", name, message)
+		}
+	}
+	if !remedy.MatchString(told) {
+		return fmt.Errorf("the refusal does not tell what to do: %s", message)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// large makes a pod about as large as pods get, and as costly to judge: a policy that takes
+// too long is a policy that refuses.
+func large(p *corev1.Pod) {
+	const many = 50
+	for i := range many {
+		name := fmt.Sprintf("c%d", i)
+		c := p.Spec.Containers[0]
+		c.Name = name
+		c.SecurityContext = restrictedContainer()
+		p.Spec.Containers = append(p.Spec.Containers, c)
+		c.Name = "init-" + name
+		p.Spec.InitContainers = append(p.Spec.InitContainers, c)
+		p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{
+			Key: "example.com/" + name, Operator: corev1.TolerationOpExists,
+		})
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{
+			Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		})
+		for j := range 4 {
+			p.Labels[fmt.Sprintf("example.com/%s-%d", name, j)] = name
+			p.Annotations[fmt.Sprintf("example.com/%s-%d", name, j)] = strings.Repeat(name, 100)
+		}
+	}
+	p.Spec.Containers = p.Spec.Containers[1:]
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsNonRoot:   ptr.To(true),
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+func TestBudgetALargePodIsJudged(t *testing.T) {
+	s := newScene(t)
+	namespace := s.managed(dataClass("internal"), privilege("restricted"), boundary("vm"), defaultClass(kataClass))
+	_, err := s.create(namespace, large)
+	s.allowed("a large pod", err)
+	_, err = s.create(namespace, large, tolerating(corev1.Toleration{Operator: corev1.TolerationOpExists}))
+	if err == nil {
+		t.Error("a large pod with a wrong toleration at the end is allowed")
+	} else if err := helps(err.Error(), []string{"spec.tolerations"}); err != nil {
+		t.Error(err)
+	}
+	_, err = s.create(namespace, large, func(p *corev1.Pod) {
+		p.Spec.Containers[len(p.Spec.Containers)-1].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
+	})
+	if err == nil {
+		t.Error("a large pod with a wrong container at the end is allowed")
+	} else if err := helps(err.Error(), []string{boundaryKey}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBudgetALargePodIsChanged(t *testing.T) {
+	s := newScene(t)
+	pod := s.bound(s.managed(), evidenceOf("restricted"), large)
+	s.allowed("a label", mergePatch(s, pod, "labels", "app", "web"))
+	s.allowed("its kubelet's status", s.report(pod))
+	pod = s.get(pod)
+	for i := range 50 {
+		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+				Name: fmt.Sprintf("debugger-%d", i), Image: "none", SecurityContext: restrictedContainer(),
+				TerminationMessagePolicy: corev1.TerminationMessageReadFile, ImagePullPolicy: corev1.PullIfNotPresent,
+			},
+		})
+	}
+	s.allowed("one more, and fifty at once", s.debug(pod, restrictedContainer()))
+	err := s.debug(s.get(pod), &corev1.SecurityContext{Privileged: ptr.To(true)})
+	if err == nil {
+		t.Fatal("a privileged one after them is allowed")
+	}
+	if err := helps(err.Error(), []string{"restricted"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The ratio is for a reader: no machine that runs other things gives the same one twice.
+func TestBudgetWhatThePoliciesCost(t *testing.T) {
+	w := theWorld(t)
+	var with, without rate
+	// By turns, so that both meet the same weather.
+	for range 2 {
+		for total, namespaceLabels := range map[*rate]map[string]string{
+			&without: nil, &with: acmeLabels(dataClass("internal"), defaultClass(kataClass)),
+		} {
+			r, err := w.creationRate(t.Context(), namespaceLabels)
+			if err != nil {
+				t.Fatal(err)
+			}
+			*total = total.plus(r)
+		}
+	}
+	t.Logf("before there were policies, in a namespace with a tenant: %v", w.created)
+	t.Logf("with them, where none applies:                             %v", without)
+	t.Logf("with them, in a managed namespace:                         %v", with)
+	t.Logf("in a managed namespace %.2f times as many pods a second, at %.2f times the processor time",
+		with.perSecond()/without.perSecond(), with.millisecondsEach()/without.millisecondsEach())
+}
+
+// rate is how many pods were created, how long it took, and how long the API server's
+// processors worked meanwhile.
+type rate struct {
+	pods            int
+	took, processor time.Duration
+}
+
+func (r rate) plus(other rate) rate {
+	return rate{r.pods + other.pods, r.took + other.took, r.processor + other.processor}
+}
+
+func (r rate) perSecond() float64 { return float64(r.pods) / r.took.Seconds() }
+
+// millisecondsEach is what a pod costs the API server: of a machine that runs other things
+// too, this is the steadier figure.
+func (r rate) millisecondsEach() float64 {
+	return float64(r.processor.Milliseconds()) / float64(r.pods)
+}
+
+func (r rate) String() string {
+	return fmt.Sprintf("%.0f pods a second, %.1f ms of the API server's processor time each", r.perSecond(), r.millisecondsEach())
+}
+
+// processorTime is what the API server has used of it since it started.
+func (w *world) processorTime(ctx context.Context) (time.Duration, error) {
+	metrics, err := w.admin.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(ctx).Raw()
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(metrics)) {
+		if value, ok := strings.CutPrefix(line, "process_cpu_seconds_total "); ok {
+			return time.ParseDuration(strings.TrimSpace(value) + "s")
+		}
+	}
+	return 0, errors.New("the API server does not tell its processor time")
+}
+
+// creationRate measures how fast a tenant can create pods in a new namespace with these labels.
+func (w *world) creationRate(ctx context.Context, namespaceLabels map[string]string) (rate, error) {
+	const (
+		pods   = 120
+		atOnce = 4
+	)
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: namespaceLabels}}
+	if _, err := w.admin.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
+		return rate{}, err
+	}
+	if err := w.settle(ctx, ns.Name); err != nil {
+		return rate{}, err
+	}
+	client, err := w.client(editor, &warnings{})
+	if err != nil {
+		return rate{}, err
+	}
+	creator := client.CoreV1().Pods(ns.Name)
+	before, err := w.processorTime(ctx)
+	if err != nil {
+		return rate{}, err
+	}
+	var all sync.WaitGroup
+	errs := make([]error, atOnce)
+	begin := time.Now()
+	for i := range atOnce {
+		all.Go(func() {
+			for range pods / atOnce {
+				if _, err := creator.Create(ctx, newPod(), metav1.CreateOptions{}); err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	took := time.Since(begin)
+	after, err := w.processorTime(ctx)
+	if err != nil {
+		return rate{}, err
+	}
+	// No scheduler of a later test has to deal with them.
+	errs = append(errs, w.admin.CoreV1().Pods(ns.Name).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
+	if err := errors.Join(errs...); err != nil {
+		return rate{}, fmt.Errorf("creating pods: %w", err)
+	}
+	return rate{pods, took, after - before}, nil
+}

@@ -1,0 +1,56 @@
+package admission
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+)
+
+// whileReadable runs a program until its own input ends: that happens also when the test
+// is killed, and no program outlives it.
+const whileReadable = `"$@" </dev/null & cat >/dev/null; kill $!; wait`
+
+// startControllers runs kube-controller-manager, each controller as its own service account.
+func startControllers(plane *controlplane.ControlPlane) (stop func() error, err error) {
+	rootCA := filepath.Join(plane.Dir(), "root-ca.crt")
+	if err := os.WriteFile(rootCA, plane.Admin().CAData, 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(plane.Dir(), "log", "controllers.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command("/bin/sh", "-c", whileReadable, "controllers",
+		filepath.Join(filepath.Dir(plane.KubectlPath()), "kube-controller-manager"),
+		"--kubeconfig="+plane.AdminKubeconfig(),
+		"--use-service-account-credentials",
+		"--secure-port=0",
+		"--leader-elect=false",
+		"--root-ca-file="+rootCA,
+		"--service-account-private-key-file="+filepath.Join(plane.Dir(), "kube-apiserver", "sa-signer.key"),
+		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
+		// Nobody plays the kubelet of the nodes that the attacks bind pods to.
+		"--node-monitor-grace-period=1h",
+		"--kube-api-qps=1000", "--kube-api-burst=1000",
+	)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	lifeline, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("the controllers: %w", err)
+	}
+	return func() error {
+		err := lifeline.Close()
+		// Ended by a signal, as we asked.
+		_ = cmd.Wait()
+		return err
+	}, nil
+}

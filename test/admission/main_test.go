@@ -1,0 +1,172 @@
+// Package admission attacks the admission policies on a real control plane.
+//
+// Every attack runs three times on the same control plane: without the policies, where it
+// must succeed; with those that only watch, where it must succeed and warn; and with those
+// that enforce, where it must be refused in words that help. So none can pass because it
+// was harmless, or because the attacker lacked a right.
+//
+// The three runs of all attacks come before the first test, in the order in which an
+// administrator rolls the policies out. The tests named after threats look at what came of
+// them; all other tests find the enforcing policies in place.
+package admission
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+)
+
+const (
+	systemNamespace = "tenant-isolation-system"
+	schedulerName   = "tenant-isolation-scheduler"
+)
+
+// world is the one control plane of all tests.
+type world struct {
+	plane *controlplane.ControlPlane
+	root  string
+	admin *kubernetes.Clientset
+	users map[user]*rest.Config
+	// outcomes are what came of every attack in every phase.
+	outcomes map[phase]map[string]outcome
+	// created tells how fast pods were created before there were policies.
+	created rate
+}
+
+var (
+	sharedWorld = sync.OnceValues(startWorld)
+	stopShared  []func() error
+)
+
+func TestMain(m *testing.M) {
+	m.Run()
+	var errs []error
+	for _, s := range slices.Backward(stopShared) {
+		errs = append(errs, s())
+	}
+	if err := errors.Join(errs...); err != nil {
+		panic(err)
+	}
+}
+
+func theWorld(tb testing.TB) *world {
+	tb.Helper()
+	w, err := sharedWorld()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.plane.Failed(); err != nil {
+		tb.Fatal(err)
+	}
+	return w
+}
+
+func startWorld() (*world, error) {
+	ctx := context.Background()
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return nil, err
+	}
+	// The controllers run as in a cluster, each as its own service account: what a tenant
+	// smuggles through one is judged as that. The harness has them all act as the
+	// administrator.
+	plane, err := controlplane.Start(ctx, controlplane.Options{
+		Kwok:           true,
+		APIServerFlags: map[string]string{"disable-admission-plugins": ""},
+	})
+	if err != nil {
+		return nil, err
+	}
+	stopShared = append(stopShared, plane.Stop)
+	w := &world{plane: plane, root: root, users: map[user]*rest.Config{}, outcomes: map[phase]map[string]outcome{}}
+	if w.admin, err = w.quietAdmin(); err != nil {
+		return nil, err
+	}
+	stop, err := startControllers(plane)
+	if err != nil {
+		return nil, err
+	}
+	stopShared = append(stopShared, stop)
+	if err := w.furnish(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.rollOut(ctx)
+}
+
+// quietAdmin does not print what it is warned of.
+func (w *world) quietAdmin() (*kubernetes.Clientset, error) {
+	config := w.plane.Admin()
+	config.WarningHandler = rest.NoWarnings{}
+	return kubernetes.NewForConfig(config)
+}
+
+// furnish gives the cluster its users, nodes and RuntimeClasses.
+func (w *world) furnish(ctx context.Context) error {
+	// The scheduler's namespace, identity and rights; nothing of it runs yet.
+	if err := w.apply(ctx, "base"); err != nil {
+		return err
+	}
+	return errors.Join(w.addUsers(ctx), w.addNodes(ctx), w.addClasses(ctx))
+}
+
+// rollOut runs every attack in every phase.
+func (w *world) rollOut(ctx context.Context) error {
+	w.outcomes[open] = w.attackAll(ctx, open)
+	var err error
+	if w.created, err = w.creationRate(ctx, acmeLabels()); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		phase   phase
+		overlay string
+	}{{watched, "overlays/audit"}, {enforced, "overlays/default"}} {
+		if err := w.apply(ctx, step.overlay); err != nil {
+			return err
+		}
+		if err := w.activate(ctx, string(step.phase)); err != nil {
+			return err
+		}
+		w.outcomes[step.phase] = w.attackAll(ctx, step.phase)
+	}
+	return nil
+}
+
+// apply applies a directory of manifests as an administrator does.
+func (w *world) apply(ctx context.Context, dir string) error {
+	_, err := w.plane.Kubectl(ctx, "apply", "-k", filepath.Join(w.root, "manifests", dir))
+	return err
+}
+
+// buildScheduler makes bin/scheduler as the Makefile does: a binary that somebody built
+// yesterday would prove yesterday's code.
+func buildScheduler(tb testing.TB, root string) string {
+	tb.Helper()
+	// What the binary is made of are no imports of this package. Looked at, they are part
+	// of what decides whether go test may repeat an old result.
+	for _, dir := range []string{"cmd", "pkg"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(tb.Context(), "make", "--no-print-directory", "-C", root, "build")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("make build: %v\n%s", err, output)
+	}
+	return filepath.Join(root, "bin", "scheduler")
+}

@@ -1,0 +1,132 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// scene is the part of the cluster that one attack or test has to itself.
+type scene struct {
+	*world
+
+	ctx   context.Context
+	phase phase
+	heard *warnings
+	// tb is the test that the scene is for; nil for an attack, which is made before there
+	// is one.
+	tb testing.TB
+}
+
+// brokenScene is thrown by must and caught by whoever makes the attacks.
+type brokenScene struct{ why error }
+
+// must ends the scene on an error of what only prepares it.
+func (s *scene) must(err error) {
+	if err == nil {
+		return
+	}
+	if s.tb == nil {
+		panic(brokenScene{why: err})
+	}
+	s.tb.Helper()
+	s.tb.Fatal(err)
+}
+
+// as acts as a user whose warnings are heard.
+func (s *scene) as(who user) *kubernetes.Clientset {
+	client, err := s.client(who, s.heard)
+	s.must(err)
+	return client
+}
+
+// quietly acts as a user in what only prepares a scene.
+func (s *scene) quietly(who user) *kubernetes.Clientset {
+	client, err := s.client(who, &warnings{})
+	s.must(err)
+	return client
+}
+
+var serial atomic.Int64
+
+// unique makes a name that nothing else in the cluster has.
+func unique(kind string) string { return fmt.Sprintf("%s-%d", kind, serial.Add(1)) }
+
+// namespace makes a namespace with the tenants' users in it.
+func (s *scene) namespace(labels map[string]string) string {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
+	_, err := s.admin.CoreV1().Namespaces().Create(s.ctx, ns, metav1.CreateOptions{})
+	s.must(err)
+	s.must(s.settle(s.ctx, ns.Name))
+	return ns.Name
+}
+
+// managed makes a namespace of the tenant acme.
+func (s *scene) managed(l ...label) string { return s.namespace(acmeLabels(l...)) }
+
+// create makes a pod the way a tenant does.
+func (s *scene) create(namespace string, options ...podOption) (*corev1.Pod, error) {
+	return s.as(editor).CoreV1().Pods(namespace).Create(s.ctx, newPod(options...), metav1.CreateOptions{})
+}
+
+// waiting is a legitimate pod of a tenant that is not bound yet.
+func (s *scene) waiting(namespace string, options ...podOption) *corev1.Pod {
+	pod, err := s.quietly(editor).CoreV1().Pods(namespace).Create(s.ctx, newPod(options...), metav1.CreateOptions{})
+	s.must(err)
+	return pod
+}
+
+// bound is a legitimate pod that our scheduler has put on attackedNode, with this evidence.
+func (s *scene) bound(namespace, evidence string, options ...podOption) *corev1.Pod {
+	pod := s.waiting(namespace, options...)
+	s.bind(pod, attackedNode, evidence)
+	return s.get(pod)
+}
+
+// bind does what our scheduler does at the end.
+func (s *scene) bind(pod *corev1.Pod, node, evidence string) {
+	binding := bindingOf(pod, node)
+	binding.Annotations = map[string]string{evidenceKey: evidence}
+	s.must(s.quietly(ourScheduler).CoreV1().Pods(pod.Namespace).Bind(s.ctx, binding, metav1.CreateOptions{}))
+}
+
+func (s *scene) get(pod *corev1.Pod) *corev1.Pod {
+	got, err := s.admin.CoreV1().Pods(pod.Namespace).Get(s.ctx, pod.Name, metav1.GetOptions{})
+	s.must(err)
+	return got
+}
+
+func bindingOf(pod *corev1.Pod, node string) *corev1.Binding {
+	return &corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Target:     corev1.ObjectReference{Kind: "Node", Name: node},
+	}
+}
+
+// warnings collects what the API server warns a client of.
+type warnings struct {
+	mu   sync.Mutex
+	list []string
+}
+
+// HandleWarningHeader implements rest.WarningHandler.
+func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, text)
+}
+
+// take returns what was heard since it was last asked.
+func (w *warnings) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	heard := w.list
+	w.list = nil
+	return heard
+}

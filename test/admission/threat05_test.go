@@ -1,0 +1,71 @@
+package admission
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestThreat05OtherSchedulers(t *testing.T) { face(t) }
+
+func otherScheduler() threat {
+	row := threat{test: "TestThreat05OtherSchedulers"}
+	for by, bind := range binders() {
+		for who, whose := range map[user]string{
+			owner: "a tenant", stockScheduler: "the cluster's own scheduler", administrator: "an administrator by mistake",
+		} {
+			row.attacks = append(row.attacks, attack{
+				name: fmt.Sprintf("%s binds a pod by %s", whose, by), names: []string{schedulerName},
+				run: func(s *scene) error {
+					return bind(s, who, bindingOf(s.waiting(s.managed()), attackedNode))
+				},
+			})
+		}
+	}
+	for what, toleration := range map[string]corev1.Toleration{
+		"every taint":                       {Operator: corev1.TolerationOpExists},
+		"every taint of one effect":         {Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
+		"every taint of the weakest effect": {Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
+		"a taint of this project":           {Key: "tenantisolation.dev/tenant", Operator: corev1.TolerationOpEqual, Value: "globex"},
+		"any taint of this project":         {Key: "tenantisolation.dev/node", Operator: corev1.TolerationOpExists},
+	} {
+		row.attacks = append(row.attacks, attack{
+			name: "a new pod tolerates " + what, names: []string{"spec.tolerations"},
+			run: func(s *scene) error {
+				_, err := s.create(s.managed(), tolerating(toleration))
+				return err
+			},
+		})
+		for state, prepare := range map[string]func(s *scene) *corev1.Pod{
+			"a bound pod":      func(s *scene) *corev1.Pod { return s.bound(s.managed(), evidenceOf("baseline")) },
+			"a pod that waits": func(s *scene) *corev1.Pod { return s.waiting(s.managed()) },
+		} {
+			row.attacks = append(row.attacks, attack{
+				name: fmt.Sprintf("%s is changed to tolerate %s", state, what), names: []string{"spec.tolerations"},
+				run: func(s *scene) error {
+					pod := s.get(prepare(s))
+					tolerations := append(pod.Spec.Tolerations, toleration)
+					return s.patch(editor, pod, types.MergePatchType,
+						map[string]any{"spec": map[string]any{"tolerations": tolerations}})
+				},
+			})
+		}
+	}
+	return row
+}
+
+// createAs makes a pod as a user.
+func (s *scene) createAs(who user, namespace string, options ...podOption) error {
+	_, err := s.as(who).CoreV1().Pods(namespace).Create(s.ctx, newPod(options...), metav1.CreateOptions{})
+	return err
+}
+
+func (s *scene) marshal(v any) []byte {
+	text, err := json.Marshal(v)
+	s.must(err)
+	return text
+}

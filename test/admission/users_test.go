@@ -1,0 +1,172 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// user is somebody who talks to the API server.
+type user string
+
+const (
+	// editor and namespaceAdmin hold the ClusterRole edit or admin in tenants' namespaces.
+	editor         user = "edith"
+	namespaceAdmin user = "adam"
+	// owner may do everything in tenants' namespaces, by a Role with nothing but stars: also
+	// bind pods, write their status and change the Namespace itself.
+	owner user = "olga"
+	// namespaceKeeper may create and change any namespace, and no more.
+	namespaceKeeper user = "nadia"
+	// classKeeper may do everything with RuntimeClasses, and no more.
+	classKeeper user = "karl"
+	// The components of the cluster.
+	stockScheduler user = "system:kube-scheduler"
+	ourScheduler   user = "system:serviceaccount:" + systemNamespace + ":" + schedulerName
+	podCollector   user = "system:serviceaccount:kube-system:pod-garbage-collector"
+	// kubelet is that of attackedNode.
+	kubelet user = "system:node:" + attackedNode
+	// administrator is in system:masters.
+	administrator user = "admin"
+)
+
+func (w *world) addUsers(ctx context.Context) error {
+	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, stockScheduler} {
+		config, err := w.plane.AddUser(string(name))
+		if err != nil {
+			return err
+		}
+		w.users[name] = config
+	}
+	var err error
+	if w.users[kubelet], err = w.plane.AddUser(string(kubelet), "system:nodes"); err != nil {
+		return err
+	}
+	if w.users[ourScheduler], err = w.plane.ServiceAccount(ctx, systemNamespace, schedulerName); err != nil {
+		return err
+	}
+	w.users[administrator] = w.plane.Admin()
+	// Made by the controllers themselves, one by one.
+	err = poll(ctx, func(ctx context.Context) (bool, error) {
+		config, err := w.plane.ServiceAccount(ctx, metav1.NamespaceSystem, "pod-garbage-collector")
+		w.users[podCollector] = config
+		return err == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the service account of the pod garbage collector: %w", err)
+	}
+	anything := []string{"*"}
+	err = errors.Join(
+		w.allow(ctx, namespaceKeeper, rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"}, Verbs: anything,
+		}),
+		w.allow(ctx, classKeeper, rbacv1.PolicyRule{
+			APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: anything,
+		}),
+	)
+	if err != nil {
+		return err
+	}
+	// The roles edit and admin are put together by a controller.
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		for _, name := range []string{"edit", "admin"} {
+			role, err := w.admin.RbacV1().ClusterRoles().Get(ctx, name, metav1.GetOptions{})
+			if err != nil || len(role.Rules) == 0 {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
+// allow gives a user a right in the whole cluster.
+func (w *world) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule) error {
+	name := metav1.ObjectMeta{Name: "test:" + string(who)}
+	_, err := w.admin.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: name, Rules: rules}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = w.admin.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: name,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: string(who)}},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+// settle makes the tenants' users at home in a namespace, and waits until the API server
+// knows of it.
+func (w *world) settle(ctx context.Context, namespace string) error {
+	everything := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: "everything"},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+			// What the star means already, said in so many words.
+			{APIGroups: []string{"isolation.tenantisolation.dev"}, Resources: []string{"*"}, Verbs: []string{"administer"}},
+		},
+	}
+	if _, err := w.admin.RbacV1().Roles(namespace).Create(ctx, everything, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	for _, binding := range []struct {
+		who        user
+		kind, role string
+	}{
+		{editor, "ClusterRole", "edit"},
+		{namespaceAdmin, "ClusterRole", "admin"},
+		{owner, "Role", everything.Name},
+	} {
+		_, err := w.admin.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: string(binding.who)},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: binding.kind, Name: binding.role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: string(binding.who)}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+	}
+	// A controller makes it too, a moment later.
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	_, _ = w.admin.CoreV1().ServiceAccounts(namespace).Create(ctx, account, metav1.CreateOptions{})
+	for _, who := range []user{editor, namespaceAdmin, owner} {
+		if err := w.waitUntilAllowed(ctx, who, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:               string(who),
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "pods"},
+	}}
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		answer, err := w.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	})
+}
+
+// client acts as a user, and tells the warnings that the user gets.
+func (w *world) client(who user, heard *warnings) (*kubernetes.Clientset, error) {
+	config := rest.CopyConfig(w.users[who])
+	config.QPS = -1
+	config.WarningHandler = heard
+	return kubernetes.NewForConfig(config)
+}
+
+// patience is for a machine that compiles on all cores beside us.
+const patience = 30 * time.Second
+
+func poll(ctx context.Context, condition wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, patience, true, condition)
+}
