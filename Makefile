@@ -37,7 +37,7 @@ help: ## List all targets
 
 .PHONY: build
 build: ## Build bin/scheduler and the other programs
-	hack/compile.sh build go build -v -ldflags '-s -w $(strip $(VERSION_FLAGS))' -o bin/ ./cmd/...
+	@hack/compile.sh build go build -v -ldflags '-s -w $(strip $(VERSION_FLAGS))' -o bin/ ./cmd/...
 
 .PHONY: control-plane
 control-plane: ## Build etcd, kube-apiserver and the rest into bin/control-plane, where they are stale

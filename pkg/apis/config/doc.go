@@ -11,7 +11,7 @@
 //
 // The versioned form, with the meaning of every field, is in package v1. The
 // generated files of both packages are renewed by `go generate`, with the
-// generators pinned as tools in go.mod.
+// generators pinned in hack/tools/go.mod.
 package config
 
-//go:generate go tool deepcopy-gen --output-file zz_generated.deepcopy.go .
+//go:generate ../../../hack/run-tool.sh deepcopy-gen --output-file zz_generated.deepcopy.go .

@@ -9,5 +9,5 @@
 // them for the administrator who reads that page.
 package v1
 
-//go:generate go tool deepcopy-gen --output-file zz_generated.deepcopy.go .
-//go:generate go tool conversion-gen --output-file zz_generated.conversion.go .
+//go:generate ../../../../hack/run-tool.sh deepcopy-gen --output-file zz_generated.deepcopy.go .
+//go:generate ../../../../hack/run-tool.sh conversion-gen --output-file zz_generated.conversion.go .
