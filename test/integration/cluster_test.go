@@ -1,0 +1,287 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
+)
+
+// cluster is the shared control plane in the hands of one test: empty of nodes and pods
+// when the test gets it and when the test is through.
+type cluster struct {
+	*testing.T
+
+	world     *world
+	api       *kubernetes.Clientset
+	scheduler *schedulerRun
+	// journal is the log of the scheduler, shared that of the shared one.
+	journal, shared *journal
+
+	id         string
+	namespaces []string
+	nodes      []string
+	serial     int
+	// platformPods are in namespaces that are not the test's own.
+	platformPods []*corev1.Pod
+}
+
+var clusters atomic.Int32
+
+// newCluster gives the test a cluster with the scheduler as it is shipped.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	w, err := sharedWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClusterOf(t, w, w.scheduler)
+}
+
+// newClusterWith gives the test a scheduler of its own, beside the shared one, with these
+// arguments of the plugin and otherwise the shipped configuration.
+func newClusterWith(t *testing.T, args map[string]any) *cluster {
+	t.Helper()
+	w, err := sharedWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := fmt.Sprintf("scheduler-%d", clusters.Add(1))
+	run, err := w.run(t.Context(), profile, writeConfig(t, alone(profile), pluginArgs(args)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(run.Stop)
+	return newClusterOf(t, w, run)
+}
+
+func newClusterOf(t *testing.T, w *world, run *schedulerRun) *cluster {
+	t.Helper()
+	if err := w.plane.Failed(); err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{
+		T: t, world: w, api: w.api, scheduler: run,
+		journal: newJournal(t, run.Log()),
+		id:      fmt.Sprint(clusters.Add(1)),
+	}
+	c.shared = c.journal
+	if run != w.scheduler {
+		c.shared = newJournal(t, w.scheduler.Log())
+	}
+	t.Cleanup(c.clear)
+	return c
+}
+
+// configEdit changes a scheduler configuration that has been read from the shipped file.
+type configEdit func(t *testing.T, config map[string]any)
+
+// alone gives a scheduler a name of its own, and spares it the election.
+func alone(profile string) configEdit {
+	return func(t *testing.T, config map[string]any) {
+		t.Helper()
+		theProfile(t, config)["schedulerName"] = profile
+		config["leaderElection"] = map[string]any{"leaderElect": false}
+	}
+}
+
+// pluginArgs replaces the plugin's arguments; nil leaves the shipped ones.
+func pluginArgs(args map[string]any) configEdit {
+	return func(t *testing.T, config map[string]any) {
+		t.Helper()
+		if args == nil {
+			return
+		}
+		args["apiVersion"] = "kubescheduler.config.k8s.io/v1"
+		args["kind"] = pluginName + "Args"
+		theProfile(t, config)["pluginConfig"] = []any{map[string]any{"name": pluginName, "args": args}}
+	}
+}
+
+func theProfile(t *testing.T, config map[string]any) map[string]any {
+	t.Helper()
+	profiles, _, err := unstructured.NestedFieldNoCopy(config, "profiles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, ok := profiles.([]any)
+	if !ok || len(list) != 1 {
+		t.Fatalf("profiles of the shipped configuration: %v, want one", profiles)
+	}
+	profile, ok := list[0].(map[string]any)
+	if !ok {
+		t.Fatalf("profile of the shipped configuration: %v", list[0])
+	}
+	return profile
+}
+
+// writeConfig writes the shipped configuration with changes.
+func writeConfig(t *testing.T, edits ...configEdit) string {
+	t.Helper()
+	config := map[string]any{}
+	if err := yaml.UnmarshalStrict([]byte(readFile(t, schedulerConfigFile(t))), &config); err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(t, config)
+	}
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writeFile(t, "config.yaml", string(text))
+}
+
+// must ends the test on an error that has nothing to do with what it tests.
+func (c *cluster) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// name makes a name that no other object of the cluster has or had.
+func (c *cluster) name(kind string) string {
+	c.serial++
+	return fmt.Sprintf("%s-%s-%d", kind, c.id, c.serial)
+}
+
+func (c *cluster) namespace(l ...label) string {
+	c.Helper()
+	return c.namespaceNamed(c.name("ns"), l...)
+}
+
+func (c *cluster) namespaceNamed(name string, l ...label) string {
+	c.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labelMap(l)}}
+	_, err := c.api.CoreV1().Namespaces().Create(c.Context(), ns, metav1.CreateOptions{})
+	c.must(err)
+	c.namespaces = append(c.namespaces, name)
+	return name
+}
+
+// relabel sets a label of a namespace.
+func (c *cluster) relabel(namespace string, l label) {
+	c.Helper()
+	c.patchNamespace(namespace, fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, l.key, l.value))
+}
+
+func (c *cluster) unlabel(namespace, key string) {
+	c.Helper()
+	c.patchNamespace(namespace, fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, key))
+}
+
+func (c *cluster) patchNamespace(name, patch string) {
+	c.Helper()
+	_, err := c.api.CoreV1().Namespaces().Patch(c.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	c.must(err)
+}
+
+// node adds a node and waits until the scheduler knows it: tests that count attempts
+// would otherwise count one that came too early.
+func (c *cluster) node(options ...nodeOption) string {
+	c.Helper()
+	return c.nodeNamed(c.name("node"), options...)
+}
+
+func (c *cluster) nodeNamed(name string, options ...nodeOption) string {
+	c.Helper()
+	node := newNode(name)
+	for _, option := range options {
+		option(node)
+	}
+	_, err := c.api.CoreV1().Nodes().Create(c.Context(), node, metav1.CreateOptions{})
+	c.must(err)
+	c.nodes = append(c.nodes, name)
+	c.eventually("the scheduler to know node "+name, func(context.Context) (bool, error) {
+		return c.journal.added(name), nil
+	})
+	return name
+}
+
+// newPod makes a pod without creating it.
+func (c *cluster) newPod(namespace string, options ...podOption) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: c.name("pod"), Namespace: namespace, Labels: map[string]string{}},
+		Spec: corev1.PodSpec{
+			SchedulerName:                 c.scheduler.profile,
+			Containers:                    []corev1.Container{{Name: "c", Image: "none"}},
+			TerminationGracePeriodSeconds: ptr.To[int64](0),
+		},
+	}
+	for _, option := range options {
+		option(pod)
+	}
+	return pod
+}
+
+func (c *cluster) pod(namespace string, options ...podOption) *corev1.Pod {
+	c.Helper()
+	pod, err := c.api.CoreV1().Pods(namespace).Create(c.Context(), c.newPod(namespace, options...), metav1.CreateOptions{})
+	c.must(err)
+	return pod
+}
+
+func (c *cluster) patchPod(pod *corev1.Pod, patch string, subresources ...string) {
+	c.Helper()
+	_, err := c.api.CoreV1().Pods(pod.Namespace).Patch(c.Context(), pod.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
+	c.must(err)
+}
+
+// remove deletes a pod at once, as a kubelet does when its containers have ended.
+func (c *cluster) remove(pod *corev1.Pod) {
+	c.Helper()
+	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, *metav1.NewDeleteOptions(0)))
+}
+
+// terminate asks a pod to go; nobody here ends it.
+func (c *cluster) terminate(pod *corev1.Pod) {
+	c.Helper()
+	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, metav1.DeleteOptions{}))
+	if c.get(pod).DeletionTimestamp == nil {
+		c.Fatalf("%s is not terminating", podKey(pod))
+	}
+}
+
+func (c *cluster) get(pod *corev1.Pod) *corev1.Pod {
+	c.Helper()
+	got, err := c.api.CoreV1().Pods(pod.Namespace).Get(c.Context(), pod.Name, metav1.GetOptions{})
+	c.must(err)
+	return got
+}
+
+// runtimeClass makes a RuntimeClass that goes with the test.
+func (c *cluster) runtimeClass(name, handler string) {
+	c.Helper()
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
+	_, err := c.api.NodeV1().RuntimeClasses().Create(c.Context(), class, metav1.CreateOptions{})
+	c.must(err)
+}
+
+func (c *cluster) removeRuntimeClass(name string) {
+	c.Helper()
+	c.must(c.api.NodeV1().RuntimeClasses().Delete(c.Context(), name, metav1.DeleteOptions{}))
+}
+
+const patience = 30 * time.Second
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

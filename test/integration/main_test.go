@@ -1,0 +1,161 @@
+// Package integration tests the scheduler as it is shipped: the binary with its
+// configuration and its rights, against a real kube-apiserver, judged from outside.
+//
+// There are no kubelets and no controllers. A pod that is on a node stays as it is until
+// a test changes it, and a test that needs one of them plays its part.
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+)
+
+// RuntimeClasses and PriorityClasses that every test finds.
+const (
+	kata       = "kata"
+	otherKata  = "other-kata"
+	gvisor     = "gvisor"
+	plainClass = "plain" // of a handler that isolates nothing
+
+	lowPriority  = "low"
+	highPriority = "high"
+)
+
+// handlerOf are the handlers of the RuntimeClasses, on purpose not their names.
+var handlerOf = map[string]string{
+	kata:       "kata-qemu",
+	otherKata:  "kata-clh",
+	gvisor:     "runsc",
+	plainClass: "crun",
+}
+
+// world is the control plane that most tests share, with one scheduler that runs the
+// shipped configuration with the shipped rights: starting it takes longer than most tests.
+type world struct {
+	plane     *controlplane.ControlPlane
+	api       *kubernetes.Clientset
+	user      *rest.Config
+	scheduler *schedulerRun
+}
+
+var (
+	sharedWorld  = sync.OnceValues(startWorld)
+	buildProgram = sync.OnceValues(build)
+	stopShared   = func() error { return nil }
+)
+
+func TestMain(m *testing.M) {
+	m.Run()
+	if err := stopShared(); err != nil {
+		panic(err)
+	}
+}
+
+// build makes bin/scheduler as the Makefile does: a binary that somebody built yesterday
+// would prove yesterday's code.
+func build() (string, error) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	// What the binary is made of are no imports of this package. Looked at, they are part
+	// of what decides whether go test may repeat an old result.
+	for _, dir := range []string{"cmd", "pkg", "manifests"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			_, err = os.Stat(path)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	cmd := exec.Command("make", "--no-print-directory", "-C", root, "build")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make build: %w\n%s", err, output)
+	}
+	return filepath.Join(root, "bin", "scheduler"), nil
+}
+
+func startWorld() (*world, error) {
+	if _, err := buildProgram(); err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	plane, err := controlplane.Start(ctx, controlplane.Options{})
+	if err != nil {
+		return nil, err
+	}
+	stopShared = plane.Stop
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := plane.Kubectl(ctx, "apply", "-k", filepath.Join(root, "manifests", "base")); err != nil {
+		return nil, err
+	}
+	w := &world{plane: plane}
+	if w.api, err = plane.Client(); err != nil {
+		return nil, err
+	}
+	if err := w.addClasses(ctx); err != nil {
+		return nil, err
+	}
+	if w.user, err = plane.ServiceAccount(ctx, systemNamespace, schedulerName); err != nil {
+		return nil, err
+	}
+	w.scheduler, err = w.run(ctx, schedulerName, filepath.Join(root, "manifests", "base", "scheduler-config.yaml"))
+	return w, err
+}
+
+func (w *world) addClasses(ctx context.Context) error {
+	var errs []error
+	for name, handler := range handlerOf {
+		class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
+		_, err := w.api.NodeV1().RuntimeClasses().Create(ctx, class, metav1.CreateOptions{})
+		errs = append(errs, err)
+	}
+	for name, value := range map[string]int32{lowPriority: 10, highPriority: 1000} {
+		class := &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value}
+		_, err := w.api.SchedulingV1().PriorityClasses().Create(ctx, class, metav1.CreateOptions{})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// run starts a scheduler that says everything that a journal reads.
+func (w *world) run(ctx context.Context, profile, config string) (*schedulerRun, error) {
+	process, err := w.plane.StartScheduler(ctx, controlplane.SchedulerOptions{
+		Name: profile, Config: config, User: w.user, Args: []string{"--v=5"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &schedulerRun{Scheduler: process, profile: profile}, nil
+}
+
+// schedulerRun is a running scheduler and the name by which pods ask for it.
+type schedulerRun struct {
+	*controlplane.Scheduler
+	profile string
+}
+
+// podKey is how logs and this package's messages name a pod.
+func podKey(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
