@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,11 @@ import (
 const whileReadable = `"$@" </dev/null & cat >/dev/null; kill $!; wait`
 
 // startControllers runs kube-controller-manager, each controller as its own service account.
-func startControllers(plane *controlplane.ControlPlane) (stop func() error, err error) {
+func startControllers(plane *controlplane.ControlPlane, root string) (stop func() error, err error) {
+	program, err := controllerManager(plane, root)
+	if err != nil {
+		return nil, err
+	}
 	rootCA := filepath.Join(plane.Dir(), "root-ca.crt")
 	if err := os.WriteFile(rootCA, plane.Admin().CAData, 0o600); err != nil {
 		return nil, err
@@ -26,7 +31,7 @@ func startControllers(plane *controlplane.ControlPlane) (stop func() error, err 
 	}
 	defer log.Close()
 	cmd := exec.Command("/bin/sh", "-c", whileReadable, "controllers",
-		filepath.Join(filepath.Dir(plane.KubectlPath()), "kube-controller-manager"),
+		program,
 		"--kubeconfig="+plane.AdminKubeconfig(),
 		"--use-service-account-credentials",
 		"--secure-port=0",
@@ -53,4 +58,15 @@ func startControllers(plane *controlplane.ControlPlane) (stop func() error, err 
 		_ = cmd.Wait()
 		return err
 	}, nil
+}
+
+// controllerManager finds the program where the harness looks for the others.
+func controllerManager(plane *controlplane.ControlPlane, root string) (string, error) {
+	for _, dir := range []string{filepath.Dir(plane.KubectlPath()), filepath.Join(root, "bin", "control-plane")} {
+		program := filepath.Join(dir, "kube-controller-manager")
+		if _, err := os.Stat(program); err == nil {
+			return program, nil
+		}
+	}
+	return "", errors.New("run make control-plane: no kube-controller-manager")
 }

@@ -92,7 +92,7 @@ func startWorld() (*world, error) {
 	if w.admin, err = w.quietAdmin(); err != nil {
 		return nil, err
 	}
-	stop, err := startControllers(plane)
+	stop, err := startControllers(plane, root)
 	if err != nil {
 		return nil, err
 	}

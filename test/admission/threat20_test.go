@@ -43,6 +43,13 @@ func forceDelete() threat {
 				*metav1.NewDeleteOptions(0), metav1.ListOptions{}))
 		},
 	}, attack{
+		name: "a tenant deletes a running pod by force, in the address of the request", names: []string{"gracePeriodSeconds"},
+		run: func(s *scene) error {
+			pod := resident(s)
+			return s.vanishes(pod, s.as(editor).CoreV1().RESTClient().Delete().Namespace(pod.Namespace).
+				Resource("pods").Name(pod.Name).Param("gracePeriodSeconds", "0").Do(s.ctx).Error())
+		},
+	}, attack{
 		name: "a tenant evicts a running pod by force", names: []string{"gracePeriodSeconds"},
 		run: func(s *scene) error {
 			pod := resident(s)
