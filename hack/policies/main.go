@@ -63,7 +63,7 @@ func run(o options) error {
 			}
 			continue
 		}
-		got, err := os.ReadFile(path) //nolint:gosec // where to look is what the flag is for
+		got, err := fs.ReadFile(os.DirFS(o.out), name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

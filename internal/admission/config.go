@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -72,6 +73,7 @@ func (c *Config) addProfile(path *field.Path, profile *schedulerconfig.KubeSched
 	if plugins == nil || (!enables(plugins.MultiPoint) && !enables(plugins.Filter)) {
 		return nil
 	}
+	name := path.Child("schedulerName")
 	args := v1.New()
 	for i := range profile.PluginConfig {
 		if profile.PluginConfig[i].Name != pluginName {
@@ -88,6 +90,10 @@ func (c *Config) addProfile(path *field.Path, profile *schedulerconfig.KubeSched
 	}
 	if c.Args != nil && !reflect.DeepEqual(c.Args, args) {
 		return fmt.Errorf("%s: differs from the arguments of profile %s: one set of policies cannot serve both", path, c.SchedulerNames[0])
+	}
+	// The policies carry the names in one string, from which they are cut out.
+	if strings.ContainsAny(profile.SchedulerName, " \t\n\"\\") {
+		return fmt.Errorf("%s: the name %q cannot be written into policies: use letters, digits, dashes and dots", name, profile.SchedulerName)
 	}
 	c.Args = args
 	c.SchedulerNames = append(c.SchedulerNames, profile.SchedulerName)

@@ -106,7 +106,10 @@ func TestReadConfig(t *testing.T) {
 		},
 		"a configuration that isolates nothing is refused": {config: profilesOf(ordinary), problem: "no profile enables"},
 		"profiles that isolate differently are refused":    {config: profilesOf(isolating + unlike), problem: "profiles[1].pluginConfig[0].args: differs"},
-		"an unknown argument is refused":                   {config: configOf("\n      dataClass: [red]"), problem: `unknown field "dataClass"`},
+		"a name that would become two in the policies is refused": {
+			config: profilesOf(strings.ReplaceAll(isolating, "one", "one two")), problem: "profiles[0].schedulerName",
+		},
+		"an unknown argument is refused": {config: configOf("\n      dataClass: [red]"), problem: `unknown field "dataClass"`},
 		"arguments that the scheduler would refuse are refused": {
 			config: configOf("\n      dataClasses: [red, red]"), problem: "dataClasses[1]",
 		},
