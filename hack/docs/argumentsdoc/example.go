@@ -18,6 +18,14 @@ profiles:
     multiPoint:
       enabled:
       - name: TenantIsolation
+        weight: 100
+    # The first of the filters and of the binders: elsewhere it places no pod.
+    filter:
+      enabled:
+      - name: TenantIsolation
+    bind:
+      enabled:
+      - name: TenantIsolation
   pluginConfig:
   - name: TenantIsolation
     args:

@@ -5,6 +5,7 @@
 // # Where to find what
 //
 //	plugin.go     the plugin and its extension points
+//	profile.go    the plugin's place among the others
 //	policy.go     arguments -> isolation.Policy
 //	facts.go      a pod's spec -> what the rule reads of it
 //	cluster.go    namespaces, RuntimeClasses, claims and runtime handlers, as known now

@@ -30,6 +30,9 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		// An assigned pod that waits for a resize is where it is.
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
+	if err := pl.readProfile().fault; err != nil {
+		return nil, fwk.AsStatus(err)
+	}
 	if !pl.synced() {
 		return nil, denial(isolation.FactsIncomplete)
 	}
@@ -42,7 +45,7 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		klog.FromContext(ctx).V(4).Info("Pod may not be placed on any node", "pod", klog.KObj(pod), "reason", reason)
 		return nil, denial(reason)
 	}
-	return pl.focus.nodes(ctx, pl, c, state, pod, nodes), nil
+	return pl.focus(ctx, c, state, pod, nodes), nil
 }
 
 // PreFilterExtensions returns nil: Filter reads the residents from the NodeInfo that it

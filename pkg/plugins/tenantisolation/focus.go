@@ -3,7 +3,6 @@ package tenantisolation
 import (
 	"context"
 	"slices"
-	"sync"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -35,23 +34,11 @@ const (
 // one more machine. So PreFilter asks the profile's own filters about those nodes, and
 // names the ones that pass. If none does, it names none, and the framework looks at all
 // nodes as ever; so no pod is refused because of it.
-type focus struct {
-	once   sync.Once
-	usable bool
-}
-
-// profile is the part of a framework that tells which plugins run when. fwk.Handle does
-// not offer it; the scheduler's implementation does.
-type profile interface {
-	ListPlugins() *schedulerconfig.Plugins
-}
-
-func (f *focus) nodes(ctx context.Context, pl *Plugin, c *cycle, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.PreFilterResult {
+func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.PreFilterResult {
 	if len(nodes) <= alwaysSampled || state.IsPodGroupSchedulingCycle() {
 		return nil
 	}
-	f.once.Do(func() { f.usable = pl.focusable() })
-	if !f.usable || boundToOneNode(pod) || heldByExtender(pl.handle.Extenders(), pod) {
+	if !pl.readProfile().focusable || boundToOneNode(pod) || heldByExtender(pl.handle.Extenders(), pod) {
 		return nil
 	}
 	search := &focusSearch{pl: pl, cycle: c, state: state, pod: pod, found: sets.New[string]()}
@@ -77,12 +64,8 @@ func (f *focus) nodes(ctx context.Context, pl *Plugin, c *cycle, state fwk.Cycle
 // focusable reports whether the profile's filters can be asked from this PreFilter: if no
 // PreFilter plugin runs after it, all have written what their filters read; and of each of
 // them it has to be known how it says that it has nothing to do.
-func (pl *Plugin) focusable() bool {
-	p, ok := pl.handle.(profile)
-	if !ok {
-		return false
-	}
-	enabled := p.ListPlugins().PreFilter.Enabled
+func (pl *Plugin) focusable(plugins *schedulerconfig.Plugins) bool {
+	enabled := plugins.PreFilter.Enabled
 	for i, plugin := range enabled {
 		last := i == len(enabled)-1
 		if last != (plugin.Name == Name) || !last && !inTree.Has(plugin.Name) {

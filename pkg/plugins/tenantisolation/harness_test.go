@@ -45,8 +45,11 @@ type world struct {
 	version   int
 	// clock is when what is made is made.
 	clock metav1.Time
-	// preFilters are the profile's, in order; otherFilters stand for all filters.
+	// preFilters, filters and binders are the profile's, in order; otherFilters stand for
+	// all filters.
 	preFilters   []schedulerconfig.Plugin
+	filters      []schedulerconfig.Plugin
+	binders      []schedulerconfig.Plugin
 	extenders    []fwk.Extender
 	otherFilters func(fwk.CycleState, fwk.NodeInfo) *fwk.Status
 }
@@ -68,6 +71,8 @@ func newWorld(t testing.TB, change ...func(*config.TenantIsolationArgs)) *world 
 		activated: map[string]bool{},
 
 		preFilters:   []schedulerconfig.Plugin{{Name: names.NodePorts}, {Name: Name}},
+		filters:      []schedulerconfig.Plugin{{Name: Name}, {Name: names.NodePorts}},
+		binders:      []schedulerconfig.Plugin{{Name: Name}, {Name: names.DefaultBinder}},
 		otherFilters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil },
 	}
 	pl, err := newPlugin(ktesting.NewLogger(t, ktesting.NewConfig()), args, &fakeHandle{world: w})
@@ -88,7 +93,11 @@ type fakeHandle struct {
 }
 
 func (h *fakeHandle) ListPlugins() *schedulerconfig.Plugins {
-	return &schedulerconfig.Plugins{PreFilter: schedulerconfig.PluginSet{Enabled: h.world.preFilters}}
+	return &schedulerconfig.Plugins{
+		PreFilter: schedulerconfig.PluginSet{Enabled: h.world.preFilters},
+		Filter:    schedulerconfig.PluginSet{Enabled: h.world.filters},
+		Bind:      schedulerconfig.PluginSet{Enabled: h.world.binders},
+	}
 }
 
 func (h *fakeHandle) RunFilterPluginsWithNominatedPods(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) *fwk.Status {

@@ -40,7 +40,7 @@ type Plugin struct {
 	roster  *roster
 	nodes   *nodeMemo
 	watcher *watcher
-	focus   focus
+	profile profile
 
 	// lastGone remembers the answer to the latest event for the many pending pods
 	// that are asked about it.
