@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"k8s.io/client-go/rest"
+
 	"tenantisolation.dev/scheduler/internal/demo"
 )
 
@@ -35,6 +37,9 @@ func run() int {
 		flag.Usage()
 		return 2
 	}
+
+	// As kubectl prints them, each once.
+	rest.SetDefaultWarningHandler(rest.NewWarningWriter(os.Stderr, rest.WarningWriterOptions{Deduplicate: true}))
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

@@ -52,17 +52,22 @@ func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
 		"as service account tenant-isolation-system/tenant-isolation-scheduler",
 		fmt.Sprintf("checked %d pairs of pods on 24 nodes: 0 break the rule", outcome.Verdict.Pairs),
 		"node(s) hold pods of another trust domain",
-		"acme-archive: dossier x2",
+		"hooli-edge: cdn x2",
+		"acme-archive: dossier\n    the label tenantisolation.dev/data-class of the namespace has a value that is not known",
+		"the owner of namespace globex-api (tenant globex), with all rights in it, tried to:",
 		"with a static pool for each trust domain: at least",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q", want)
 		}
 	}
+	if refused := strings.Count(out, "\n    refused: "); refused != 5 || strings.Contains(out, "SUCCEEDED") {
+		t.Errorf("%d attacks are refused, want 5", refused)
+	}
 }
 
-// Who watches the watchman: with the plugin off, on the same workload, the checker has to
-// find what then goes wrong.
+// Who watches the watchman: with the plugin and the policies off, on the same workload, the
+// checker has to find what then goes wrong.
 func TestWithoutThePluginTheDemoFails(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "without-plugin.yaml")
 	text := `apiVersion: kubescheduler.config.k8s.io/v1
@@ -73,7 +78,7 @@ profiles: [{schedulerName: tenant-isolation-scheduler}]
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	outcome, out := run(t, demo.Options{SchedulerConfig: config})
+	outcome, out := run(t, demo.Options{SchedulerConfig: config, WithoutPolicies: true})
 	if outcome.OK() || len(outcome.Verdict.Broken) == 0 || len(outcome.Verdict.Weak) == 0 {
 		t.Errorf("%d pairs break the rule and %d pods are behind too little, want some of both", len(outcome.Verdict.Broken), len(outcome.Verdict.Weak))
 	}

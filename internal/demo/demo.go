@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
@@ -34,6 +36,8 @@ type Options struct {
 	Scheduler string
 	// SchedulerConfig is its configuration; the shipped one if empty.
 	SchedulerConfig string
+	// WithoutPolicies installs the scheduler alone, manifests/base.
+	WithoutPolicies bool
 	// Keep leaves everything running after the report, until the context ends.
 	Keep bool
 	// Out gets progress and report.
@@ -134,6 +138,15 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 		return nil, err
 	}
 	outcome.Wrong = append(outcome.Wrong, lacking...)
+	outcome.Refused = observer.refused()
+	if d.Workload == "" && !d.WithoutPolicies {
+		made, wrong, err := d.attack(ctx, observer.list())
+		if err != nil {
+			return nil, fmt.Errorf("attacking: %w", err)
+		}
+		outcome.attacks = made
+		outcome.Wrong = append(outcome.Wrong, wrong...)
+	}
 	d.print(outcome.Report())
 	if d.Keep {
 		d.keep(ctx, scheduler)
@@ -144,22 +157,39 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 // install makes the cluster that the scheduler comes to: nodes, our manifests, and what
 // already runs.
 func (d *demo) install(ctx context.Context, before objects) error {
-	d.say("making %d nodes and installing manifests/base", d.Nodes)
+	d.say("making %d nodes", d.Nodes)
 	if err := d.createFleet(ctx); err != nil {
 		return err
 	}
-	for _, dir := range []string{"base", "examples/kata-runtimeclasses"} {
-		if _, err := d.plane.Kubectl(ctx, "apply", "-k", filepath.Join(d.root, "manifests", dir)); err != nil {
+	if err := d.applyManifests(ctx, "examples/kata-runtimeclasses"); err != nil {
+		return err
+	}
+	if len(before) > 0 {
+		d.say("letting pods run that were there before the scheduler")
+		if err := d.runBefore(ctx, before); err != nil {
 			return err
 		}
+	}
+	dir := "overlays/default"
+	if d.WithoutPolicies {
+		dir = "base"
+	}
+	d.say("installing manifests/%s", dir)
+	if err := d.applyManifests(ctx, dir); err != nil {
+		return err
 	}
 	// There is no kubelet that could run its image. The program that it would run is
 	// started beside the control plane, with the same account and the same file.
 	_, err := d.plane.Kubectl(ctx, "scale", "deployment", schedulerName, "--namespace", systemNamespace, "--replicas=0")
-	if err != nil || len(before) == 0 {
-		return err
-	}
-	d.say("letting pods run that were there before the scheduler")
+	return err
+}
+
+func (d *demo) applyManifests(ctx context.Context, dir string) error {
+	_, err := d.plane.Kubectl(ctx, "apply", "-k", filepath.Join(d.root, "manifests", dir))
+	return err
+}
+
+func (d *demo) runBefore(ctx context.Context, before objects) error {
 	applier, err := newApplier(d)
 	if err != nil {
 		return err
@@ -211,7 +241,49 @@ func (d *demo) applyWorkload(ctx context.Context, workload objects) error {
 		}
 	}
 	d.say("applying %s: %d objects", what, len(workload))
-	return applier.apply(ctx, d, workload)
+	namespaces, rest := splitNamespaces(workload)
+	if err := applier.apply(ctx, d, namespaces); err != nil {
+		return err
+	}
+	if !d.WithoutPolicies {
+		if err := d.awaitPolicies(ctx, applier, namespaces); err != nil {
+			return err
+		}
+	}
+	return applier.apply(ctx, d, rest)
+}
+
+// awaitPolicies returns when the admission policies are at work, which takes kube-apiserver
+// a moment: a pod of a tenant is steered to our scheduler, and one that names a node refused.
+func (d *demo) awaitPolicies(ctx context.Context, applier *applier, namespaces objects) error {
+	for _, ns := range namespaces {
+		if _, managed := ns.GetLabels()[tenantLabel]; !managed {
+			continue
+		}
+		if err := applier.waitForServiceAccount(ctx, d, ns.GetName()); err != nil {
+			return err
+		}
+		begin := time.Now()
+		dryRun := func(ctx context.Context, node string) (*corev1.Pod, error) {
+			return d.client.CoreV1().Pods(ns.GetName()).Create(ctx, &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-"},
+				Spec:       corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "probe", Image: "example.com/probe:1"}}},
+			}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		}
+		err := d.until(ctx, func(ctx context.Context) (bool, error) {
+			if _, err := dryRun(ctx, "somewhere"); !refusedByPolicy(err) {
+				return false, nil
+			}
+			pod, err := dryRun(ctx, "")
+			return refusedByPolicy(err) || (err == nil && ours(pod)), nil
+		})
+		if err != nil {
+			return fmt.Errorf("waiting for the admission policies: %w", err)
+		}
+		d.say("the admission policies are at work after %.1f s", time.Since(begin).Seconds())
+		return nil
+	}
+	return nil
 }
 
 func (d *demo) keep(ctx context.Context, scheduler *controlplane.Scheduler) {

@@ -3,7 +3,10 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -33,6 +36,9 @@ func (o *observer) lacking() []lack {
 	}
 	replicaSets, _ := o.replicaSets.List(everything)
 	for _, x := range replicaSets {
+		if toBeRefused(x) && refusedPods(x) != "" {
+			continue
+		}
 		note("ReplicaSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || x.Status.Replicas < ptr.Deref(x.Spec.Replicas, 1))
 	}
 	statefulSets, _ := o.statefulSets.List(everything)
@@ -53,6 +59,37 @@ func (o *observer) lacking() []lack {
 		note("Job", x.ObjectMeta, few && !ptr.Deref(x.Spec.Suspend, false))
 	}
 	return lacks
+}
+
+// toBeRefused tells whether admission has to refuse the pods of a workload.
+func toBeRefused(x *appsv1.ReplicaSet) bool {
+	return x.Spec.Template.Annotations[expectAnnotation] == expectRefused
+}
+
+// refusedPods is why a ReplicaSet could not make its pods, empty if it could.
+func refusedPods(x *appsv1.ReplicaSet) string {
+	for _, condition := range x.Status.Conditions {
+		if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
+			return condition.Message
+		}
+	}
+	return ""
+}
+
+// refused lists the workloads whose pods admission has refused, as it should, by why.
+func (o *observer) refused() map[string]tally {
+	groups := map[string]tally{}
+	replicaSets, _ := o.replicaSets.List(labels.Everything())
+	for _, x := range replicaSets {
+		if why := refusedPods(x); toBeRefused(x) && why != "" {
+			why = words(why)
+			if groups[why] == nil {
+				groups[why] = tally{}
+			}
+			groups[why].addNamed(x.Namespace, strings.TrimSuffix(x.Name, "-"+x.Labels["pod-template-hash"]))
+		}
+	}
+	return groups
 }
 
 // whyLacking says what became of them. A pod that admission refuses never exists, so only

@@ -152,6 +152,18 @@ func sortForApply(all objects) {
 	slices.SortStableFunc(all, func(a, b *unstructured.Unstructured) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
+// splitNamespaces takes the namespaces apart from what is in them.
+func splitNamespaces(all objects) (namespaces, rest objects) {
+	for _, o := range all {
+		if o.GetKind() == "Namespace" {
+			namespaces = append(namespaces, o)
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	return namespaces, rest
+}
+
 func describe(o *unstructured.Unstructured) string {
 	return strings.TrimPrefix(o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName(), "/")
 }

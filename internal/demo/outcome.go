@@ -21,6 +21,10 @@ type Outcome struct {
 	// NodesUsed hold pods of tenants; StaticPools is how many nodes they would take with
 	// one pool per trust domain.
 	NodesUsed, StaticPools int
+	// Refused are the workloads whose pods admission refused, as it should, by why.
+	Refused map[string]tally
+
+	attacks []*attack
 
 	cluster *checker.Cluster
 }
@@ -57,6 +61,9 @@ func judge(cluster *checker.Cluster, embedded bool) *Outcome {
 }
 
 func wrong(cluster *checker.Cluster, pod *corev1.Pod, embedded bool) string {
+	if pod.Annotations[expectAnnotation] == expectRefused {
+		return "exists, and should have been refused by admission"
+	}
 	toBeRefused := pod.Annotations[expectAnnotation] == expectPending
 	switch {
 	case placed(pod) && toBeRefused:

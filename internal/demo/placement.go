@@ -10,6 +10,8 @@ import (
 const (
 	expectAnnotation = "demo.tenantisolation.dev/expect"
 	expectPending    = "pending"
+	// expectRefused: no pod is ever made, because admission refuses it.
+	expectRefused = "refused"
 )
 
 func placed(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" }

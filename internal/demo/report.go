@@ -18,6 +18,7 @@ func (o *Outcome) Report() string {
 	var b strings.Builder
 	o.writeNodes(&b)
 	o.writePending(&b)
+	o.writeRefused(&b)
 	o.writeWrong(&b)
 	fmt.Fprintf(&b, "\n%s\n", o.Verdict)
 	fmt.Fprintf(&b, "placed %d of %d pods\n", o.Placed, o.Pods)
@@ -101,11 +102,13 @@ func workloadOf(pod *corev1.Pod) string {
 // tally counts pods by namespace and workload.
 type tally map[string]map[string]int
 
-func (t tally) add(pod *corev1.Pod) {
-	if t[pod.Namespace] == nil {
-		t[pod.Namespace] = map[string]int{}
+func (t tally) add(pod *corev1.Pod) { t.addNamed(pod.Namespace, workloadOf(pod)) }
+
+func (t tally) addNamed(namespace, name string) {
+	if t[namespace] == nil {
+		t[namespace] = map[string]int{}
 	}
-	t[pod.Namespace][workloadOf(pod)]++
+	t[namespace][name]++
 }
 
 func (t tally) String() string {
@@ -121,6 +124,26 @@ func (t tally) String() string {
 		namespaces = append(namespaces, namespace+": "+strings.Join(workloads, ", "))
 	}
 	return strings.Join(namespaces, "; ")
+}
+
+// writeRefused tells what the admission policies have kept out.
+func (o *Outcome) writeRefused(b *strings.Builder) {
+	if len(o.Refused) > 0 {
+		b.WriteString("\nadmission refused the pods of:\n")
+	}
+	for _, why := range slices.Sorted(maps.Keys(o.Refused)) {
+		fmt.Fprintf(b, "  %s\n    %s\n", o.Refused[why], why)
+	}
+	if len(o.attacks) > 0 {
+		fmt.Fprintf(b, "\nthe owner of namespace %s (tenant %s), with all rights in it, tried to:\n", attackersNamespace, attackersTenant)
+	}
+	for _, a := range o.attacks {
+		answer := "SUCCEEDED"
+		if a.refusal != "" {
+			answer = "refused: " + words(a.refusal)
+		}
+		fmt.Fprintf(b, "  %s\n    %s\n", a.what, answer)
+	}
 }
 
 // writePending groups the pods without a node by what their own condition says, which is

@@ -88,7 +88,7 @@ func TestTheEmbeddedWorkloadShowsEveryCase(t *testing.T) {
 		"demand":         {"container", "node", "vm"},
 		"kind":           {"DaemonSet", "Deployment", "Job", "StatefulSet"},
 		"others":         {"platform", "unmanaged"},
-		"expected":       {expectPending},
+		"expected":       {expectPending, expectRefused},
 	} {
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(seen[what]))); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", what, diff)
