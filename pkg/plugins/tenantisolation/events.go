@@ -107,9 +107,10 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 		return fwk.QueueSkip, nil
 	}
 	rules := pl.rules.Load()
-	// With the handlers that Filter knows of, not those in the event: a pod that needs one
-	// would be refused until nodeChanged has noted them, which then wakes it.
 	node := pl.currentNode(rules, added.Name)
+	if _, known := pl.cluster.handlers.get(added.Name); !known {
+		node.Handlers = reportedHandlers(added)
+	}
 	subject := pl.roster.subject(rules, pod)
 	if isolation.Decide(&subject, &node).Allowed() {
 		return fwk.Queue, nil

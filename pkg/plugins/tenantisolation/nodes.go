@@ -124,9 +124,10 @@ func (pl *Plugin) resident(rules *rules, pod *v1.Pod) isolation.Resident {
 }
 
 func (pl *Plugin) isolationNode(rules *rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
-	handlers := noHandlers
-	if reported, known := pl.cluster.handlers.get(node.Name); known {
-		handlers = reported
+	handlers, known := pl.cluster.handlers.get(node.Name)
+	if !known {
+		// The framework may hear of a new node before the plugin does.
+		handlers = reportedHandlers(node)
 	}
 	return isolation.Node{
 		Occupancy: isolation.NewOccupancy(residents),
@@ -134,7 +135,3 @@ func (pl *Plugin) isolationNode(rules *rules, node *v1.Node, residents []isolati
 		VMCapable: pl.cluster.vmCapable(rules, node, handlers),
 	}
 }
-
-// noHandlers are those of a node of which nothing has been read yet: until then it takes
-// no pod that needs a handler.
-var noHandlers = map[string]bool{}

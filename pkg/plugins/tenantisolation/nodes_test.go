@@ -102,16 +102,19 @@ func TestNothingIsRememberedWhileAPodGroupIsPlaced(t *testing.T) {
 	}
 }
 
-func TestANodeOfWhichNothingWasReadTakesNoPodThatNeedsAHandler(t *testing.T) {
+func TestANodeThatOnlyTheFrameworkKnowsIsJudgedByWhatItReports(t *testing.T) {
 	w := tenants(t)
-	// The framework's handler has run, the plugin's has not yet.
-	w.pl.cluster.handlers.unset("n1")
-	w.pl.nodes.invalidate("n1")
-	if w.admits(w.pod("red", "p", class("kata")), "n1") {
-		t.Error("the node was taken to have every handler")
-	}
-	if !w.admits(w.pod("red", "p"), "n1") {
-		t.Error("a pod that needs no handler was denied")
+	w.node("plain", "runc")
+	for node, want := range map[string]bool{"plain": false, "kata1": true} {
+		// The framework's handler has run, the plugin's has not yet.
+		w.pl.cluster.handlers.unset(node)
+		w.pl.nodes.invalidate(node)
+		if got := w.admits(w.pod("red", "p", class("kata")), node); got != want {
+			t.Errorf("%s admits a pod that needs a handler: %t, want %t", node, got, want)
+		}
+		if !w.admits(w.pod("red", "p"), node) {
+			t.Errorf("%s denies a pod that needs no handler", node)
+		}
 	}
 }
 

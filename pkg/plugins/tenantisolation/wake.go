@@ -31,10 +31,9 @@ func (pl *Plugin) currentNode(rules *rules, name string) isolation.Node {
 			residents = append(residents, pl.resident(rules, pod))
 		}
 	}
-	handlers, known := pl.cluster.handlers.get(name)
-	if !known {
-		handlers = noHandlers
-	}
+	// Of a node that the plugin has not heard of yet nothing is known, which counts as all
+	// handlers here: a pod is rather woken in vain.
+	handlers, _ := pl.cluster.handlers.get(name)
 	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers}
 }
 

@@ -276,6 +276,10 @@ func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	pl.cluster.handlers.set(name, handlers)
 	pl.nodes.add(name)
 	pl.nodes.invalidate(name)
+	if before == nil {
+		// Of a new node the framework tells by a hint, and not before it knows the node.
+		return
+	}
 	changed.after = changed.before
 	changed.after.Handlers = handlers
 	pl.wakeFor("runtime handlers", rules, map[string]*nodeChange{name: changed}, map[string]*v1.Pod{})
