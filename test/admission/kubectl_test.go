@@ -2,6 +2,8 @@ package admission
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +18,13 @@ func (s *scene) kubectl(who user, args ...string) error {
 	s.must(err)
 	_, err = s.plane.Kubectl(s.ctx, append([]string{"--kubeconfig", kubeconfig}, args...)...)
 	return err
+}
+
+// kubectlApply applies a pod from a file as a user.
+func (s *scene) kubectlApply(who user, pod *corev1.Pod) error {
+	file := filepath.Join(s.tb.TempDir(), "pod.json")
+	s.must(os.WriteFile(file, s.marshal(pod), 0o600))
+	return s.kubectl(who, "apply", "--filename", file)
 }
 
 func TestUseKubectlDebugWithinTheAllowedLevel(t *testing.T) {
@@ -67,6 +76,8 @@ func TestUseKubectlDrain(t *testing.T) {
 	s.must(poll(s.ctx, func(context.Context) (bool, error) {
 		return s.get(pod).Status.Phase == corev1.PodRunning, nil
 	}))
+	err := s.kubectl(administrator, "drain", drainedNode, "--dry-run=server", "--force", "--ignore-daemonsets", "--grace-period=0")
+	s.allowed("an administrator's drain without grace", err)
 	s.allowed("kubectl drain", s.kubectl(administrator, "drain", drainedNode,
 		"--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=20s"))
 	if _, err := s.admin.CoreV1().Pods(pod.Namespace).Get(s.ctx, pod.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {

@@ -122,9 +122,15 @@ func (w *world) furnish(ctx context.Context) error {
 // rollOut runs every attack in every phase.
 func (w *world) rollOut(ctx context.Context) error {
 	w.outcomes[open] = w.attackAll(ctx, open)
-	var err error
-	if w.created, err = w.creationRate(ctx, acmeLabels()); err != nil {
+	managed, err := w.newCreator(ctx, acmeLabels())
+	if err != nil {
 		return err
+	}
+	// Once to get warm.
+	for range 2 {
+		if w.created, err = managed.create(ctx); err != nil {
+			return err
+		}
 	}
 	for _, step := range []struct {
 		phase   phase

@@ -168,13 +168,19 @@ func (s *scene) resize(pod *corev1.Pod) error {
 
 func TestUseAServerSideApplyThatChangesNothing(t *testing.T) {
 	s := newScene(t)
-	pod := newPod(labelled(tenant("acme")))
-	pod.Namespace = s.managed(dataClass("internal"))
+	// It says nothing of what steering gives it, and goes on saying nothing.
+	pod := newPod(scheduledBy(""))
+	pod.Namespace = s.managed(dataClass("internal"), defaultClass(kataClass))
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
 	s.allowed("the first apply", s.patch(editor, pod, types.ApplyPatchType, pod))
+	steered := s.get(pod)
 	s.allowed("an apply to a pod that waits", s.patch(editor, pod, types.ApplyPatchType, pod))
 	s.bind(s.get(pod), attackedNode, evidenceOf("baseline"))
 	s.allowed("an apply to a bound pod", s.patch(editor, pod, types.ApplyPatchType, pod))
+	s.allowed("kubectl apply", s.kubectlApply(editor, pod))
+	if got := s.get(pod); !equality.Semantic.DeepEqual(got.Labels, steered.Labels) || got.Labels[dataClassKey] != "internal" {
+		t.Errorf("its labels are %v, want those that it was given: %v", got.Labels, steered.Labels)
+	}
 }
 
 func TestUseWhoMayDeleteAtOnce(t *testing.T) {
