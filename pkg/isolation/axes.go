@@ -230,12 +230,12 @@ func (h HostAccess) String() string {
 type Preemption uint8
 
 const (
-	// PreemptNever: a conflict never evicts anyone.
+	// PreemptNever says that a conflict never evicts anyone.
 	PreemptNever Preemption = iota
-	// PreemptSameTenant: only where every pod in the way is of the incoming pod's
+	// PreemptSameTenant says that it may where every pod in the way is of the incoming pod's
 	// own tenant.
 	PreemptSameTenant
-	// PreemptAny: as ordinary priority has it, whoever is in the way.
+	// PreemptAny says that it may as ordinary priority has it, whoever is in the way.
 	PreemptAny
 )
 

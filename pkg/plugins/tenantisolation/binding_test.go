@@ -146,8 +146,8 @@ func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
-			w.boundClaim("red", "data", csi)
-			pod := w.add(w.pod("red", "p", class("kata"), claim("data")))
+			w.boundClaim("red", csi)
+			pod := w.add(w.pod("red", "p", class("kata"), mountsData))
 			bound := w.apiServer(pod)
 			w.bind(t.Context(), pod, func() {
 				volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}}
@@ -165,9 +165,9 @@ func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
 
 func TestBindDoesNotMindHowABoundaryThatIsNotThereWasVoided(t *testing.T) {
 	w := tenants(t)
-	pod := w.add(w.pod("red", "p", claim("data")))
+	pod := w.add(w.pod("red", "p", mountsData))
 	bound := w.apiServer(pod)
-	status := w.bind(t.Context(), pod, func() { w.boundClaim("red", "data", csi) })
+	status := w.bind(t.Context(), pod, func() { w.boundClaim("red", csi) })
 	if !status.IsSuccess() || len(*bound) != 1 {
 		t.Errorf("got %v and %d bindings, want one", status, len(*bound))
 	}

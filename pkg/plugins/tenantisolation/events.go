@@ -70,7 +70,7 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 		pl.lastGone.Store(event)
 	}
 	subject := pl.roster.subject(rules, pod)
-	if !event.change.helps(rules, &subject) {
+	if !event.change.helps(&subject) {
 		return fwk.QueueSkip, nil
 	}
 	logger.V(5).Info("The last resident in the way has gone", "pod", klog.KObj(pod), "node", node)

@@ -13,6 +13,7 @@ import (
 
 // tenants makes two tenants, a namespace without one, and the platform's.
 func tenants(t *testing.T, change ...func(*config.TenantIsolationArgs)) *world {
+	t.Helper()
 	w := newWorld(t, change...)
 	w.namespace("red", "tenant=red")
 	w.namespace("red-secret", "tenant=red", "data-class=restricted")
@@ -207,7 +208,8 @@ func TestEachDenialIsAStatusOfItsOwn(t *testing.T) {
 	w := tenants(t)
 	w.add(w.pod("blue", "r", on("n1")))
 	pod := w.pod("red", "p")
-	if w.filter(pod, "n1") == w.filter(pod, "n1") {
+	first, second := w.filter(pod, "n1"), w.filter(pod, "n1")
+	if first == second {
 		t.Error("two denials share a status, into which the framework writes from several goroutines")
 	}
 }

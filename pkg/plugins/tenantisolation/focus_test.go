@@ -183,7 +183,7 @@ func TestSkippedFiltersAreThoseWithoutState(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("skipped (-want +got):\n%s", diff)
 	}
-	if slices.Contains(sets.List(skipped(state, w.pod("red", "p", claim("data")))), names.VolumeBinding) {
+	if slices.Contains(sets.List(skipped(state, w.pod("red", "p", mountsData))), names.VolumeBinding) {
 		t.Error("the volumes of a pod that has some are not looked at")
 	}
 }

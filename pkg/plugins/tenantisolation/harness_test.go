@@ -54,14 +54,14 @@ type world struct {
 	otherFilters func(fwk.CycleState, fwk.NodeInfo) *fwk.Status
 }
 
-func newWorld(t testing.TB, change ...func(*config.TenantIsolationArgs)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world {
+	tb.Helper()
 	args := configv1.New()
 	for _, c := range change {
 		c(args)
 	}
 	w := &world{
-		t:         t,
+		t:         tb,
 		snapshot:  map[string]*framework.NodeInfo{},
 		nodes:     map[string]*v1.Node{},
 		pods:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(podIndexers)),
@@ -75,9 +75,9 @@ func newWorld(t testing.TB, change ...func(*config.TenantIsolationArgs)) *world 
 		binders:      []schedulerconfig.Plugin{{Name: Name}, {Name: names.DefaultBinder}},
 		otherFilters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil },
 	}
-	pl, err := newPlugin(ktesting.NewLogger(t, ktesting.NewConfig()), args, &fakeHandle{world: w})
+	pl, err := newPlugin(ktesting.NewLogger(tb, ktesting.NewConfig()), args, &fakeHandle{world: w})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pl.watcher.pods = w.pods
 	pl.watcher.claims, pl.watcher.volumes, pl.watcher.classes = w.claims, w.volumes, w.classes
@@ -160,11 +160,9 @@ func (w *world) woken() []string {
 
 // namespace creates or relabels a namespace; labels are given as "key=value" with the
 // keys' prefix left out.
-func (w *world) namespace(name string, labels ...string) *v1.Namespace {
+func (w *world) namespace(name string, labels ...string) {
 	w.t.Helper()
-	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: isolationLabels(labels...)}}
-	w.pl.namespaceChanged(nil, ns)
-	return ns
+	w.pl.namespaceChanged(nil, &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: isolationLabels(labels...)}})
 }
 
 func (w *world) deleteNamespace(name string) {
@@ -260,12 +258,12 @@ func (w *world) started(p *v1.Pod) { p.Status.StartTime = &metav1.Time{Time: w.c
 func (w *world) later() { w.clock.Time = w.clock.Add(time.Hour) }
 
 func hostNetwork(p *v1.Pod) { p.Spec.HostNetwork = true }
-func claim(name string) func(*v1.Pod) {
-	return func(p *v1.Pod) {
-		p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: name, VolumeSource: v1.VolumeSource{
-			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: name},
-		}})
-	}
+
+// mountsData mounts the claim "data".
+func mountsData(p *v1.Pod) {
+	p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: "data", VolumeSource: v1.VolumeSource{
+		PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+	}})
 }
 
 // add creates a pod or replaces it by a newer version.
@@ -313,11 +311,11 @@ func (w *world) takeOff(pod *v1.Pod) {
 	}
 }
 
-func mustPodInfo(t testing.TB, pod *v1.Pod) *framework.PodInfo {
-	t.Helper()
+func mustPodInfo(tb testing.TB, pod *v1.Pod) *framework.PodInfo {
+	tb.Helper()
 	info, err := framework.NewPodInfo(pod)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return info
 }

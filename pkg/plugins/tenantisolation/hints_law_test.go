@@ -52,6 +52,7 @@ type history struct {
 var historyNamespaces = []string{"a", "b", "c", "kube-system"}
 
 func newHistory(t *testing.T, random *rand.Rand) *history {
+	t.Helper()
 	h := &history{world: newWorld(t), random: random}
 	for _, node := range []string{"n1", "n2", "n3"} {
 		h.node(node)

@@ -26,8 +26,8 @@ func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
 		"a pod elsewhere comes":            {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
 		"a label that nobody reads is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
 		"another pod's claim comes and goes": {change: func(w *world, _ *v1.Pod) {
-			w.add(w.pod("blue", "b", on("kata1"), claim("data")))
-			w.boundClaim("blue", "data", csi)
+			w.add(w.pod("blue", "b", on("kata1"), mountsData))
+			w.boundClaim("blue", csi)
 		}},
 		"another namespace goes":                 {change: func(w *world, _ *v1.Pod) { w.deleteNamespace("blue") }},
 		"a namespace that nobody asked for":      {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},

@@ -14,7 +14,7 @@ type nodeChange struct {
 
 // helps reports whether the change turns a denial of the pod into an admission. It asks
 // the same function as Filter, so the two cannot drift apart (L6).
-func (n *nodeChange) helps(rules *rules, subject *isolation.Subject) bool {
+func (n *nodeChange) helps(subject *isolation.Subject) bool {
 	return !isolation.Decide(subject, &n.before).Allowed() && isolation.Decide(subject, &n.after).Allowed()
 }
 
@@ -98,7 +98,7 @@ func (pl *Plugin) wakeFor(what string, rules *rules, nodes map[string]*nodeChang
 			helps, asked := helped[subject]
 			if !asked {
 				for _, n := range nodes {
-					if helps = n.helps(rules, &subject); helps {
+					if helps = n.helps(&subject); helps {
 						break
 					}
 				}

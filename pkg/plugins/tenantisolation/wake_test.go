@@ -141,17 +141,17 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 		"a claim turns out not to be on the host": {
 			before: func(w *world) {
 				w.add(w.pod("blue", "r", on("n1"), class("kata")))
-				w.add(w.pod("red", "vm", class("kata"), claim("data")))
+				w.add(w.pod("red", "vm", class("kata"), mountsData))
 			},
-			change: func(w *world) { w.boundClaim("red", "data", csi) },
+			change: func(w *world) { w.boundClaim("red", csi) },
 			want:   []string{"red/vm"},
 		},
 		"a claim turns out to be on the host": {
 			before: func(w *world) {
 				w.add(w.pod("blue", "r", on("n1"), class("kata")))
-				w.add(w.pod("red", "vm", class("kata"), claim("data")))
+				w.add(w.pod("red", "vm", class("kata"), mountsData))
 			},
-			change: func(w *world) { w.boundClaim("red", "data", hostPath) },
+			change: func(w *world) { w.boundClaim("red", hostPath) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,9 +193,10 @@ func localBlock(v *v1.PersistentVolume) {
 	v.Spec.VolumeMode = new(v1.PersistentVolumeBlock)
 }
 
-// boundClaim makes a claim and the volume that it is bound to.
-func (w *world) boundClaim(namespace, name string, source func(*v1.PersistentVolume)) {
+// boundClaim makes the claim "data" and the volume that it is bound to.
+func (w *world) boundClaim(namespace string, source func(*v1.PersistentVolume)) {
 	w.t.Helper()
+	const name = "data"
 	volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name}}
 	volume.Spec.ClaimRef = &v1.ObjectReference{Namespace: namespace, Name: name}
 	source(volume)
@@ -232,7 +233,7 @@ func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
 		}
 	}
 	bound := func(source func(*v1.PersistentVolume)) func(*world) {
-		return func(w *world) { w.boundClaim("red", "data", source) }
+		return func(w *world) { w.boundClaim("red", source) }
 	}
 	for name, tc := range map[string]struct {
 		claim func(*world)
@@ -264,7 +265,7 @@ func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
 			w := tenants(t)
 			w.add(w.pod("blue", "r", on("kata1"), class("kata")))
 			tc.claim(w)
-			if got := w.admits(w.pod("red", "p", class("kata"), claim("data")), "kata1"); got != tc.opens {
+			if got := w.admits(w.pod("red", "p", class("kata"), mountsData), "kata1"); got != tc.opens {
 				t.Errorf("admitted beside another tenant's VM: %v, want %v", got, tc.opens)
 			}
 		})
