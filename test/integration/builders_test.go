@@ -117,8 +117,15 @@ func boundTo(node string) podOption {
 }
 
 // onlyOn lets a pod go to one node and no other.
-func onlyOn(node string) podOption {
-	return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node} }
+func onlyOn(node string) podOption { return selecting(corev1.LabelHostname, node) }
+
+func selecting(key, value string) podOption {
+	return func(p *corev1.Pod) {
+		if p.Spec.NodeSelector == nil {
+			p.Spec.NodeSelector = map[string]string{}
+		}
+		p.Spec.NodeSelector[key] = value
+	}
 }
 
 func scheduledBy(profile string) podOption {

@@ -43,6 +43,8 @@ func (c *cluster) clear() {
 		}
 	}
 	c.must(c.api.StorageV1().StorageClasses().DeleteCollection(ctx, now, all))
+	c.must(c.api.StorageV1().CSINodes().DeleteCollection(ctx, now, all))
+	c.must(c.api.ResourceV1().ResourceSlices().DeleteCollection(ctx, now, all))
 	classes, err := c.api.NodeV1().RuntimeClasses().List(ctx, all)
 	c.must(err)
 	for _, class := range classes.Items {

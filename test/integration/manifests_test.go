@@ -193,8 +193,8 @@ func TestTheShippedConfigurationDecodesStrictly(t *testing.T) {
 	if everywhere < 0 {
 		t.Fatalf("%s is not enabled at every extension point", pluginName)
 	}
-	if weight := profile.Plugins.MultiPoint.Enabled[everywhere].Weight; weight != 50 {
-		t.Errorf("its weight is %d, want 50", weight)
+	if weight := profile.Plugins.MultiPoint.Enabled[everywhere].Weight; weight != 100 {
+		t.Errorf("its weight is %d, want 100", weight)
 	}
 	// Enabled at both places it precedes the in-tree filters.
 	if filters := profile.Plugins.Filter.Enabled; len(filters) != 1 || !plugin(filters[0]) {

@@ -1,0 +1,106 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What a pod's owner is told is one sentence of what is wrong, the same whoever is on the
+// nodes; no name of another tenant, namespace, pod or node is in it.
+func TestARefusalNamesNobodyElse(t *testing.T) {
+	c := newCluster(t)
+	nodes := []string{
+		c.nodeNamed("metal-"+c.id, kataCapable), c.nodeNamed("paper-"+c.id, kataCapable),
+		c.nodeNamed("stone-"+c.id, plainOnly), c.nodeNamed("wood-"+c.id, plainOnly),
+	}
+	hidden := map[string][]podOption{
+		nodes[0]: {runtimeClass(kata)},
+		nodes[1]: {runtimeClass(kata), hostPath},
+		nodes[2]: {privileged},
+		nodes[3]: nil,
+	}
+	i := 0
+	for node, options := range hidden {
+		i++
+		labels := []label{tenant(fmt.Sprintf("secret-customer-%d", i)), dataClass("restricted")}
+		if node == nodes[3] {
+			labels = nil // somebody else's, unmanaged
+		}
+		ns := c.namespaceNamed(fmt.Sprintf("merger-%s-%d", c.id, i), labels...)
+		c.pod(ns, append(options, boundTo(node), named(fmt.Sprintf("ledger-%s-%d", c.id, i)))...)
+	}
+
+	onNodes := regexp.MustCompile(`^0/4 nodes are available: (\d node\(s\) [a-zA-Z' ]+(, )?)+\. preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling\.$`)
+	anywhere := regexp.MustCompile(`^0/4 nodes are available: [^.]+\. preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling\.$`)
+	for name, tc := range map[string]struct {
+		namespace []label
+		options   []podOption
+		told      string
+		form      *regexp.Regexp
+	}{
+		"a container":                        {[]label{tenant("acme")}, nil, foreignThere, onNodes},
+		"a virtual machine":                  {[]label{tenant("acme"), boundary("node")}, []podOption{runtimeClass(kata)}, foreignThere, onNodes},
+		"a pod of high priority":             {[]label{tenant("acme")}, []podOption{priority(highPriority)}, foreignThere, onNodes},
+		"a pod without a tenant":             {nil, nil, noTenant, anywhere},
+		"a pod with another tenant's label":  {[]label{tenant("acme")}, []podOption{labelled(tenant("secret-customer-1"))}, tenantMismatch, anywhere},
+		"a pod with an unknown class":        {[]label{tenant("acme"), dataClass("cosmic")}, nil, classUnknown, anywhere},
+		"a pod with an unknown privilege":    {[]label{tenant("acme"), privilege("root")}, nil, privilegeUnknown, anywhere},
+		"a pod with an unknown boundary":     {[]label{tenant("acme"), boundary("moat")}, nil, boundaryUnknown, anywhere},
+		"a pod behind less than is demanded": {[]label{tenant("acme"), boundary("vm")}, nil, boundaryWeak, anywhere},
+	} {
+		pod := c.pod(c.namespace(tc.namespace...), tc.options...)
+		c.refused(pod, tc.told)
+		condition := refusal(c.get(pod))
+		c.eventually("the event of "+podKey(pod), func(context.Context) (bool, error) {
+			return len(c.eventsOf(pod, "FailedScheduling")) > 0, nil
+		})
+		event := c.eventsOf(pod, "FailedScheduling")[0].Note
+		if event != condition {
+			t.Errorf("%s: the event says %q, the condition %q", name, event, condition)
+		}
+		if !tc.form.MatchString(condition) {
+			t.Errorf("%s is told %q, want one sentence", name, condition)
+		}
+		for _, secret := range c.namesBut(pod) {
+			if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(secret) + `\b`); word.MatchString(condition + " " + event) {
+				t.Errorf("%s is told %q, which names %s", name, condition, secret)
+			}
+		}
+	}
+}
+
+// namesBut lists everything in the cluster that has a name or a tenant, but the pod's own.
+func (c *cluster) namesBut(pod *corev1.Pod) []string {
+	c.Helper()
+	all := metav1.ListOptions{}
+	var names []string
+	nodes, err := c.api.CoreV1().Nodes().List(c.Context(), all)
+	c.must(err)
+	for _, node := range nodes.Items {
+		names = append(names, node.Name)
+	}
+	namespaces, err := c.api.CoreV1().Namespaces().List(c.Context(), all)
+	c.must(err)
+	for _, namespace := range namespaces.Items {
+		if namespace.Name == pod.Namespace {
+			continue
+		}
+		names = append(names, namespace.Name)
+		if name := namespace.Labels[tenant("").key]; name != "" {
+			names = append(names, name)
+		}
+	}
+	pods, err := c.api.CoreV1().Pods("").List(c.Context(), all)
+	c.must(err)
+	for _, other := range pods.Items {
+		if other.UID != pod.UID {
+			names = append(names, other.Name, string(other.UID))
+		}
+	}
+	return names
+}
