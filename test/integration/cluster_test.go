@@ -54,12 +54,18 @@ func newCluster(t *testing.T) *cluster {
 // arguments of the plugin and otherwise the shipped configuration.
 func newClusterWith(t *testing.T, args map[string]any) *cluster {
 	t.Helper()
+	return newClusterRunning(t, pluginArgs(args))
+}
+
+// newClusterRunning gives the test a scheduler of its own with another configuration.
+func newClusterRunning(t *testing.T, edits ...configEdit) *cluster {
+	t.Helper()
 	w, err := sharedWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
 	profile := fmt.Sprintf("scheduler-%d", clusters.Add(1))
-	run, err := w.run(t.Context(), profile, writeConfig(t, alone(profile), pluginArgs(args)))
+	run, err := w.run(t.Context(), profile, writeConfig(t, append(edits, alone(profile))...))
 	if err != nil {
 		t.Fatal(err)
 	}
