@@ -146,6 +146,22 @@ func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
 	}
 }
 
+// A filter that comes first can have preemption empty a node of another trust domain, and
+// whoever binds first leaves no evidence.
+func TestAProfileWithThePluginInTheWrongPlacePlacesNobody(t *testing.T) {
+	for _, point := range []string{"filter", "bind"} {
+		t.Run(point, func(t *testing.T) {
+			c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
+				t.Helper()
+				unstructured.RemoveNestedField(theProfile(t, config), "plugins", point)
+			})
+			c.node()
+			pod := c.pod(c.namespace(tenant("acme")))
+			c.refused(pod, "has to be the first of the "+point+" plugins")
+		})
+	}
+}
+
 func TestAChangedArgumentIsHeeded(t *testing.T) {
 	t.Run("another label key", func(t *testing.T) {
 		c := newClusterWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
