@@ -65,7 +65,7 @@ func newClusterRunning(t *testing.T, edits ...configEdit) *cluster {
 		t.Fatal(err)
 	}
 	profile := fmt.Sprintf("scheduler-%d", clusters.Add(1))
-	run, err := w.run(t.Context(), profile, writeConfig(t, append(edits, alone(profile))...))
+	run, err := w.run(t.Context(), profile, writeConfig(t, append([]configEdit{alone(profile)}, edits...)...))
 	if err != nil {
 		t.Fatal(err)
 	}

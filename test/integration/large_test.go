@@ -89,7 +89,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 	// Long before it matters: nothing tells when the scheduler has heard of it.
 	limited := nodes[2]
 	c.volumeLimit(limited, 0)
-	var chosen *corev1.PersistentVolumeClaim
+	var unbound *corev1.PersistentVolumeClaim
 	var offered *corev1.PersistentVolume
 	for _, tc := range []struct {
 		name          string
@@ -151,11 +151,11 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		{
 			name: "a volume that can only be had on another node",
 			between: func(namespace, node string) []podOption {
-				chosen = c.unboundClaim(namespace)
-				offered = c.offer(chosen, another(node))
-				return []podOption{claim(chosen.Name)}
+				unbound = c.unboundClaim(namespace)
+				offered = c.offer(unbound, another(node))
+				return []podOption{claim(unbound.Name)}
 			},
-			after: func() { c.complete(chosen, offered) },
+			after: func() { c.chosen(unbound, offered); c.bindTo(unbound, offered.Name) },
 			told:  "didn't find available persistent volumes",
 		},
 		{

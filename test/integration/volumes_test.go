@@ -59,14 +59,13 @@ func (c *cluster) offer(claim *corev1.PersistentVolumeClaim, node string) *corev
 	return volume
 }
 
-// complete plays the controller that finishes what the scheduler has chosen.
-func (c *cluster) complete(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+// chosen waits until the scheduler has chosen a volume for a claim.
+func (c *cluster) chosen(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	c.eventually("the scheduler to choose "+volume.Name, func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
 		return err == nil && got.Spec.ClaimRef != nil && got.Spec.ClaimRef.UID == claim.UID, err
 	})
-	c.bindTo(claim, volume.Name)
 }
 
 // newVolume makes a volume that is on these nodes, or on all. Of a local volume the API

@@ -1,0 +1,91 @@
+package integration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// waiting makes a pod that has been given a node and waits there for its volume before it is
+// bound, which can take minutes: only the scheduler knows of its place. The returned
+// function ends the wait.
+func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
+	c.Helper()
+	unbound := c.unboundClaim(namespace)
+	volume := c.offer(unbound, node)
+	pod = c.pod(namespace, claim(unbound.Name))
+	c.chosen(unbound, volume)
+	return pod, func() { c.bindTo(unbound, volume.Name) }
+}
+
+func TestAPodThatWaitsForItsVolumeHasItsPlace(t *testing.T) {
+	c := newCluster(t)
+	node := c.node()
+	pod, volumeComes := c.waiting(c.namespace(tenant("acme")), node)
+	foreign := c.pod(c.namespace(tenant("globex")))
+	c.refused(foreign, foreignThere)
+	volumeComes()
+	c.expectOn(node, pod)
+	c.stillRefused(foreign)
+}
+
+func TestAPodThatIsDeletedWhileItWaitsMakesRoomAtOnce(t *testing.T) {
+	c := newCluster(t)
+	node := c.node()
+	pod, _ := c.waiting(c.namespace(tenant("acme")), node)
+	foreign := c.pod(c.namespace(tenant("globex")))
+	c.refused(foreign, foreignThere)
+	since := time.Now()
+	c.remove(pod)
+	c.expectOn(node, foreign)
+	t.Logf("%d ms after the deletion", time.Since(since).Milliseconds())
+}
+
+// What was true when the node was chosen need not be when the volume comes.
+func TestAPodIsNotBoundWhereItIsForeignByNow(t *testing.T) {
+	for name, change := range map[string]func(c *cluster, pod, resident *corev1.Pod){
+		"its namespace went to another tenant": func(c *cluster, pod, _ *corev1.Pod) {
+			c.relabel(pod.Namespace, tenant("globex"))
+		},
+		"its own label has changed": func(c *cluster, pod, _ *corev1.Pod) {
+			c.patchPod(pod, labelPatch(dataClass("restricted")))
+		},
+		"the resident's namespace went to another tenant": func(c *cluster, _, resident *corev1.Pod) {
+			c.relabel(resident.Namespace, tenant("globex"))
+		},
+		"the resident's own label has changed": func(c *cluster, _, resident *corev1.Pod) {
+			c.patchPod(resident, labelPatch(dataClass("restricted")))
+		},
+		"a pod of another tenant was put there by somebody else": func(c *cluster, _, resident *corev1.Pod) {
+			c.pod(c.namespace(tenant("globex")), boundTo(c.get(resident).Spec.NodeName))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			node := c.node()
+			resident := c.pod(c.namespace(tenant("acme")))
+			c.expectOn(node, resident)
+			pod, volumeComes := c.waiting(c.namespace(tenant("acme")), node)
+			change(c, pod, resident)
+			c.known()
+			volumeComes()
+			c.refused(pod, foreignThere)
+		})
+	}
+}
+
+// known returns when the scheduler has heard of a namespace and a pod that were made now,
+// and so of all that has happened to namespaces and pods before.
+func (c *cluster) known() {
+	c.Helper()
+	probe := c.pod(c.namespace())
+	c.refused(probe, noTenant)
+	before := c.mark(probe)
+	c.relabel(probe.Namespace, tenant("probe"))
+	c.eventually("another attempt at "+podKey(probe), func(context.Context) (bool, error) {
+		return c.journal.attempts(podKey(probe)) > before.attempts, nil
+	})
+	c.remove(probe)
+}
