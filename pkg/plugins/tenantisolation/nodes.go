@@ -2,6 +2,7 @@ package tenantisolation
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -18,9 +19,11 @@ type nodeMemo struct {
 	seed   maphash.Seed
 }
 
+// nodeShard is copied when a node comes or goes, so that Filter, which asks far more often,
+// takes no lock.
 type nodeShard struct {
-	mu    sync.RWMutex
-	nodes map[string]*nodeEntry
+	changing sync.Mutex
+	nodes    atomic.Pointer[map[string]*nodeEntry]
 }
 
 type nodeEntry struct {
@@ -43,7 +46,7 @@ type workedOut struct {
 func newNodeMemo() *nodeMemo {
 	m := &nodeMemo{seed: maphash.MakeSeed()}
 	for i := range m.shards {
-		m.shards[i].nodes = map[string]*nodeEntry{}
+		m.shards[i].nodes.Store(&map[string]*nodeEntry{})
 	}
 	return m
 }
@@ -55,20 +58,28 @@ func (m *nodeMemo) shard(name string) *nodeShard {
 // entry returns nil for a node that nobody has told of, or that is gone: nothing would
 // ever remove what is remembered of it.
 func (m *nodeMemo) entry(name string) *nodeEntry {
-	shard := m.shard(name)
-	shard.mu.RLock()
-	defer shard.mu.RUnlock()
-	return shard.nodes[name]
+	return (*m.shard(name).nodes.Load())[name]
 }
 
 // add makes room for what is remembered of a node.
 func (m *nodeMemo) add(name string) {
-	shard := m.shard(name)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if shard.nodes[name] == nil {
-		shard.nodes[name] = &nodeEntry{}
-	}
+	m.shard(name).change(func(nodes map[string]*nodeEntry) {
+		if nodes[name] == nil {
+			nodes[name] = &nodeEntry{}
+		}
+	})
+}
+
+func (m *nodeMemo) remove(name string) {
+	m.shard(name).change(func(nodes map[string]*nodeEntry) { delete(nodes, name) })
+}
+
+func (s *nodeShard) change(change func(map[string]*nodeEntry)) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	nodes := maps.Clone(*s.nodes.Load())
+	change(nodes)
+	s.nodes.Store(&nodes)
 }
 
 // invalidate makes a node be worked out again.
@@ -76,13 +87,6 @@ func (m *nodeMemo) invalidate(name string) {
 	if e := m.entry(name); e != nil {
 		e.epoch.Add(1)
 	}
-}
-
-func (m *nodeMemo) remove(name string) {
-	shard := m.shard(name)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	delete(shard.nodes, name)
 }
 
 // node returns what the rule reads of a node. It does not allocate where nothing has
