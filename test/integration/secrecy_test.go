@@ -44,7 +44,8 @@ func TestARefusalNamesNobodyElse(t *testing.T) {
 		"a container":            {[]label{tenant("acme")}, nil, "4 " + foreignThere},
 		"a pod of high priority": {[]label{tenant("acme")}, []podOption{priority(highPriority)}, "4 " + foreignThere},
 		"a virtual machine that demands a machine": {
-			[]label{tenant("acme"), boundary("node")}, []podOption{runtimeClass(kata)},
+			[]label{tenant("acme"), boundary("node")},
+			[]podOption{runtimeClass(kata)},
 			"2 " + handlerMissing + ", 2 " + foreignThere,
 		},
 		"a pod without a tenant":             {nil, nil, noTenant},
