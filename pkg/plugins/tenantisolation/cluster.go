@@ -1,23 +1,22 @@
 package tenantisolation
 
 import (
-	"slices"
+	"iter"
 	"sync"
 	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // cluster is what the rule reads besides pods: namespaces, RuntimeClasses, claims and
 // the runtime handlers of nodes. It is fed by the plugin's own event handlers and not
 // read from listers, so that a pod that such a handler wakes is judged by what woke it.
 type cluster struct {
-	namespaces     register[isolation.Namespace]
-	runtimeClasses register[runtimeClass]
+	namespaces     register[map[string]string]
+	runtimeClasses register[subjects.RuntimeClass]
 	// claims tells whether a claim's volume is a directory of the host.
 	claims register[bool]
 	// handlers are those that a node reports; nil if it reports none.
@@ -28,66 +27,29 @@ type cluster struct {
 	epoch atomic.Uint64
 }
 
-type runtimeClass struct {
-	handler string
-	created metav1.Time
-	// nodes selects the nodes that support the class, nil if it does not say.
-	nodes labels.Selector
-}
-
 // claimLookup tells of a claim whether its volume is a directory of the host, and whether
 // the claim is known.
 type claimLookup func(claim string) (onHost, known bool)
 
-// resolve makes a subject of a pod.
-func (c *cluster) resolve(r *rules, pod *v1.Pod, f *facts, claims claimLookup) isolation.Subject {
-	p := isolation.Pod{
-		Labels:        pod.Labels,
-		Annotations:   pod.Annotations,
-		Privilege:     f.privilege,
-		UserNamespace: userNamespace(pod),
-		RuntimeClass:  runtimeClassName(pod),
-		HostAccess:    f.hostAccess,
-	}
-	if ns, ok := c.namespaces.get(pod.Namespace); ok {
-		ns.PlatformSelected = r.platform.Matches(labels.Set(ns.Labels))
-		p.Namespace = &ns
-	}
-	if p.RuntimeClass != "" {
-		var class runtimeClass
-		class, p.RuntimeClassFound = c.runtimeClasses.get(p.RuntimeClass)
-		p.Handler = class.handler
-		// The kubelet looks the handler up when it starts the pod, and never again.
-		p.HandlerUncertain = pod.Status.StartTime != nil && pod.Status.StartTime.Before(&class.created)
-	}
-	for _, claim := range f.claims {
-		// A claim that is not known yet may turn out to be a directory of the host.
-		if onHost, known := claims(claim); !known || onHost {
-			p.HostAccess |= isolation.HostPath
-		}
-	}
-	for _, driver := range f.csiDrivers {
-		if slices.Contains(r.hostPathProvisioners, driver) {
-			p.HostAccess |= isolation.HostPath
-		}
-	}
-	return r.Resolve(p)
+// surroundings are the books, with claims looked up where the caller says.
+type surroundings struct {
+	*cluster
+	claim claimLookup
 }
 
-// vmCapable reports whether a node can start VM-isolated pods: by the handlers that it
-// reports, or else by the node selectors of the RuntimeClasses whose handlers isolate.
-func (c *cluster) vmCapable(r *rules, node *v1.Node, handlers map[string]bool) bool {
-	if handlers != nil {
-		for handler := range handlers {
-			if r.Isolates(r.BoundaryOf(handler)) {
-				return true
-			}
-		}
-		return false
-	}
-	return c.runtimeClasses.any(func(class runtimeClass) bool {
-		return class.nodes != nil && r.Isolates(r.BoundaryOf(class.handler)) && class.nodes.Matches(labels.Set(node.Labels))
-	})
+func (s surroundings) NamespaceLabels(name string) (map[string]string, bool) {
+	return s.namespaces.get(name)
+}
+
+func (s surroundings) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+	return s.runtimeClasses.get(name)
+}
+
+func (s surroundings) ClaimOnHost(key string) (onHost, known bool) { return s.claim(key) }
+
+// resolve makes a subject of a pod.
+func (c *cluster) resolve(r *subjects.Rules, pod *v1.Pod, f *subjects.Facts, claims claimLookup) isolation.Subject {
+	return r.Subject(pod, f, surroundings{c, claims})
 }
 
 // register holds the current values of one kind by name. It is safe for concurrent use.
@@ -119,14 +81,15 @@ func (r *register[V]) unset(name string) {
 	delete(r.values, name)
 }
 
-// any reports whether a value meets the condition.
-func (r *register[V]) any(condition func(V) bool) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, value := range r.values {
-		if condition(value) {
-			return true
+// all iterates over the values while nobody can change them.
+func (r *register[V]) all() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		for _, value := range r.values {
+			if !yield(value) {
+				return
+			}
 		}
 	}
-	return false
 }

@@ -1,13 +1,12 @@
 // Package tenantisolation is the scheduler plugin TenantIsolation: the adapter between
-// the scheduling framework and the rule in package isolation. It translates pods and
-// nodes into that package's values and its verdicts into statuses, and decides nothing.
+// the scheduling framework and the rule in package isolation. It translates pods (through
+// package subjects) and nodes into that package's values and its verdicts into statuses,
+// and decides nothing.
 //
 // # Where to find what
 //
 //	plugin.go     the plugin and its extension points
 //	profile.go    the plugin's place among the others
-//	policy.go     arguments -> isolation.Policy
-//	facts.go      a pod's spec -> what the rule reads of it
 //	cluster.go    namespaces, RuntimeClasses, claims and runtime handlers, as known now
 //	roster.go     pods, each judged once per version; where each trust domain is at home
 //	nodes.go      a node's occupancy, worked out once per change of the node
@@ -18,7 +17,7 @@
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
 //	watch.go      event handlers: everything else that the rule reads
-//	volumes.go    claims and volumes: which are directories of the host
+//	volumes.go    claims and volumes, followed
 //	wake.go       which pending pods a change helps
 //
 // # Statuses

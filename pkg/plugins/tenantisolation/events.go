@@ -9,6 +9,7 @@ import (
 	schedutil "k8s.io/kubernetes/pkg/scheduler/util"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // EventsToRegister names the changes of pods and nodes after which a pod that the plugin
@@ -32,7 +33,7 @@ type goneEvent struct {
 	pod *v1.Pod
 	// epoch, changes and rules tell whether the answer still holds.
 	epoch, changes uint64
-	rules          *rules
+	rules          *subjects.Rules
 	change         nodeChange
 }
 
@@ -94,8 +95,8 @@ func (pl *Plugin) afterOwnChange(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (
 }
 
 // judge judges exactly this version of a pod.
-func (pl *Plugin) judge(rules *rules, pod *v1.Pod) isolation.Subject {
-	return pl.roster.judge(rules, pod, pl.roster.gatherer.gather(pod)).subject
+func (pl *Plugin) judge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
+	return pl.roster.judge(rules, pod, pl.roster.gatherer.Gather(pod)).subject
 }
 
 func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
@@ -109,7 +110,7 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 	rules := pl.rules.Load()
 	node := pl.currentNode(rules, added.Name)
 	if _, known := pl.cluster.handlers.get(added.Name); !known {
-		node.Handlers = reportedHandlers(added)
+		node.Handlers = subjects.ReportedHandlers(added)
 	}
 	subject := pl.roster.subject(rules, pod)
 	if isolation.Decide(&subject, &node).Allowed() {

@@ -7,6 +7,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
@@ -91,9 +92,9 @@ func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := w.pl.roster.gatherer.gather(w.pod("ns", "p", tc.change))
-			want := facts{privilege: tc.privilege, hostAccess: tc.host, claims: tc.claims, csiDrivers: tc.drivers}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(facts{})); diff != "" {
+			got := w.pl.roster.gatherer.Gather(w.pod("ns", "p", tc.change))
+			want := subjects.Facts{Privilege: tc.privilege, HostAccess: tc.host, Claims: tc.claims, CSIDrivers: tc.drivers}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})

@@ -9,13 +9,14 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 const cycleKey fwk.StateKey = Name
 
 // cycle is what one scheduling cycle knows of the incoming pod.
 type cycle struct {
-	rules   *rules
+	rules   *subjects.Rules
 	subject isolation.Subject
 }
 
@@ -116,7 +117,7 @@ func readCycle(state fwk.CycleState) (*cycle, error) {
 // status translates a denial. Only UnschedulableAndUnresolvable keeps preemption away
 // from a node, so it is the code of every denial that may not evict. Each call makes a
 // new status, because the framework writes the plugin's name into it.
-func status(rules *rules, verdict isolation.Verdict) *fwk.Status {
+func status(rules *subjects.Rules, verdict isolation.Verdict) *fwk.Status {
 	if rules.MayEvict(verdict) {
 		return fwk.NewStatus(fwk.Unschedulable, verdict.Reason().Sentence())
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 const (
@@ -182,7 +183,7 @@ func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
 			skip.Insert(name)
 		}
 	}
-	if len(claimKeys(pod)) == 0 {
+	if len(subjects.ClaimKeys(pod)) == 0 {
 		skip.Insert(names.VolumeBinding)
 	}
 	return skip

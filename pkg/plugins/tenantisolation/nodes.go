@@ -10,6 +10,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // nodeMemo remembers what the rule reads of each node, so that it is worked out once
@@ -36,7 +37,7 @@ type nodeEntry struct {
 // workedOut is what the rule reads of a node, and under which circumstances that is
 // true. It is never changed after it is made.
 type workedOut struct {
-	rules        *rules
+	rules        *subjects.Rules
 	generation   int64
 	nodeEpoch    uint64
 	clusterEpoch uint64
@@ -95,7 +96,7 @@ func (m *nodeMemo) invalidate(name string) {
 // A generation is never given twice, to whatever NodeInfo, so equal generations mean
 // equal pods; with one exception: while a pod group is placed, the snapshot's NodeInfo
 // gets pods and keeps its generation. Then nothing remembered is used, nor kept.
-func (pl *Plugin) node(state fwk.CycleState, rules *rules, info fwk.NodeInfo) *isolation.Node {
+func (pl *Plugin) node(state fwk.CycleState, rules *subjects.Rules, info fwk.NodeInfo) *isolation.Node {
 	entry := pl.nodes.entry(info.Node().Name)
 	if entry == nil || state.IsPodGroupSchedulingCycle() {
 		node := pl.workOut(rules, info)
@@ -114,7 +115,7 @@ func (pl *Plugin) node(state fwk.CycleState, rules *rules, info fwk.NodeInfo) *i
 	return &w.node
 }
 
-func (pl *Plugin) workOut(rules *rules, info fwk.NodeInfo) isolation.Node {
+func (pl *Plugin) workOut(rules *subjects.Rules, info fwk.NodeInfo) isolation.Node {
 	pods := info.GetPods()
 	residents := make([]isolation.Resident, 0, len(pods))
 	for _, p := range pods {
@@ -123,19 +124,19 @@ func (pl *Plugin) workOut(rules *rules, info fwk.NodeInfo) isolation.Node {
 	return pl.isolationNode(rules, info.Node(), residents)
 }
 
-func (pl *Plugin) resident(rules *rules, pod *v1.Pod) isolation.Resident {
+func (pl *Plugin) resident(rules *subjects.Rules, pod *v1.Pod) isolation.Resident {
 	return isolation.Resident{UID: string(pod.UID), Subject: pl.roster.subject(rules, pod)}
 }
 
-func (pl *Plugin) isolationNode(rules *rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
+func (pl *Plugin) isolationNode(rules *subjects.Rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
 	handlers, known := pl.cluster.handlers.get(node.Name)
 	if !known {
 		// The framework may hear of a new node before the plugin does.
-		handlers = reportedHandlers(node)
+		handlers = subjects.ReportedHandlers(node)
 	}
 	return isolation.Node{
 		Occupancy: isolation.NewOccupancy(residents),
 		Handlers:  handlers,
-		VMCapable: pl.cluster.vmCapable(rules, node, handlers),
+		VMCapable: rules.VMCapable(node, handlers, pl.cluster.runtimeClasses.all()),
 	}
 }

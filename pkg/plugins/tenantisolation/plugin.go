@@ -13,6 +13,7 @@ import (
 	// Registers TenantIsolationArgs with the scheduler's strict scheme.
 	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
 	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // Name is the plugin's name in the scheduler's configuration.
@@ -35,7 +36,7 @@ type Plugin struct {
 	handle fwk.Handle
 	logger klog.Logger
 
-	rules   atomic.Pointer[rules]
+	rules   atomic.Pointer[subjects.Rules]
 	cluster *cluster
 	roster  *roster
 	nodes   *nodeMemo
@@ -68,11 +69,11 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 
 // newPlugin makes a plugin that follows nothing yet.
 func newPlugin(logger klog.Logger, args *config.TenantIsolationArgs, handle fwk.Handle) (*Plugin, error) {
-	rules, err := newRules(args)
+	rules, err := subjects.NewRules(args)
 	if err != nil {
 		return nil, err
 	}
-	gatherer, err := newGatherer()
+	gatherer, err := subjects.NewGatherer()
 	if err != nil {
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}

@@ -9,14 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // judged is a version of a pod and what the rules make of it under an epoch. It is
 // never changed after it is made.
 type judged struct {
 	pod     *v1.Pod
-	facts   facts
-	rules   *rules
+	facts   subjects.Facts
+	rules   *subjects.Rules
 	epoch   uint64
 	subject isolation.Subject
 }
@@ -28,7 +29,7 @@ type judged struct {
 // It also knows where each trust domain is at home. That is a hint, where to look
 // first; whether a pod may join a node is always asked of the node.
 type roster struct {
-	gatherer *gatherer
+	gatherer *subjects.Gatherer
 	cluster  *cluster
 
 	mu   sync.RWMutex
@@ -56,7 +57,7 @@ type listed struct {
 	open    bool
 }
 
-func newRoster(g *gatherer, c *cluster) *roster {
+func newRoster(g *subjects.Gatherer, c *cluster) *roster {
 	return &roster{
 		gatherer: g,
 		cluster:  c,
@@ -71,7 +72,7 @@ func newRoster(g *gatherer, c *cluster) *roster {
 // version, or of a newer one if the roster has seen it. That the newest version counts
 // is what makes it safe to wake a pod as soon as the roster has been told of a change,
 // although the framework's own cache may learn of it later.
-func (r *roster) subject(rules *rules, pod *v1.Pod) isolation.Subject {
+func (r *roster) subject(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 	epoch := r.cluster.epoch.Load()
 	r.mu.RLock()
 	var known *judged
@@ -83,7 +84,7 @@ func (r *roster) subject(rules *rules, pod *v1.Pod) isolation.Subject {
 	if known == nil || (known.pod != pod && !notOlder(known.pod, pod)) {
 		// The roster has not been told of this version. It will be; until then
 		// nothing is remembered that no deletion would remove.
-		return r.judge(rules, pod, r.gatherer.gather(pod)).subject
+		return r.judge(rules, pod, r.gatherer.Gather(pod)).subject
 	}
 	if known.epoch == epoch && known.rules == rules {
 		return known.subject
@@ -93,14 +94,14 @@ func (r *roster) subject(rules *rules, pod *v1.Pod) isolation.Subject {
 
 // judge judges a version of a pod by what the plugin knows now. The epoch is read first:
 // a change meanwhile makes the result stale, never the other way round.
-func (r *roster) judge(rules *rules, pod *v1.Pod, f facts) *judged {
+func (r *roster) judge(rules *subjects.Rules, pod *v1.Pod, f subjects.Facts) *judged {
 	j := &judged{pod: pod, facts: f, rules: rules, epoch: r.cluster.epoch.Load()}
 	j.subject = r.cluster.resolve(rules, pod, &f, r.cluster.claims.get)
 	return j
 }
 
 // rejudge judges a pod again because what is around it has changed.
-func (r *roster) rejudge(rules *rules, pod *v1.Pod) isolation.Subject {
+func (r *roster) rejudge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 	r.mu.RLock()
 	var known *judged
 	if l := r.pods[pod.UID]; l != nil {
@@ -108,13 +109,13 @@ func (r *roster) rejudge(rules *rules, pod *v1.Pod) isolation.Subject {
 	}
 	r.mu.RUnlock()
 	if known == nil {
-		return r.judge(rules, pod, r.gatherer.gather(pod)).subject
+		return r.judge(rules, pod, r.gatherer.Gather(pod)).subject
 	}
 	return r.refresh(rules, known).subject
 }
 
 // refresh judges a pod again whose facts are the same and whose surroundings may not be.
-func (r *roster) refresh(rules *rules, old *judged) *judged {
+func (r *roster) refresh(rules *subjects.Rules, old *judged) *judged {
 	j := r.judge(rules, old.pod, old.facts)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,8 +129,8 @@ func (r *roster) refresh(rules *rules, old *judged) *judged {
 
 // update tells the roster of a pod's newest version. It returns the subjects before and
 // after; before is false for a pod that it did not know.
-func (r *roster) update(rules *rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
-	j := r.judge(rules, pod, r.gatherer.gather(pod))
+func (r *roster) update(rules *subjects.Rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
+	j := r.judge(rules, pod, r.gatherer.Gather(pod))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,8 +153,8 @@ func (r *roster) update(rules *rules, pod *v1.Pod) (before, after isolation.Subj
 }
 
 // assume puts a pod on a node before the API server knows.
-func (r *roster) assume(rules *rules, pod *v1.Pod, node string) {
-	j := r.judge(rules, pod, r.gatherer.gather(pod))
+func (r *roster) assume(rules *subjects.Rules, pod *v1.Pod, node string) {
+	j := r.judge(rules, pod, r.gatherer.Gather(pod))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -2,16 +2,11 @@ package tenantisolation
 
 import (
 	"fmt"
-	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/tools/cache"
 )
-
-// A PersistentVolume can be a directory of the host, and a pod that mounts one reaches
-// through its boundary. A claim says which volume it has once it is bound; until then it
-// says only where one may come from.
 
 // Indexes of the claim and volume informers.
 const unusedByClass = "tenantisolation.dev/unused-by-class"
@@ -61,7 +56,7 @@ func (pl *Plugin) volumeChanged(before, after *v1.PersistentVolume) {
 			pl.judgeClaim(claim)
 		}
 	}
-	if pl.volumeOnHost(volume) {
+	if pl.rules.Load().VolumeOnHost(volume) {
 		pl.judgeUnboundClaims(volume.Spec.StorageClassName)
 	}
 }
@@ -79,7 +74,7 @@ func (pl *Plugin) judgeUnboundClaims(class string) {
 // judgeClaim notes whether a claim's volume is, or may become, a directory of the host.
 func (pl *Plugin) judgeClaim(claim *v1.PersistentVolumeClaim) {
 	key := claimKey(claim.Namespace, claim.Name)
-	onHost := pl.onHost(claim)
+	onHost := pl.rules.Load().ClaimOnHost(claim, pl.watcher)
 	if old, known := pl.cluster.claims.get(key); known && old == onHost {
 		return
 	}
@@ -92,34 +87,5 @@ func (pl *Plugin) judgeClaim(claim *v1.PersistentVolumeClaim) {
 // plugin's books.
 func (pl *Plugin) claimNow(key string) (onHost, known bool) {
 	claim, known := pl.watcher.claim(key)
-	return known && pl.onHost(claim), known
-}
-
-func (pl *Plugin) onHost(claim *v1.PersistentVolumeClaim) bool {
-	if claim.Spec.VolumeName != "" {
-		volume, known := stored[*v1.PersistentVolume](pl.watcher.volumes, claim.Spec.VolumeName)
-		return !known || pl.volumeOnHost(volume)
-	}
-	if claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
-		// Any volume that somebody has made by hand may be bound to it.
-		return true
-	}
-	// A volume that is there already is taken before a new one is provisioned.
-	free := indexed[*v1.PersistentVolume](pl.watcher.volumes, unusedByClass, *claim.Spec.StorageClassName)
-	if slices.ContainsFunc(free, pl.volumeOnHost) {
-		return true
-	}
-	class, known := stored[*storagev1.StorageClass](pl.watcher.classes, *claim.Spec.StorageClassName)
-	return !known || slices.Contains(pl.rules.Load().hostPathProvisioners, class.Provisioner)
-}
-
-func (pl *Plugin) volumeOnHost(volume *v1.PersistentVolume) bool {
-	source := &volume.Spec.PersistentVolumeSource
-	if source.CSI != nil {
-		return slices.Contains(pl.rules.Load().hostPathProvisioners, source.CSI.Driver)
-	}
-	// A local volume is a directory of the host like any other, unless it is a block
-	// device.
-	block := volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock
-	return source.HostPath != nil || (source.Local != nil && !block)
+	return known && pl.rules.Load().ClaimOnHost(claim, pl.watcher), known
 }

@@ -5,6 +5,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // nodeChange is a node before and after a change.
@@ -21,7 +22,7 @@ func (n *nodeChange) helps(subject *isolation.Subject) bool {
 // currentNode returns a node as the informers have it, with the pods that only this
 // scheduler knows to be there. An informer's store is never behind the event that is
 // being handled, which the plugin's own books might be.
-func (pl *Plugin) currentNode(rules *rules, name string) isolation.Node {
+func (pl *Plugin) currentNode(rules *subjects.Rules, name string) isolation.Node {
 	var residents []isolation.Resident
 	for _, pod := range pl.watcher.podsOn(name) {
 		residents = append(residents, pl.resident(rules, pod))
@@ -86,7 +87,7 @@ func (pl *Plugin) change(what string, affected []*v1.Pod, apply func()) {
 
 // wakeFor wakes the pending pods for which one of the nodes has been cleared, and those
 // given.
-func (pl *Plugin) wakeFor(what string, rules *rules, nodes map[string]*nodeChange, wake map[string]*v1.Pod) {
+func (pl *Plugin) wakeFor(what string, rules *subjects.Rules, nodes map[string]*nodeChange, wake map[string]*v1.Pod) {
 	if len(nodes) > 0 {
 		// Many pending pods are of few kinds.
 		helped := map[isolation.Subject]bool{}

@@ -9,10 +9,11 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // watcher follows what the rule reads, live.
@@ -50,7 +51,7 @@ var podIndexers = cache.Indexers{
 		if !ok {
 			return nil, fmt.Errorf("want a Pod, got %T", obj)
 		}
-		if name := runtimeClassName(pod); name != "" {
+		if name := subjects.RuntimeClassName(pod); name != "" {
 			return []string{name}, nil
 		}
 		return nil, nil
@@ -60,7 +61,7 @@ var podIndexers = cache.Indexers{
 		if !ok {
 			return nil, fmt.Errorf("want a Pod, got %T", obj)
 		}
-		return claimKeys(pod), nil
+		return subjects.ClaimKeys(pod), nil
 	},
 }
 
@@ -89,6 +90,23 @@ func (w *watcher) pod(pod *v1.Pod) *v1.Pod {
 		return known
 	}
 	return nil
+}
+
+// The rest of the stores is a subjects.Storage.
+
+// Volume returns a PersistentVolume, and whether it is known.
+func (w *watcher) Volume(name string) (*v1.PersistentVolume, bool) {
+	return stored[*v1.PersistentVolume](w.volumes, name)
+}
+
+// FreeVolumes returns the PersistentVolumes of a storage class that no claim has.
+func (w *watcher) FreeVolumes(class string) []*v1.PersistentVolume {
+	return indexed[*v1.PersistentVolume](w.volumes, unusedByClass, class)
+}
+
+// StorageClass returns a StorageClass, and whether it is known.
+func (w *watcher) StorageClass(name string) (*storagev1.StorageClass, bool) {
+	return stored[*storagev1.StorageClass](w.classes, name)
 }
 
 func (w *watcher) claim(key string) (*v1.PersistentVolumeClaim, bool) {
@@ -233,11 +251,11 @@ func (pl *Plugin) namespaceChanged(before, after *v1.Namespace) {
 		pl.change("namespace deleted", affected, func() { pl.cluster.namespaces.unset(name) })
 		return
 	}
-	if old, known := pl.cluster.namespaces.get(name); known && maps.Equal(old.Labels, after.Labels) {
+	if old, known := pl.cluster.namespaces.get(name); known && maps.Equal(old, after.Labels) {
 		return
 	}
 	pl.change("namespace", affected, func() {
-		pl.cluster.namespaces.set(name, isolation.Namespace{Name: name, Labels: after.Labels})
+		pl.cluster.namespaces.set(name, after.Labels)
 	})
 }
 
@@ -250,11 +268,7 @@ func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 			pl.cluster.runtimeClasses.unset(name)
 			return
 		}
-		class := runtimeClass{handler: after.Handler, created: after.CreationTimestamp}
-		if after.Scheduling != nil && len(after.Scheduling.NodeSelector) > 0 {
-			class.nodes = labels.SelectorFromSet(after.Scheduling.NodeSelector)
-		}
-		pl.cluster.runtimeClasses.set(name, class)
+		pl.cluster.runtimeClasses.set(name, subjects.NewRuntimeClass(after))
 	})
 }
 
@@ -267,7 +281,7 @@ func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 		pl.nodes.remove(name)
 		return
 	}
-	handlers := reportedHandlers(after)
+	handlers := subjects.ReportedHandlers(after)
 	if old, known := pl.cluster.handlers.get(name); known && sameHandlers(old, handlers) {
 		return
 	}
@@ -283,19 +297,6 @@ func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	changed.after = changed.before
 	changed.after.Handlers = handlers
 	pl.wakeFor("runtime handlers", rules, map[string]*nodeChange{name: changed}, map[string]*v1.Pod{})
-}
-
-// reportedHandlers returns the names of a node's runtime handlers, nil if the node does
-// not report any.
-func reportedHandlers(node *v1.Node) map[string]bool {
-	if len(node.Status.RuntimeHandlers) == 0 {
-		return nil
-	}
-	handlers := make(map[string]bool, len(node.Status.RuntimeHandlers))
-	for _, h := range node.Status.RuntimeHandlers {
-		handlers[h.Name] = true
-	}
-	return handlers
 }
 
 func sameHandlers(a, b map[string]bool) bool {

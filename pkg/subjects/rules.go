@@ -1,4 +1,4 @@
-package tenantisolation
+package subjects
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// rules is everything that the arguments decide, as one immutable value: it is
+// Rules is everything that the arguments decide, as one immutable value: it is
 // swapped as a whole or not at all.
-type rules struct {
+type Rules struct {
 	*isolation.Policy
 	// platform selects platform namespaces by label.
 	platform labels.Selector
@@ -22,8 +22,8 @@ type rules struct {
 	hostPathProvisioners []string
 }
 
-// newRules translates validated arguments.
-func newRules(args *config.TenantIsolationArgs) (*rules, error) {
+// NewRules translates validated arguments.
+func NewRules(args *config.TenantIsolationArgs) (*Rules, error) {
 	c := isolation.Config{
 		TenantKey:                 args.LabelKeys.Tenant,
 		DataClassKey:              args.LabelKeys.DataClass,
@@ -71,7 +71,7 @@ func newRules(args *config.TenantIsolationArgs) (*rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("arguments: %w", err)
 	}
-	return &rules{
+	return &Rules{
 		Policy:               policy,
 		platform:             platform,
 		hostPathProvisioners: slices.Clone(args.HostPathProvisioners),

@@ -1,4 +1,4 @@
-package tenantisolation
+package subjects
 
 import (
 	v1 "k8s.io/api/core/v1"
@@ -9,44 +9,46 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// facts is what the rule reads of a pod that depends on the pod alone, and so is
+// Facts is what the rule reads of a pod that depends on the pod alone, and so is
 // worked out once for each version of it.
-type facts struct {
-	privilege  isolation.Privilege
-	hostAccess isolation.HostAccess
-	// claims are the keys ("namespace/name") of the PersistentVolumeClaims behind the
+type Facts struct {
+	Privilege  isolation.Privilege
+	HostAccess isolation.HostAccess
+	// Claims are the keys ("namespace/name") of the PersistentVolumeClaims behind the
 	// pod's volumes; what is behind them can change.
-	claims []string
-	// csiDrivers serve the pod's inline volumes.
-	csiDrivers []string
+	Claims []string
+	// CSIDrivers serve the pod's inline volumes.
+	CSIDrivers []string
 }
 
-// gatherer reads facts from pods. It is safe for concurrent use.
-type gatherer struct {
+// Gatherer reads facts from pods. It is safe for concurrent use.
+type Gatherer struct {
 	podSecurity psapolicy.Evaluator
 }
 
-func newGatherer() (*gatherer, error) {
+// NewGatherer returns a Gatherer with the Pod Security Standards of this release.
+func NewGatherer() (*Gatherer, error) {
 	// No emulation version: the checks of this release are the latest ones.
 	evaluator, err := psapolicy.NewEvaluator(psapolicy.DefaultChecks(), nil)
 	if err != nil {
 		return nil, err
 	}
-	return &gatherer{podSecurity: evaluator}, nil
+	return &Gatherer{podSecurity: evaluator}, nil
 }
 
-func (g *gatherer) gather(pod *v1.Pod) facts {
-	return facts{
-		privilege:  g.privilege(pod),
-		hostAccess: hostAccess(pod),
-		claims:     claimKeys(pod),
-		csiDrivers: csiDrivers(pod),
+// Gather reads this version of a pod.
+func (g *Gatherer) Gather(pod *v1.Pod) Facts {
+	return Facts{
+		Privilege:  g.privilege(pod),
+		HostAccess: hostAccess(pod),
+		Claims:     ClaimKeys(pod),
+		CSIDrivers: csiDrivers(pod),
 	}
 }
 
 // privilege returns the lowest Pod Security Standards level that the pod's spec
 // satisfies, over its init, ephemeral and normal containers.
-func (g *gatherer) privilege(pod *v1.Pod) isolation.Privilege {
+func (g *Gatherer) privilege(pod *v1.Pod) isolation.Privilege {
 	for _, candidate := range []struct {
 		level     psaapi.Level
 		privilege isolation.Privilege
@@ -113,8 +115,9 @@ func visitContainers(spec *v1.PodSpec, visit func(*v1.SecurityContext)) {
 	}
 }
 
-// claimKeys returns the claims that a pod's volumes come from.
-func claimKeys(pod *v1.Pod) []string {
+// ClaimKeys returns the keys ("namespace/name") of the claims that a pod's volumes come
+// from.
+func ClaimKeys(pod *v1.Pod) []string {
 	var keys []string
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
@@ -145,7 +148,9 @@ func userNamespace(pod *v1.Pod) isolation.UserNamespace {
 	return isolation.UserNamespaceHost
 }
 
-func runtimeClassName(pod *v1.Pod) string {
+// RuntimeClassName returns the name of a pod's RuntimeClass, empty for the node's
+// default runtime.
+func RuntimeClassName(pod *v1.Pod) string {
 	if pod.Spec.RuntimeClassName == nil {
 		return ""
 	}
