@@ -1,4 +1,4 @@
-package tenantisolation
+package subjects
 
 import (
 	"testing"
@@ -7,11 +7,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
-	w := newWorld(t)
+	gatherer := newGatherer(t)
 	windows := &v1.WindowsSecurityContextOptions{HostProcess: new(true)}
 	with := func(change func(*v1.PodSpec)) func(*v1.Pod) { return func(p *v1.Pod) { change(&p.Spec) } }
 	baseline := func(c *v1.Container) { c.SecurityContext = nil }
@@ -92,8 +91,8 @@ func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := w.pl.roster.gatherer.Gather(w.pod("ns", "p", tc.change))
-			want := subjects.Facts{Privilege: tc.privilege, HostAccess: tc.host, Claims: tc.claims, CSIDrivers: tc.drivers}
+			got := gatherer.Gather(newPod("ns", "p", tc.change))
+			want := Facts{Privilege: tc.privilege, HostAccess: tc.host, Claims: tc.claims, CSIDrivers: tc.drivers}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
