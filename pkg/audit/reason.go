@@ -1,0 +1,40 @@
+package audit
+
+import "tenantisolation.dev/scheduler/pkg/isolation"
+
+// Reason is why something is a finding: a closed set, and the value of a metric's label.
+type Reason string
+
+// The reasons that are the audit's own; the others are those of package isolation.
+const (
+	// SharedClaim: pods of two trust domains mount one PersistentVolumeClaim, or claims
+	// whose volumes are one store.
+	SharedClaim Reason = "SharedClaim"
+	// SharedHostPath: pods of two trust domains on one node mount the same directory of
+	// it, or one of them a directory that is inside of the other's.
+	SharedHostPath Reason = "SharedHostPath"
+	// MissingNode: pods are bound to a node that does not exist. A machine that joins
+	// under its name would run them without anybody's verdict.
+	MissingNode Reason = "MissingNode"
+)
+
+// Reasons lists all reasons, worst first: two trust domains on one kernel or with the same
+// files, then what is not known, then what is weaker than was asked for.
+func Reasons() []Reason {
+	reasons := []Reason{
+		reasonOf(isolation.ForeignResident),
+		reasonOf(isolation.UnmanagedResident),
+		reasonOf(isolation.DemandedNode),
+		SharedHostPath,
+		SharedClaim,
+		reasonOf(isolation.UnknownResident),
+	}
+	for _, r := range isolation.Reasons() {
+		if r.AboutPod() && r != isolation.FactsIncomplete && r != isolation.UnmanagedNamespace && r != isolation.WeakBoundary {
+			reasons = append(reasons, reasonOf(r))
+		}
+	}
+	return append(reasons, reasonOf(isolation.WeakBoundary), MissingNode)
+}
+
+func reasonOf(r isolation.Reason) Reason { return Reason(r.String()) }
