@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a real control plane from pinned Go modules (hack/control-plane/go.mod):
-# etcd, kube-apiserver, kube-controller-manager, kubectl and kwok.
+# etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and kwok.
 #
 #   hack/control-plane.sh DIRECTORY
 #
@@ -54,6 +54,7 @@ programs=(
 	"etcd|server|${etcd}|go.etcd.io/etcd/server/v3|-X go.etcd.io/etcd/api/v3/version.GitSHA=${etcd}"
 	"kube-apiserver|kube-apiserver|${kubernetes}|k8s.io/kubernetes/cmd/kube-apiserver|$(kubernetes_ldflags)"
 	"kube-controller-manager|kube-controller-manager|${kubernetes}|k8s.io/kubernetes/cmd/kube-controller-manager|$(kubernetes_ldflags)"
+	"kube-scheduler|kube-scheduler|${kubernetes}|k8s.io/kubernetes/cmd/kube-scheduler|$(kubernetes_ldflags)"
 	"kubectl|kubectl|${kubernetes}|k8s.io/kubernetes/cmd/kubectl|$(kubernetes_ldflags)"
 	"kwok|kwok|${kwok}|sigs.k8s.io/kwok/cmd/kwok|-X sigs.k8s.io/kwok/pkg/consts.Version=${kwok#v}"
 )
