@@ -2,6 +2,7 @@ package config
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // UnclassifiedDataClass is the data class of a pod that has no data-class label.
@@ -43,6 +44,12 @@ type TenantIsolationArgs struct {
 	// Preemption says whether pods may be evicted to make a node fit for another
 	// trust domain.
 	Preemption PreemptionPolicy
+	// Enforcement says whether placements that break the rule are refused or reported.
+	Enforcement Enforcement
+	// Claims dedicate a node to those who open it.
+	Claims Claims
+	// Audit asks the rule of what runs already.
+	Audit Audit
 }
 
 // LabelKeys are the keys of the labels that decide about isolation.
@@ -75,6 +82,36 @@ type PlatformNamespaces struct {
 	Selector *metav1.LabelSelector
 }
 
+// Claims dedicate a node to those who open it.
+type Claims struct {
+	// Mode says whether nodes are claimed.
+	Mode Mode
+	// TaintEffect is the effect of the taints on a claimed node.
+	TaintEffect TaintEffect
+	// SettleTime passes between the claim of a node and the look at who is there.
+	// After defaulting it is not nil.
+	SettleTime *metav1.Duration
+	// ReleaseAfter passes between the end of the last pod of a node and its release.
+	// After defaulting it is not nil.
+	ReleaseAfter *metav1.Duration
+	// MaxNodesPerTenant is how many nodes one tenant may open, a number or a percentage
+	// of the cluster's. After defaulting it is not nil.
+	MaxNodesPerTenant *intstr.IntOrString
+	// NodeReuse says when a node that was claimed may be claimed for others.
+	NodeReuse NodeReuse
+}
+
+// Audit asks the rule of what runs already.
+type Audit struct {
+	// Mode says whether the leader audits.
+	Mode Mode
+	// Remediation says what is done about a finding.
+	Remediation Remediation
+	// EvictionsPerMinute bounds the evictions of RemediationEvict. After defaulting it
+	// is not nil.
+	EvictionsPerMinute *int32
+}
+
 // Axis is one part of a trust domain.
 type Axis string
 
@@ -105,4 +142,49 @@ const (
 	PreemptionNever      PreemptionPolicy = "Never"
 	PreemptionSameTenant PreemptionPolicy = "SameTenant"
 	PreemptionAny        PreemptionPolicy = "Any"
+)
+
+// Mode switches a part of the plugin on or off.
+type Mode string
+
+// The modes.
+const (
+	ModeDisabled Mode = "Disabled"
+	ModeEnabled  Mode = "Enabled"
+)
+
+// Enforcement says what becomes of a placement that breaks the rule.
+type Enforcement string
+
+// The enforcements.
+const (
+	EnforcementEnforce Enforcement = "Enforce"
+	EnforcementAudit   Enforcement = "Audit"
+)
+
+// TaintEffect is the effect of the taints on a claimed node.
+type TaintEffect string
+
+// The taint effects.
+const (
+	TaintEffectNoSchedule TaintEffect = "NoSchedule"
+	TaintEffectNoExecute  TaintEffect = "NoExecute"
+)
+
+// NodeReuse says when a node that was claimed may be claimed for others.
+type NodeReuse string
+
+// The ways to reuse a node.
+const (
+	NodeReuseImmediately NodeReuse = "Immediately"
+	NodeReuseAfterReboot NodeReuse = "AfterReboot"
+)
+
+// Remediation says what is done about a finding of the audit.
+type Remediation string
+
+// The remediations.
+const (
+	RemediationNone  Remediation = "None"
+	RemediationEvict Remediation = "Evict"
 )

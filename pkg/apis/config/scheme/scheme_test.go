@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 	kubescheduler "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/randfill"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
@@ -173,6 +176,18 @@ platformNamespaces:
 allowedRuntimeAnnotations: [io.katacontainers.config.hypervisor.default_vcpus]
 hostPathProvisioners: [example.com/host-directory]
 preemption: SameTenant
+enforcement: Audit
+claims:
+  mode: Enabled
+  taintEffect: NoExecute
+  settleTime: 2500ms
+  releaseAfter: 5m
+  maxNodesPerTenant: 12
+  nodeReuse: AfterReboot
+audit:
+  mode: Disabled
+  remediation: Evict
+  evictionsPerMinute: 1
 `
 
 var everyArgumentDecoded = &config.TenantIsolationArgs{
@@ -202,6 +217,16 @@ var everyArgumentDecoded = &config.TenantIsolationArgs{
 	AllowedRuntimeAnnotations: []string{"io.katacontainers.config.hypervisor.default_vcpus"},
 	HostPathProvisioners:      []string{"example.com/host-directory"},
 	Preemption:                config.PreemptionSameTenant,
+	Enforcement:               config.EnforcementAudit,
+	Claims: config.Claims{
+		Mode:              config.ModeEnabled,
+		TaintEffect:       config.TaintEffectNoExecute,
+		SettleTime:        &metav1.Duration{Duration: 2500 * time.Millisecond},
+		ReleaseAfter:      &metav1.Duration{Duration: 5 * time.Minute},
+		MaxNodesPerTenant: ptr.To(intstr.FromInt32(12)),
+		NodeReuse:         config.NodeReuseAfterReboot,
+	},
+	Audit: config.Audit{Mode: config.ModeDisabled, Remediation: config.RemediationEvict, EvictionsPerMinute: ptr.To[int32](1)},
 }
 
 func TestArgumentsThatAreNotDecoded(t *testing.T) {
@@ -240,6 +265,14 @@ func TestArgumentsThatAreNotDecoded(t *testing.T) {
 		"a list of the wrong type is named": {
 			args: "dataClasses: public\n",
 			want: []string{"dataClasses"},
+		},
+		"a time without its unit is refused": {
+			args: "claims:\n  settleTime: 5\n",
+			want: []string{"claims.settleTime"},
+		},
+		"a misspelled field of the claims is named": {
+			args: "claims:\n  settletime: 5s\n",
+			want: []string{`unknown field "claims.settletime"`},
 		},
 		"another kind of arguments is refused": {
 			args: "apiVersion: kubescheduler.config.k8s.io/v1\nkind: NodeAffinityArgs\n",
@@ -341,6 +374,8 @@ func TestAnyDefaultedArgumentsSurviveTheCodec(t *testing.T) {
 	encoder := Codecs.EncoderForVersion(info.Serializer, v1.SchemeGroupVersion)
 	filler := randfill.NewWithSeed(4).NilChance(0.3).NumElements(0, 3).MaxDepth(12).Funcs(
 		func(meta *metav1.TypeMeta, _ randfill.Continue) { *meta = metav1.TypeMeta{} },
+		// Only what is chosen by its type is written.
+		func(value *intstr.IntOrString, c randfill.Continue) { *value = intstr.FromInt32(c.Int31()) },
 		randfill.UnicodeRanges{{First: ' ', Last: '~'}}.CustomStringFillFunc(20),
 	)
 	for range 200 {

@@ -93,11 +93,21 @@ func TestVersionedAndInternalConstantsAgree(t *testing.T) {
 		string(config.AxisTenant), string(config.AxisDataClass), string(config.AxisPrivilege), string(config.AxisUserNamespace),
 		string(config.BoundaryContainer), string(config.BoundarySandbox), string(config.BoundaryVM),
 		string(config.PreemptionNever), string(config.PreemptionSameTenant), string(config.PreemptionAny),
+		string(config.ModeDisabled), string(config.ModeEnabled),
+		string(config.EnforcementEnforce), string(config.EnforcementAudit),
+		string(config.TaintEffectNoSchedule), string(config.TaintEffectNoExecute),
+		string(config.NodeReuseImmediately), string(config.NodeReuseAfterReboot),
+		string(config.RemediationNone), string(config.RemediationEvict),
 	}
 	got := []string{
 		string(AxisTenant), string(AxisDataClass), string(AxisPrivilege), string(AxisUserNamespace),
 		string(BoundaryContainer), string(BoundarySandbox), string(BoundaryVM),
 		string(PreemptionNever), string(PreemptionSameTenant), string(PreemptionAny),
+		string(ModeDisabled), string(ModeEnabled),
+		string(EnforcementEnforce), string(EnforcementAudit),
+		string(TaintEffectNoSchedule), string(TaintEffectNoExecute),
+		string(NodeReuseImmediately), string(NodeReuseAfterReboot),
+		string(RemediationNone), string(RemediationEvict),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("constants of config and of v1 (-config +v1):\n%s", diff)

@@ -2,7 +2,10 @@ package v1
 
 import (
 	"maps"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
@@ -50,11 +53,31 @@ func SetDefaults(args *TenantIsolationArgs) {
 	setDefaultList(&args.AllowedRuntimeAnnotations)
 	setDefaultList(&args.HostPathProvisioners, knownHostPathProvisioners...)
 	setDefault(&args.Preemption, PreemptionNever)
+	setDefault(&args.Enforcement, EnforcementEnforce)
+
+	setDefault(&args.Claims.Mode, ModeDisabled)
+	setDefault(&args.Claims.TaintEffect, TaintEffectNoSchedule)
+	setDefaultPointer(&args.Claims.SettleTime, metav1.Duration{Duration: time.Second})
+	setDefaultPointer(&args.Claims.ReleaseAfter, metav1.Duration{Duration: 30 * time.Second})
+	setDefaultPointer(&args.Claims.MaxNodesPerTenant, intstr.FromString("50%"))
+	setDefault(&args.Claims.NodeReuse, NodeReuseImmediately)
+
+	setDefault(&args.Audit.Mode, ModeEnabled)
+	setDefault(&args.Audit.Remediation, RemediationNone)
+	setDefaultPointer(&args.Audit.EvictionsPerMinute, 6)
 }
 
 func setDefault[T ~string](value *T, def T) {
 	if *value == "" {
 		*value = def
+	}
+}
+
+// setDefaultPointer tells a value that was left out from one that is zero, which
+// validation has to see.
+func setDefaultPointer[T any](value **T, def T) {
+	if *value == nil {
+		*value = &def
 	}
 }
 

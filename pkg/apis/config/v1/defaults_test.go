@@ -6,9 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
@@ -45,7 +48,17 @@ func defaults() *TenantIsolationArgs {
 			"openebs.io/local",
 			"rancher.io/local-path",
 		},
-		Preemption: "Never",
+		Preemption:  "Never",
+		Enforcement: "Enforce",
+		Claims: Claims{
+			Mode:              "Disabled",
+			TaintEffect:       "NoSchedule",
+			SettleTime:        &metav1.Duration{Duration: time.Second},
+			ReleaseAfter:      &metav1.Duration{Duration: 30 * time.Second},
+			MaxNodesPerTenant: ptr.To(intstr.FromString("50%")),
+			NodeReuse:         "Immediately",
+		},
+		Audit: Audit{Mode: "Enabled", Remediation: "None", EvictionsPerMinute: ptr.To[int32](6)},
 	}
 }
 
@@ -110,6 +123,22 @@ func TestSetDefaults(t *testing.T) {
 		"a selector is added to the default names, and its emptiness is kept for validation": {
 			args: &TenantIsolationArgs{PlatformNamespaces: PlatformNamespaces{Selector: &metav1.LabelSelector{}}},
 			want: changed(func(args *TenantIsolationArgs) { args.PlatformNamespaces.Selector = &metav1.LabelSelector{} }),
+		},
+		"a time or number of zero is kept for validation: it was not left out": {
+			args: &TenantIsolationArgs{
+				Claims: Claims{
+					SettleTime:        &metav1.Duration{},
+					ReleaseAfter:      &metav1.Duration{},
+					MaxNodesPerTenant: ptr.To(intstr.FromInt32(0)),
+				},
+				Audit: Audit{EvictionsPerMinute: ptr.To[int32](0)},
+			},
+			want: changed(func(args *TenantIsolationArgs) {
+				args.Claims.SettleTime = &metav1.Duration{}
+				args.Claims.ReleaseAfter = &metav1.Duration{}
+				args.Claims.MaxNodesPerTenant = ptr.To(intstr.FromInt32(0))
+				args.Audit.EvictionsPerMinute = ptr.To[int32](0)
+			}),
 		},
 		"a choice other than the default is kept": {
 			args: &TenantIsolationArgs{MinimumBoundary: BoundarySandbox, Preemption: PreemptionAny},

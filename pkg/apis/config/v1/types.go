@@ -2,6 +2,7 @@ package v1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // No list or map below says omitempty: an empty list would vanish when the
@@ -126,6 +127,24 @@ type TenantIsolationArgs struct {
 	//
 	// Bad value: `never` is refused: the value is spelled `Never`.
 	Preemption PreemptionPolicy `json:"preemption"`
+
+	// Enforcement says what becomes of a placement that breaks the rule: it is refused, or
+	// it is made and reported. `Audit` is a first step of adoption: pods are placed as
+	// usual, where the rule is kept if there is such a node, and the metric
+	// `tenant_isolation_placements_total` counts what would have been refused.
+	//
+	// Bad value: `audit` is refused: the value is spelled `Audit`.
+	Enforcement Enforcement `json:"enforcement"`
+
+	// Claims dedicate a node to those who open it, in a form that every scheduler,
+	// autoscaler and kubelet obeys: taints. They need the admission policies of
+	// `manifests/overlays/default`, which give pods the tolerations, and hold back what
+	// another scheduler decided before it saw the taints.
+	Claims Claims `json:"claims"`
+
+	// Audit asks the rule of everything that runs already, whoever placed it. The leader
+	// does it, in the background.
+	Audit Audit `json:"audit"`
 }
 
 // LabelKeys are the keys of the labels that decide about isolation.
@@ -201,6 +220,77 @@ type PlatformNamespaces struct {
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
+// Claims dedicate a node to those who open it.
+type Claims struct {
+	// Mode says whether the scheduler claims a node before it binds the first pod of a trust
+	// domain to it. With `Disabled` it writes to no node.
+	//
+	// Bad value: `On` is refused. `Enabled` is refused while `enforcement` is `Audit`: a
+	// claim keeps pods off a node, and an audit places them.
+	Mode Mode `json:"mode"`
+
+	// TaintEffect is the effect of the taints on a claimed node. What each of them does to
+	// pods that are there already, or come past every scheduler, is said below.
+	//
+	// Bad value: `PreferNoSchedule` is refused, as other schedulers may then ignore it.
+	TaintEffect TaintEffect `json:"taintEffect"`
+
+	// SettleTime passes between the claim of a node and the look at who is there. It covers
+	// the lag with which API servers see the claim, and what they had admitted before.
+	// Only the pods that open a node wait for it. Make it longer if your API servers or
+	// etcd are known to stall for longer.
+	//
+	// Bad value: `0s` is refused, as the look could then miss a pod, and so is a value
+	// above one minute: the pods that open nodes would wait as long. `5` is refused:
+	// write the unit, as in `5s`.
+	SettleTime *metav1.Duration `json:"settleTime"`
+
+	// ReleaseAfter passes between the end of the last pod of a claimed node and its
+	// release. A longer time saves the claims of a tenant whose pods come and go; a
+	// shorter one frees the node earlier for others.
+	//
+	// Bad value: a time below `settleTime` is refused, as a bind that is under way could
+	// arrive after the release.
+	ReleaseAfter *metav1.Duration `json:"releaseAfter"`
+
+	// MaxNodesPerTenant is how many nodes one tenant may have opened at a time: a number, or
+	// a percentage of the nodes of the cluster, rounded up. Without a bound a tenant
+	// could take every free node, with one DaemonSet. Pods of the tenant still join its
+	// own nodes.
+	//
+	// Bad value: `0` is refused, as no pod could be placed: write `100%` for no bound.
+	// `150%`, `0%` and `half` are refused too.
+	MaxNodesPerTenant *intstr.IntOrString `json:"maxNodesPerTenant"`
+
+	// NodeReuse says when a node that was claimed may be claimed for others.
+	//
+	// Bad value: `Never` is refused: delete the Node instead, with its machine.
+	NodeReuse NodeReuse `json:"nodeReuse"`
+}
+
+// Audit asks the rule of what runs already.
+type Audit struct {
+	// Mode says whether the leader audits. Findings are metrics, and Events in the namespace
+	// of the scheduler; nothing is told to tenants.
+	//
+	// Bad value: `Off` is refused: the value is spelled `Disabled`.
+	Mode Mode `json:"mode"`
+
+	// Remediation says what is done about a finding: nothing beyond the report, or the
+	// eviction of the pod that came last.
+	//
+	// Bad value: `Delete` is refused, as only the Eviction API respects
+	// PodDisruptionBudgets. `Evict` is refused while `mode` is `Disabled`, as it would do
+	// nothing, and while `enforcement` is `Audit`: what is placed would be evicted again.
+	Remediation Remediation `json:"remediation"`
+
+	// EvictionsPerMinute bounds the evictions of `remediation: Evict`, over the whole
+	// cluster.
+	//
+	// Bad value: `0` is refused: write `remediation: None` to evict nobody.
+	EvictionsPerMinute *int32 `json:"evictionsPerMinute"`
+}
+
 // Axis is one part of a trust domain.
 type Axis string
 
@@ -241,4 +331,57 @@ const (
 	// PreemptionAny evicts pods of any tenant: a tenant that may use a high priority can
 	// then take nodes from others.
 	PreemptionAny PreemptionPolicy = "Any"
+)
+
+// Mode switches a part of the plugin on or off.
+type Mode string
+
+const (
+	// ModeDisabled switches it off.
+	ModeDisabled Mode = "Disabled"
+	// ModeEnabled switches it on.
+	ModeEnabled Mode = "Enabled"
+)
+
+// Enforcement says what becomes of a placement that breaks the rule.
+type Enforcement string
+
+const (
+	// EnforcementEnforce refuses it: the pod waits for a node that keeps the rule.
+	EnforcementEnforce Enforcement = "Enforce"
+	// EnforcementAudit makes it if no node keeps the rule, and reports it.
+	EnforcementAudit Enforcement = "Audit"
+)
+
+// TaintEffect is the effect of the taints on a claimed node.
+type TaintEffect string
+
+const (
+	// TaintEffectNoSchedule keeps schedulers from placing other pods there.
+	TaintEffectNoSchedule TaintEffect = "NoSchedule"
+	// TaintEffectNoExecute also makes the kubelet refuse, and the taint-eviction controller
+	// evict, pods without the tolerations: node agents outside of the platform
+	// namespaces too.
+	TaintEffectNoExecute TaintEffect = "NoExecute"
+)
+
+// NodeReuse says when a node that was claimed may be claimed for others.
+type NodeReuse string
+
+const (
+	// NodeReuseImmediately lets others claim it as soon as it is released.
+	NodeReuseImmediately NodeReuse = "Immediately"
+	// NodeReuseAfterReboot keeps the claim until the node's boot ID has changed: a kernel
+	// that hosted a tenant may carry what that tenant left behind.
+	NodeReuseAfterReboot NodeReuse = "AfterReboot"
+)
+
+// Remediation says what is done about a finding of the audit.
+type Remediation string
+
+const (
+	// RemediationNone only reports.
+	RemediationNone Remediation = "None"
+	// RemediationEvict evicts the pod that came last, by the Eviction API.
+	RemediationEvict Remediation = "Evict"
 )

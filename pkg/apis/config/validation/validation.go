@@ -72,6 +72,9 @@ func ValidateTenantIsolationArgs(path *field.Path, args *config.TenantIsolationA
 		validateAllowedRuntimeAnnotations(path.Child("allowedRuntimeAnnotations"), args.AllowedRuntimeAnnotations),
 		validateHostPathProvisioners(path.Child("hostPathProvisioners"), args.HostPathProvisioners),
 		oneOf(path.Child("preemption"), args.Preemption, preemptions),
+		oneOf(path.Child("enforcement"), args.Enforcement, enforcements),
+		validateClaims(path.Child("claims"), args),
+		validateAudit(path.Child("audit"), args),
 	)
 }
 

@@ -311,6 +311,7 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		AllowedRuntimeAnnotations: []string{"example.com/a"},
 		HostPathProvisioners:      []string{"*"},
 		Preemption:                "Sometimes",
+		Enforcement:               "Warn",
 	}
 	path := field.NewPath("profiles").Index(0).Child("pluginConfig").Index(2).Child("args")
 	var got []string
@@ -328,7 +329,9 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		"platformNamespaces.names[0]", "platformNamespaces.selector",
 		"allowedRuntimeAnnotations[0]",
 		"hostPathProvisioners[0]",
-		"preemption",
+		"preemption", "enforcement",
+		"claims.mode", "claims.taintEffect", "claims.settleTime", "claims.releaseAfter", "claims.maxNodesPerTenant", "claims.nodeReuse",
+		"audit.mode", "audit.remediation", "audit.evictionsPerMinute",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("paths of the faults (-want +got):\n%s", diff)
