@@ -1,0 +1,236 @@
+package density
+
+import "slices"
+
+// Pack returns the best placement that best-fit decreasing finds: it knows all pods before
+// it places the first, takes the large ones first, and gives each to the fullest node that
+// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Trust domains that share with nobody are packed one after the other, the
+// largest first; then the pods that share machines. Of several orders and ways to choose
+// the next node it keeps what leaves out the fewest pods, then opens the fewest nodes.
+//
+// It is what can be had in practice, not the optimum: that is NP-hard.
+func (in *Instance) Pack() Placement {
+	var best Placement
+	for _, order := range orders {
+		for _, opening := range openings {
+			p := in.packBy(order, opening)
+			if best == nil || in.better(p, best) {
+				best = p
+			}
+		}
+	}
+	return best
+}
+
+func (in *Instance) better(a, b Placement) bool {
+	ua, ub := in.Use(a), in.Use(b)
+	if ua.Unplaced != ub.Unplaced {
+		return ua.Unplaced < ub.Unplaced
+	}
+	return ua.Nodes < ub.Nodes
+}
+
+// packer is one packing in the making.
+type packer struct {
+	in    *Instance
+	order order
+	open  opening
+	scale Vector
+	free  []Vector
+	pods  [][]int // by node
+	with  []neighbours
+	used  []int   // nodes in the order in which they were opened
+	at    Placement
+}
+
+func (in *Instance) packBy(o order, open opening) Placement {
+	k := newPacker(in, o, open)
+	for _, group := range k.groups() {
+		k.pack(group)
+	}
+	k.closeNodes()
+	return k.at
+}
+
+func newPacker(in *Instance, o order, open opening) *packer {
+	k := &packer{
+		in: in, order: o, open: open, scale: in.scale(),
+		free: make([]Vector, len(in.Nodes)),
+		pods: make([][]int, len(in.Nodes)),
+		with: make([]neighbours, len(in.Nodes)),
+		at:   make(Placement, len(in.Pods)),
+	}
+	for n := range in.Nodes {
+		k.free[n] = slices.Clone(in.Nodes[n].Capacity)
+	}
+	for i := range in.Pods {
+		k.at[i] = Unplaced
+		if p := &in.Pods[i]; p.Pinned {
+			k.put(i, p.On)
+		}
+	}
+	return k
+}
+
+func (k *packer) put(pod, node int) {
+	if len(k.pods[node]) == 0 {
+		k.used = append(k.used, node)
+	}
+	k.with[node].add(&k.in.Pods[pod], len(k.pods[node]) == 0)
+	k.pods[node] = append(k.pods[node], pod)
+	k.free[node].less(k.in.Pods[pod].Request)
+	k.at[pod] = node
+}
+
+// groups returns the pods that are still to be placed: each trust domain that shares with
+// nobody, by demand, then all that share.
+func (k *packer) groups() [][]int {
+	byDomain := map[string]int{}
+	var groups [][]int
+	var open []int
+	for i := range k.in.Pods {
+		p := &k.in.Pods[i]
+		switch {
+		case p.Pinned:
+		case p.Open:
+			open = append(open, i)
+		default:
+			g, known := byDomain[p.Domain]
+			if !known {
+				g = len(groups)
+				byDomain[p.Domain] = g
+				groups = append(groups, nil)
+			}
+			groups[g] = append(groups[g], i)
+		}
+	}
+	demand := func(group []int) float64 { return k.share(k.demand(group)) }
+	slices.SortStableFunc(groups, func(a, b []int) int { return descending(demand(a), demand(b)) })
+	if len(open) > 0 {
+		groups = append(groups, open)
+	}
+	return groups
+}
+
+func (k *packer) demand(group []int) Vector {
+	sum := make(Vector, len(k.in.Dimensions))
+	for _, i := range group {
+		sum.plus(k.in.Pods[i].Request)
+	}
+	return sum
+}
+
+// share is an amount in largest nodes, over all dimensions.
+func (k *packer) share(v Vector) float64 {
+	sum := 0.0
+	for d, amount := range v {
+		sum += float64(amount) / float64(k.scale[d])
+	}
+	return sum
+}
+
+func (k *packer) pack(group []int) {
+	group = slices.Clone(group)
+	slices.SortStableFunc(group, func(a, b int) int {
+		return descending(k.order(k.in.Pods[a].Request, k.scale), k.order(k.in.Pods[b].Request, k.scale))
+	})
+	rest := k.demand(group)
+	first := len(k.used)
+	for _, i := range group {
+		node := k.bestFit(i)
+		if node == Unplaced {
+			node = k.next(i, rest)
+		}
+		if node != Unplaced {
+			k.put(i, node)
+		}
+		rest.less(k.in.Pods[i].Request)
+	}
+	k.shrink(first)
+}
+
+// bestFit returns the node in use on which the pod leaves the least.
+func (k *packer) bestFit(pod int) int {
+	p := &k.in.Pods[pod]
+	best, least := Unplaced, 0.0
+	for _, n := range k.used {
+		if !p.allowed(n) || !k.free[n].holds(p.Request) || !k.joins(p, n) {
+			continue
+		}
+		if left := k.share(k.free[n]); best == Unplaced || left < least {
+			best, least = n, left
+		}
+	}
+	return best
+}
+
+// neighbours sums up who is on a node.
+type neighbours struct {
+	domain string
+	// mixed: of several trust domains. closed: one of them shares with nobody.
+	mixed, closed bool
+}
+
+func (b *neighbours) add(p *Pod, first bool) {
+	if first {
+		*b = neighbours{domain: p.Domain}
+	}
+	b.mixed = b.mixed || b.domain != p.Domain
+	b.closed = b.closed || !p.Open
+}
+
+// joins reports whether the pod may share the node with those there.
+func (k *packer) joins(p *Pod, node int) bool {
+	b := &k.with[node]
+	return (!b.mixed && b.domain == p.Domain) || (p.Open && !b.closed)
+}
+
+// next returns the node to open for the pod.
+func (k *packer) next(pod int, rest Vector) int {
+	p := &k.in.Pods[pod]
+	best, most, smallest := Unplaced, 0.0, 0.0
+	for n := range k.in.Nodes {
+		if len(k.pods[n]) > 0 || !p.allowed(n) || !k.free[n].holds(p.Request) {
+			continue
+		}
+		covers, size := k.open(k.free[n], rest), k.share(k.free[n])
+		if best == Unplaced || covers > most || (covers == most && size < smallest) {
+			best, most, smallest = n, covers, size
+		}
+	}
+	return best
+}
+
+// shrink moves what is on each node opened since to the smallest free node that takes it,
+// so that the large ones are there for those who need them.
+func (k *packer) shrink(since int) {
+	for u := since; u < len(k.used); u++ {
+		from := k.used[u]
+		content := k.pods[from]
+		demand := k.demand(content)
+		best, smallest := from, k.share(k.in.Nodes[from].Capacity)
+		for n := range k.in.Nodes {
+			if len(k.pods[n]) > 0 || !k.free[n].holds(demand) {
+				continue
+			}
+			if size := k.share(k.free[n]); size < smallest && k.allAllowed(content, n) {
+				best, smallest = n, size
+			}
+		}
+		if best == from {
+			continue
+		}
+		k.pods[best], k.pods[from] = content, nil
+		k.with[best] = k.with[from]
+		k.free[best].less(demand)
+		k.free[from] = slices.Clone(k.in.Nodes[from].Capacity)
+		k.used[u] = best
+		for _, i := range content {
+			k.at[i] = best
+		}
+	}
+}
+
+func (k *packer) allAllowed(pods []int, node int) bool {
+	return !slices.ContainsFunc(pods, func(i int) bool { return k.in.Pods[i].Pinned || !k.in.Pods[i].allowed(node) })
+}
