@@ -1,118 +1,153 @@
 package isolation
 
-// The keys of the taints, and of the labels for people, by which a node is claimed.
+// The keys of the taints, and labels, of a claimed node. They do not follow the label
+// keys of the arguments: other schedulers, autoscalers and dashboards have to know them.
 const (
-	ClaimTenantKey    = "tenantisolation.dev/tenant"
-	ClaimDataClassKey = "tenantisolation.dev/data-class"
-	ClaimBoundaryKey  = "tenantisolation.dev/boundary"
+	TenantTaint    = "tenantisolation.dev/tenant"
+	DataClassTaint = "tenantisolation.dev/data-class"
+	BoundaryTaint  = "tenantisolation.dev/boundary"
 )
 
-// Claim is whom a node is dedicated to: the pods of one tenant and data class, or the
-// VM-isolated pods of everybody. It is comparable. The zero Claim is one of which nothing
-// is known: it admits nobody.
+// boundaryTaintVM is the only value of BoundaryTaint, whatever the minimum boundary is.
+const boundaryTaintVM = "vm"
+
+// Claim says to whom a node is dedicated: to one tenant, or to one data class of it; or
+// to everybody who brings a boundary of its own. The rest of a trust domain stays with
+// Decide. Claims are compared with ==. The zero Claim is one of which nothing is known,
+// and admits nobody.
 type Claim struct {
-	tenant, dataClass string
-	vm                bool
+	tenant string
+	// dataClass is the representative of the classes that share, empty where the
+	// policy does not separate by data class.
+	dataClass string
+	shared    bool
 }
 
-// Claim returns what the subject claims a free node for; false if it claims none, because
-// it is of the platform, unmanaged or unknown.
-func (s Subject) Claim() (Claim, bool) {
-	if s.standing != managed {
+// Taint is a taint without its effect.
+type Taint struct {
+	Key, Value string
+}
+
+// Claim returns what a node is claimed for when the subject opens it; false if it opens
+// none, because it is of the platform or has no trust domain.
+func (s *Subject) Claim() (Claim, bool) {
+	switch {
+	case s.standing != managed:
 		return Claim{}, false
-	}
-	if s.open {
-		return Claim{vm: true}, true
+	case s.open:
+		return Claim{shared: true}, true
 	}
 	return s.tenantClaim(), true
 }
 
-// tenantClaim is the claim for the axes that admission can work out: a class that shares
-// is its group's representative, and none at all if classes do not separate.
-func (s Subject) tenantClaim() Claim {
-	d := s.group.interned.Value()
-	return Claim{tenant: d.Tenant, dataClass: d.DataClass}
+func (s *Subject) tenantClaim() Claim {
+	return Claim{tenant: s.domain.Tenant, dataClass: s.group.interned.Value().DataClass}
 }
 
-// Admits reports whether the subject may be on a node with the claim, as far as the claim
-// is concerned: Decide asks for more. Platform pods are admitted everywhere.
+// Admits reports whether the subject may be on a node with this claim, as far as the claim
+// is concerned. A container is never admitted where VM-isolated pods share the node, even
+// if all of them are of its own trust domain: it would keep out whoever comes next.
 func (c Claim) Admits(s *Subject) bool {
 	switch {
 	case s.standing == platform:
 		return true
-	case s.standing != managed || c == Claim{}:
+	case s.standing != managed:
 		return false
-	case c.vm:
+	case c.shared:
 		return s.open
 	}
 	return c == s.tenantClaim()
 }
 
-// Tenant returns the tenant that the node is claimed for; empty for VMs of everybody.
-func (c Claim) Tenant() string { return c.tenant }
+// Known reports whether the claim says to whom the node is dedicated.
+func (c Claim) Known() bool { return c != Claim{} }
 
-// VM reports whether the node is claimed for the VM-isolated pods of everybody.
-func (c Claim) VM() bool { return c.vm }
+// Tenant returns the one tenant to whom the node is dedicated; false if it is shared, or
+// nothing is known.
+func (c Claim) Tenant() (string, bool) { return c.tenant, c.tenant != "" }
 
-// Values returns the claim as keys and values of taints. Those of the zero Claim keep
-// everybody away.
-func (c Claim) Values() map[string]string {
-	if c.vm {
-		return map[string]string{ClaimBoundaryKey: BoundaryVM.String()}
-	}
-	values := map[string]string{ClaimTenantKey: c.tenant}
-	if c.dataClass != "" {
-		values[ClaimDataClassKey] = c.dataClass
-	}
-	return values
-}
-
-// ParseClaim reads a claim from keys and values of taints, among which may be others;
-// false if none of them is a claim's. What is no claim that Values returns is the zero Claim.
-func ParseClaim(values map[string]string) (Claim, bool) {
-	tenant, hasTenant := values[ClaimTenantKey]
-	class, hasClass := values[ClaimDataClassKey]
-	boundary, hasBoundary := values[ClaimBoundaryKey]
+// Taints returns the taints that say the same on the Node, none for the zero Claim. The
+// node bears them as labels too, for people to read.
+func (c Claim) Taints() []Taint {
 	switch {
-	case !hasTenant && !hasClass && !hasBoundary:
-		return Claim{}, false
-	case hasBoundary && !hasTenant && !hasClass && boundary == BoundaryVM.String():
-		return Claim{vm: true}, true
-	case !hasBoundary && tenant != "":
-		return Claim{tenant: tenant, dataClass: class}, true
+	case c.shared:
+		return []Taint{{Key: BoundaryTaint, Value: boundaryTaintVM}}
+	case c.tenant == "":
+		return nil
+	case c.dataClass == "":
+		return []Taint{{Key: TenantTaint, Value: c.tenant}}
 	}
-	return Claim{}, true
+	return []Taint{{Key: TenantTaint, Value: c.tenant}, {Key: DataClassTaint, Value: c.dataClass}}
 }
 
-// Claim returns the claim that fits everybody who is there; false if there is none: nobody
-// managed is there, or no single claim admits them all.
-func (o *Occupancy) Claim() (Claim, bool) {
-	if o.unknown > 0 || o.unmanaged > 0 {
-		return Claim{}, false
-	}
-	var vm, one Claim
-	open := true
-	for i := range o.residents {
-		s := &o.residents[i].Subject
-		open = open && s.open
-		c := s.tenantClaim()
-		if one != (Claim{}) && one != c {
-			one, vm = c, Claim{vm: true}
+// ParseClaim reads a claim from the taints of a node; false if none of them is of a claim.
+// Taints that this policy would not have written, as half of them or those of another
+// policy, are the zero Claim.
+func (p *Policy) ParseClaim(taints []Taint) (Claim, bool) {
+	var values [3]string
+	found, contradicted := false, false
+	for _, taint := range taints {
+		var value *string
+		switch taint.Key {
+		case TenantTaint:
+			value = &values[0]
+		case DataClassTaint:
+			value = &values[1]
+		case BoundaryTaint:
+			value = &values[2]
+		default:
 			continue
 		}
-		one = c
+		found = true
+		// One key may come with several effects, but says one thing.
+		if taint.Value == "" || (*value != "" && *value != taint.Value) {
+			contradicted = true
+		}
+		*value = taint.Value
 	}
-	switch {
-	case one == Claim{}:
-		return Claim{}, false
-	case open:
-		return Claim{vm: true}, true
-	case vm.vm:
-		return Claim{}, false
+	if !found || contradicted {
+		return Claim{}, found
 	}
-	return one, true
+	return p.claimOf(values[0], values[1], values[2]), true
 }
 
-// Dedicates reports whether somebody is there whom a claim protects: anybody but the
-// platform's and unmanaged pods.
-func (o *Occupancy) Dedicates() bool { return len(o.groups) > 0 || o.unknown > 0 }
+// claimOf returns the claim that the values mean, the zero Claim if they mean none.
+func (p *Policy) claimOf(tenant, dataClass, boundary string) Claim {
+	if boundary != "" {
+		if boundary != boundaryTaintVM || tenant != "" || dataClass != "" {
+			return Claim{}
+		}
+		return Claim{shared: true}
+	}
+	if tenant == "" || !p.representative(dataClass) {
+		return Claim{}
+	}
+	return Claim{tenant: tenant, dataClass: dataClass}
+}
+
+// representative reports whether the policy claims nodes for this data class by this name.
+func (p *Policy) representative(dataClass string) bool {
+	if !p.separates[AxisDataClass] {
+		return dataClass == ""
+	}
+	if shared, ok := p.classShare[dataClass]; ok {
+		return shared == dataClass
+	}
+	_, ok := p.classRank[dataClass]
+	return ok
+}
+
+// String returns the claim for logs and for administrators.
+func (c Claim) String() string {
+	s := ""
+	for _, taint := range c.Taints() {
+		if s != "" {
+			s += ","
+		}
+		s += taint.Key + "=" + taint.Value
+	}
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
