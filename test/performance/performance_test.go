@@ -1,0 +1,52 @@
+//go:build performance
+
+package performance
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	_ "k8s.io/component-base/logs/json/register" // for the JSON log format
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	perf "k8s.io/kubernetes/test/integration/scheduler_perf"
+
+	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
+)
+
+// nodesVariable holds the sizes to offer, separated by commas.
+const nodesVariable = "PERFORMANCE_NODES"
+
+func TestMain(m *testing.M) {
+	perf.PluginNames = append(perf.PluginNames, tenantisolation.Name)
+	if err := perf.InitTests(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// BenchmarkPerfScheduling runs the cases; the name is the one that scheduler_perf's own
+// tools look for.
+func BenchmarkPerfScheduling(b *testing.B) {
+	var nodes []int
+	for _, word := range strings.Split(os.Getenv(nodesVariable), ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			b.Fatalf("%s=%q: want numbers of nodes, separated by commas", nodesVariable, os.Getenv(nodesVariable))
+		}
+		nodes = append(nodes, n)
+	}
+	config, err := Config("templates", nodes)
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := filepath.Join(b.TempDir(), "performance-config.yaml")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	perf.RunBenchmarkPerfScheduling(b, file, "tenantisolation", frameworkruntime.Registry{tenantisolation.Name: tenantisolation.New})
+}
