@@ -2,6 +2,7 @@ package audit
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -70,14 +71,30 @@ func (f *Finding) EachPair() iter.Seq2[Pod, Pod] {
 					others = a[i+1:]
 				}
 				for j := range others {
-					// One pod may mount both of two directories.
-					if a[i].UID != others[j].UID && !yield(a[i], others[j]) {
+					if !yield(a[i], others[j]) {
 						return
 					}
 				}
 			}
 		}
 	}
+}
+
+// size returns how many pods the finding has.
+func (f *Finding) size() int {
+	size := 0
+	for i := range f.Parties {
+		size += len(f.Parties[i].Pods)
+	}
+	return size
+}
+
+// same reports whether both name the same pods, judged alike.
+func (f *Finding) same(other *Finding) bool {
+	return f.Key == other.Key && slices.Equal(f.Conflicts, other.Conflicts) &&
+		slices.EqualFunc(f.Parties, other.Parties, func(a, b Party) bool {
+			return a.Subject.Equivalent(b.Subject) && slices.Equal(a.Pods, b.Pods)
+		})
 }
 
 // Summary is how much was looked at: finding nothing means little where there was nothing.

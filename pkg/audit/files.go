@@ -1,0 +1,160 @@
+package audit
+
+import (
+	"maps"
+	"path"
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// file is a store of files, wherever it is mounted: a claim's volume, or what is behind
+// the volumes of several claims.
+type file struct {
+	pods map[string]*pod
+	keys []Key
+}
+
+func (e *Engine) file(name string) *file {
+	f := e.files[name]
+	if f == nil {
+		f = &file{pods: map[string]*pod{}}
+		e.files[name] = f
+	}
+	return f
+}
+
+// behind returns what is behind a claim: the directory of the node that it is, if any,
+// and the name of the store. Two claims have one store if an administrator made two
+// volumes of it; as long as that is not known, a claim is its own store.
+func (e *Engine) behind(claimKey string) (directory, store string) {
+	claim := e.claims[claimKey]
+	if claim == nil {
+		return "", claimKey
+	}
+	volume := e.volumes[claim.Spec.VolumeName]
+	if volume == nil {
+		return "", claimKey
+	}
+	// A claim that only names a volume has not got it: anybody may write a name.
+	ref := volume.Spec.ClaimRef
+	if ref == nil || ref.Namespace+"/"+ref.Name != claimKey {
+		return "", claimKey
+	}
+	return directoryOf(volume), storeOf(volume, claimKey)
+}
+
+func directoryOf(volume *v1.PersistentVolume) string {
+	switch {
+	case volume.Spec.HostPath != nil:
+		return volume.Spec.HostPath.Path
+	case volume.Spec.Local != nil:
+		return volume.Spec.Local.Path
+	}
+	return ""
+}
+
+func storeOf(volume *v1.PersistentVolume, claimKey string) string {
+	switch {
+	case volume.Spec.CSI != nil:
+		return volume.Spec.CSI.Driver + ": " + volume.Spec.CSI.VolumeHandle
+	case volume.Spec.NFS != nil:
+		return volume.Spec.NFS.Server + ":" + path.Clean(volume.Spec.NFS.Path)
+	}
+	return claimKey
+}
+
+// lookAtFile finds who mounts a store and may not share files, on whatever nodes.
+func (e *Engine) lookAtFile(name string) {
+	f := e.files[name]
+	if f == nil {
+		return
+	}
+	var found []Finding
+	groups := byKind(slices.Collect(maps.Values(f.pods)))
+	if some := conflicts(groups, isolation.Kind.SharesFiles); len(some) > 0 {
+		found = append(found, newFinding(Key{Reason: SharedClaim, Volume: e.nameOf(name, f)}, groups, some))
+	}
+	f.keys = e.replace(f.keys, found)
+	if len(f.pods) == 0 {
+		delete(e.files, name)
+	}
+}
+
+// nameOf names a store by its claim, as long as there is one claim only.
+func (e *Engine) nameOf(store string, f *file) string {
+	claims := sets.Set[string]{}
+	for _, p := range f.pods {
+		for _, claim := range p.facts.Claims {
+			if _, behind := e.behind(claim); behind == store {
+				claims.Insert(claim)
+			}
+		}
+	}
+	if claims.Len() == 1 {
+		return claims.UnsortedList()[0]
+	}
+	return store
+}
+
+// findDirectories finds who mounts one directory of a node, or a directory and another
+// one inside of it, and may not share files. There is one finding for each outer directory.
+func findDirectories(node string, pods []*pod) []Finding {
+	mounting := map[string][]*pod{}
+	for _, p := range pods {
+		for _, directory := range p.directories {
+			mounting[directory] = append(mounting[directory], p)
+		}
+	}
+	if len(mounting) == 0 {
+		return nil
+	}
+	inside := map[string]map[string]*pod{}
+	for directory, some := range mounting {
+		for outer := range parents(directory) {
+			if mounting[outer] == nil {
+				continue
+			}
+			if inside[outer] == nil {
+				inside[outer] = map[string]*pod{}
+			}
+			for _, p := range some {
+				inside[outer][p.key] = p
+			}
+		}
+	}
+	var found []Finding
+	for directory, some := range mounting {
+		for _, p := range some {
+			// A pod that mounts both is compared with each other pod once.
+			delete(inside[directory], p.key)
+		}
+		groups := byKind(some)
+		outer := len(groups)
+		groups = append(groups, byKind(slices.Collect(maps.Values(inside[directory])))...)
+		sharing := slices.DeleteFunc(conflicts(groups, isolation.Kind.SharesFiles), func(c conflict) bool {
+			// Two pods inside of it are another directory's business.
+			return c.a >= outer
+		})
+		if len(sharing) > 0 {
+			found = append(found, newFinding(Key{Reason: SharedHostPath, Node: node, Volume: directory}, groups, sharing))
+		}
+	}
+	return found
+}
+
+// parents returns the directories that a directory is inside of, the innermost first.
+func parents(directory string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for {
+			outer := path.Dir(directory)
+			if outer == directory || !yield(outer) {
+				return
+			}
+			directory = outer
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package audit
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// node is a node, or the name of one that pods bear.
+type node struct {
+	// object is nil if there is no such node.
+	object *v1.Node
+	pods   map[string]*pod
+	// What the last look found here.
+	keys              []Key
+	checked, breaking int
+}
+
+func (e *Engine) node(name string) *node {
+	n := e.nodes[name]
+	if n == nil {
+		n = &node{pods: map[string]*pod{}}
+		e.nodes[name] = n
+	}
+	return n
+}
+
+func (e *Engine) setNode(name string, object *v1.Node) {
+	n := e.node(name)
+	existed := n.object != nil
+	n.object = object
+	if existed == (object != nil) {
+		// Nothing else of a node says who may be together on it.
+		return
+	}
+	if existed {
+		e.summary.Nodes--
+	} else {
+		e.summary.Nodes++
+	}
+	e.changedNodes.Insert(name)
+}
+
+// group is pods of one kind.
+type group struct {
+	kind isolation.Kind
+	pods []*pod
+}
+
+// lookAtNode finds who on a node may not share its kernel, who may not be there at all,
+// and who shares a directory of it.
+func (e *Engine) lookAtNode(name string) {
+	n := e.nodes[name]
+	if n == nil {
+		return
+	}
+	judged := make([]*pod, 0, len(n.pods))
+	for _, p := range n.pods {
+		if !p.kind.Platform() {
+			judged = append(judged, p)
+		}
+	}
+	groups := byKind(judged)
+	checked := len(judged) * (len(judged) - 1) / 2
+	kernel := conflicts(groups, isolation.Kind.SharesKernel)
+	breaking := 0
+	for _, c := range kernel {
+		breaking += c.pairs
+	}
+	e.summary.PairsChecked += checked - n.checked
+	e.summary.PairsBreaking += breaking - n.breaking
+	n.checked, n.breaking = checked, breaking
+
+	found := findConflicts(Key{Node: name}, groups, kernel)
+	found = append(found, findWrong(name, groups)...)
+	if n.object == nil && len(groups) > 0 {
+		found = append(found, newFinding(Key{Reason: MissingNode, Node: name}, groups, nil))
+	}
+	found = append(found, findDirectories(name, judged)...)
+	n.keys = e.replace(n.keys, found)
+
+	if n.object == nil && len(n.pods) == 0 {
+		delete(e.nodes, name)
+	}
+}
+
+// byKind groups pods, in no order.
+func byKind(pods []*pod) []group {
+	var groups []group
+	at := map[isolation.Kind]int{}
+	for _, p := range pods {
+		i, known := at[p.kind]
+		if !known {
+			i = len(groups)
+			at[p.kind] = i
+			groups = append(groups, group{kind: p.kind})
+		}
+		groups[i].pods = append(groups[i].pods, p)
+	}
+	return groups
+}
+
+// conflict is two groups that may not share, by index.
+type conflict struct {
+	a, b   int
+	reason isolation.Reason
+	pairs  int
+}
+
+// conflicts compares the groups, each with itself too: pods of which nothing is known may
+// not even share with each other.
+func conflicts(groups []group, rule func(a, b isolation.Kind) (isolation.Reason, bool)) []conflict {
+	var all []conflict
+	for i := range groups {
+		for j := i; j < len(groups); j++ {
+			reason, breaks := rule(groups[i].kind, groups[j].kind)
+			if !breaks {
+				continue
+			}
+			pairs := len(groups[i].pods) * len(groups[j].pods)
+			if i == j {
+				pairs = len(groups[i].pods) * (len(groups[i].pods) - 1) / 2
+			}
+			if pairs > 0 {
+				all = append(all, conflict{a: i, b: j, reason: reason, pairs: pairs})
+			}
+		}
+	}
+	return all
+}
+
+// findConflicts makes one finding for each reason.
+func findConflicts(at Key, groups []group, all []conflict) []Finding {
+	byReason := map[isolation.Reason][]conflict{}
+	for _, c := range all {
+		byReason[c.reason] = append(byReason[c.reason], c)
+	}
+	var found []Finding
+	for reason, some := range byReason {
+		at.Reason = reasonOf(reason)
+		found = append(found, newFinding(at, groups, some))
+	}
+	return found
+}
+
+// findWrong finds pods that may run nowhere as they are.
+func findWrong(node string, groups []group) []Finding {
+	byReason := map[isolation.Reason][]group{}
+	for _, g := range groups {
+		if reason, wrong := g.kind.Wrong(); wrong {
+			byReason[reason] = append(byReason[reason], g)
+		}
+	}
+	var found []Finding
+	for reason, some := range byReason {
+		found = append(found, newFinding(Key{Reason: reasonOf(reason), Node: node}, some, nil))
+	}
+	return found
+}
+
+// newFinding names the groups that take part in a conflict, or all if there is none.
+func newFinding(key Key, groups []group, some []conflict) Finding {
+	f := Finding{Key: key}
+	var taking []int
+	for _, c := range some {
+		taking = append(taking, c.a, c.b)
+		f.Pairs += c.pairs
+	}
+	if some == nil {
+		for i := range groups {
+			taking = append(taking, i)
+		}
+	}
+	slices.Sort(taking)
+	taking = slices.Compact(taking)
+
+	type named struct {
+		Party
+		subject string
+		group   int
+	}
+	parties := make([]named, len(taking))
+	for i, g := range taking {
+		party := newParty(groups[g].pods)
+		parties[i] = named{Party: party, subject: party.Subject.String(), group: g}
+	}
+	// Groups come in no order. Where two are of one trust domain their first pods differ.
+	slices.SortFunc(parties, func(a, b named) int {
+		return cmp.Or(strings.Compare(a.subject, b.subject), byName(a.Pods[0], b.Pods[0]))
+	})
+	index := make(map[int]int, len(parties))
+	for i, party := range parties {
+		index[party.group] = i
+		f.Parties = append(f.Parties, party.Party)
+		last := slices.MaxFunc(party.Pods, later)
+		if i == 0 || later(last, f.Last) > 0 {
+			f.Last = last
+		}
+	}
+	for _, c := range some {
+		a, b := index[c.a], index[c.b]
+		f.Conflicts = append(f.Conflicts, Conflict{A: min(a, b), B: max(a, b)})
+	}
+	slices.SortFunc(f.Conflicts, func(x, y Conflict) int { return cmp.Or(x.A-y.A, x.B-y.B) })
+	return f
+}
+
+func newParty(pods []*pod) Party {
+	sorted := slices.Clone(pods)
+	slices.SortFunc(sorted, func(a, b *pod) int { return byName(a.Pod, b.Pod) })
+	party := Party{Subject: sorted[0].subject, Pods: make([]Pod, len(sorted))}
+	for i, p := range sorted {
+		party.Pods[i] = p.Pod
+	}
+	return party
+}
+
+func byName(a, b Pod) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}
