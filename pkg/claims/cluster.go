@@ -20,6 +20,9 @@ type Cluster interface {
 	// Subject judges a pod that came out of a LIST, and so may be newer than what the
 	// informer has.
 	Subject(pod *v1.Pod) isolation.Subject
+	// ClaimOf returns what a node's taints say that it is claimed for, false if none of
+	// them is a claim's: isolation.Policy.ParseClaim.
+	ClaimOf(node *v1.Node) (isolation.Claim, bool)
 	// Knows reports whether Occupancy takes a bound pod that came out of a LIST into
 	// account: the informer has it on its node, or has seen it go since.
 	Knows(pod *v1.Pod) bool
