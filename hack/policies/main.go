@@ -1,6 +1,6 @@
-// Command policies writes manifests/components/admission/policies: the admission policies, and the
-// parameters that they read, from the scheduler's configuration. Run it from the root of the
-// repository.
+// Command policies writes the directories policies of manifests/components/admission and
+// manifests/components/claims: the admission policies, and the parameters that they read, from the
+// scheduler's configuration. Run it from the root of the repository.
 //
 //	go run ./hack/policies               writes the policies
 //	go run ./hack/policies -check        fails if they are not in step
@@ -29,7 +29,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.config, "config", "manifests/base/scheduler-config.yaml", "the scheduler's configuration `file`")
 	flag.StringVar(&o.serviceAccount, "service-account", "manifests/base/serviceaccount.yaml", "the manifest `file` of the scheduler's service account")
-	flag.StringVar(&o.out, "out", "manifests/components/admission/policies", "the `directory` of the policies")
+	flag.StringVar(&o.out, "out", "manifests/components", "the `directory` of the components")
 	flag.BoolVar(&o.check, "check", false, "write nothing, and fail if the policies are not in step")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -58,6 +58,9 @@ func run(o options) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(o.out, name)
 		if !o.check {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as the file
+				return err
+			}
 			if err := os.WriteFile(path, []byte(files[name]), 0o644); err != nil { //nolint:gosec // manifests for everybody
 				return err
 			}

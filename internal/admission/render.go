@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-//go:embed templates/*.yaml
+//go:embed templates/*/*.yaml
 var templates embed.FS
 
 const header = "# Generated from the scheduler's configuration: change internal/admission/templates/%s, or the\n" +
@@ -19,9 +19,9 @@ const header = "# Generated from the scheduler's configuration: change internal/
 
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// Render returns the manifests, by file name.
+// Render returns the manifests, by their path in manifests/components.
 func (c *Config) Render() (map[string]string, error) {
-	names, err := fs.Glob(templates, "templates/*.yaml")
+	names, err := fs.Glob(templates, "templates/*/*.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (c *Config) Render() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		file := path.Base(name)
+		component, file := path.Base(path.Dir(name)), path.Base(name)
 		var unknown []string
 		expand := func(match string) string {
 			key := match[2 : len(match)-1]
@@ -48,9 +48,9 @@ func (c *Config) Render() (map[string]string, error) {
 		expanded := placeholder.ReplaceAllStringFunc(string(text), expand)
 		expanded = placeholder.ReplaceAllStringFunc(expanded, expand)
 		if len(unknown) > 0 {
-			return nil, fmt.Errorf("template %s: unknown names: %s", file, strings.Join(unknown, ", "))
+			return nil, fmt.Errorf("template %s/%s: unknown names: %s", component, file, strings.Join(unknown, ", "))
 		}
-		rendered[file] = fmt.Sprintf(header, file) + expanded
+		rendered[component+"/policies/"+file] = fmt.Sprintf(header, component+"/"+file) + expanded
 	}
 	if len(unused) > 0 {
 		return nil, fmt.Errorf("no template uses %s", strings.Join(slices.Sorted(maps.Keys(unused)), ", "))

@@ -9,7 +9,7 @@ import (
 
 func TestTheShippedPoliciesAreThoseOfTheShippedConfiguration(t *testing.T) {
 	for name, want := range render(t, shippedConfig(t)) {
-		got := string(readManifest(t, "components/admission/policies/"+name))
+		got := string(readManifest(t, "components/"+name))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got), run `go run ./hack/policies`:\n%s", name, diff)
 		}
