@@ -39,7 +39,7 @@ type packer struct {
 	free  []Vector
 	pods  [][]int // by node
 	with  []neighbours
-	used  []int   // nodes in the order in which they were opened
+	used  []int // nodes in the order in which they were opened
 	at    Placement
 }
 
