@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+const tenantLabel = "tenantisolation.dev/tenant"
+
+// beginning is when everything that is made without another time was made.
+var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newRules(tb testing.TB) *subjects.Rules {
+	tb.Helper()
+	rules, err := subjects.NewRules(configv1.New())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rules
+}
+
+func newGatherer(tb testing.TB) *subjects.Gatherer {
+	tb.Helper()
+	gatherer, err := subjects.NewGatherer()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return gatherer
+}
+
+func newEngine(tb testing.TB, objects ...runtime.Object) *Engine {
+	tb.Helper()
+	e := New(newRules(tb), newGatherer(tb))
+	set(tb, e, objects...)
+	return e
+}
+
+func set(tb testing.TB, e *Engine, objects ...runtime.Object) {
+	tb.Helper()
+	for _, object := range objects {
+		if err := e.Set(object); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func remove(tb testing.TB, e *Engine, objects ...runtime.Object) {
+	tb.Helper()
+	for _, object := range objects {
+		if err := e.Delete(object); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func makeNode(name string) *v1.Node { return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+
+// makeNamespace makes one of a tenant, or of none if the tenant is empty.
+func makeNamespace(name, tenant string, labels ...string) *v1.Namespace {
+	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+	if tenant != "" {
+		ns.Labels[tenantLabel] = tenant
+	}
+	for pair := range slices.Chunk(labels, 2) {
+		ns.Labels["tenantisolation.dev/"+pair[0]] = pair[1]
+	}
+	return ns
+}
+
+func makeClass(name, handler string) *nodev1.RuntimeClass {
+	return &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(beginning)}, Handler: handler}
+}
+
+// makePod makes a pod that runs on a node and asks for nothing special.
+func makePod(namespace, name, node string, change ...func(*v1.Pod)) *v1.Pod {
+	p := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, UID: types.UID("uid-" + namespace + "-" + name),
+			CreationTimestamp: metav1.NewTime(beginning),
+		},
+		Spec: v1.PodSpec{NodeName: node, Containers: []v1.Container{{Name: "app"}}},
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+// after sets when a pod was created.
+func after(seconds int) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.CreationTimestamp = metav1.NewTime(beginning.Add(time.Duration(seconds) * time.Second))
+	}
+}
+
+func inClass(name string) func(*v1.Pod) {
+	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
+}
+
+func mountingClaim(claim string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		addVolume(p, v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: claim}})
+	}
+}
+
+func mountingDirectory(path string) func(*v1.Pod) {
+	return func(p *v1.Pod) { addVolume(p, v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: path}}) }
+}
+
+func addVolume(p *v1.Pod, source v1.VolumeSource) {
+	p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: fmt.Sprintf("v%d", len(p.Spec.Volumes)), VolumeSource: source})
+}
+
+func makeClaim(namespace, name, volume string) *v1.PersistentVolumeClaim {
+	return &v1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       v1.PersistentVolumeClaimSpec{VolumeName: volume, StorageClassName: new(string)},
+	}
+}
+
+// makeVolume makes one that a claim has, unless its name is empty.
+func makeVolume(name, namespace, claim string, source v1.PersistentVolumeSource) *v1.PersistentVolume {
+	volume := &v1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1.PersistentVolumeSpec{PersistentVolumeSource: source},
+	}
+	if claim != "" {
+		volume.Spec.ClaimRef = &v1.ObjectReference{Namespace: namespace, Name: claim}
+	}
+	return volume
+}
+
+// brief is a report in a form to read and to compare.
+func brief(r Report) []string {
+	var lines []string
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		line := fmt.Sprintf("%s node=%s volume=%s pairs=%d last=%s:", f.Reason, f.Node, f.Volume, f.Pairs, f.Last)
+		for _, party := range f.Parties {
+			line += fmt.Sprintf(" %v", party.Pods)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
