@@ -30,7 +30,7 @@ type Taint struct {
 
 // Claim returns what a node is claimed for when the subject opens it; false if it opens
 // none, because it is of the platform or has no trust domain.
-func (s *Subject) Claim() (Claim, bool) {
+func (s Subject) Claim() (Claim, bool) {
 	switch {
 	case s.standing != managed:
 		return Claim{}, false

@@ -8,6 +8,9 @@ type Node struct {
 	Handlers map[string]bool
 	// VMCapable: the node can start VM-isolated pods.
 	VMCapable bool
+	// Claimed: the node is dedicated, to whom Claim says.
+	Claimed bool
+	Claim   Claim
 }
 
 // Verdict is the answer to "may this pod join this node". The zero Verdict denies.
@@ -15,6 +18,8 @@ type Verdict struct {
 	reason Reason
 	// ownTenant: everybody in the way is of the incoming pod's own tenant.
 	ownTenant bool
+	// final: evicting everybody in the way would not make the node admit.
+	final bool
 }
 
 // Reason returns why.
@@ -40,6 +45,21 @@ func Decide(incoming *Subject, node *Node) Verdict {
 	if incoming.handler != "" && node.Handlers != nil && !node.Handlers[incoming.handler] {
 		return Verdict{reason: MissingHandler}
 	}
+	// Before the residents: evicting them would not make the node anybody else's.
+	if node.Claimed && !node.Claim.Admits(incoming) {
+		return Verdict{reason: ForeignClaim}
+	}
+	v := decideResidents(incoming, node)
+	if incoming.confined && !node.Claimed {
+		if v.Allowed() {
+			return Verdict{reason: NodeLimit}
+		}
+		v.final = true
+	}
+	return v
+}
+
+func decideResidents(incoming *Subject, node *Node) Verdict {
 	o := &node.Occupancy
 	if o.unknown > 0 {
 		return Verdict{reason: UnknownResident}
@@ -48,6 +68,8 @@ func Decide(incoming *Subject, node *Node) Verdict {
 		return Verdict{reason: UnmanagedResident}
 	}
 	switch {
+	case !o.all.some && node.Claimed:
+		return Verdict{reason: ClaimedNode}
 	case !o.all.some:
 		return Verdict{reason: EmptyNode}
 	case o.all.only(incoming.group):
@@ -79,7 +101,7 @@ func denyResidents(incoming *Subject, o *Occupancy) Verdict {
 // MayEvict reports whether the policy lets a denial be resolved by evicting the
 // residents in the way. Only then may the scheduler's preemption consider the node.
 func (p *Policy) MayEvict(v Verdict) bool {
-	if !v.reason.AboutResidents() {
+	if !v.reason.AboutResidents() || v.final {
 		return false
 	}
 	switch p.preemption {

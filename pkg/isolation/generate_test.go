@@ -40,7 +40,7 @@ type scenario struct {
 	policy    *Policy
 	incoming  Pod
 	residents []Pod
-	handlers  map[string]bool
+	machine
 	vmCapable bool
 }
 
@@ -66,7 +66,50 @@ func (g generator) scenario(tb testing.TB) scenario {
 	if g.rarely(4) {
 		s.handlers = map[string]bool{"runc": true, "kata": g.pick(4) > 0, "runsc": g.pick(4) > 0}
 	}
+	if g.rarely(3) {
+		s.taints = g.taints(s)
+	}
+	s.confined = g.rarely(4)
 	return s
+}
+
+// taints are more often those of one of the pods than others, and sometimes damaged.
+func (g generator) taints(s scenario) map[string]string {
+	taints := map[string]string{}
+	claim, ok := s.policy.Resolve(oneOf(g, append([]Pod{s.incoming}, s.residents...)...)).Claim()
+	if !ok || g.rarely(6) {
+		claim = oneOf(g, Claim{shared: true}, Claim{tenant: "acme", dataClass: "public"}, Claim{tenant: "globex"})
+	}
+	for _, taint := range claim.Taints() {
+		taints[strings.TrimPrefix(taint.Key, taintPrefix)] = taint.Value
+	}
+	if g.rarely(8) {
+		switch g.pick(4) {
+		case 0:
+			delete(taints, "data-class")
+		case 1:
+			taints["boundary"] = oneOf(g, "vm", "moat", "")
+		case 2:
+			taints["data-class"] = oneOf(g, "internal", "confidential", "secret", "")
+		case 3:
+			taints["tenant"] = oneOf(g, "initech", "")
+		}
+	}
+	if len(taints) == 0 {
+		return nil
+	}
+	return taints
+}
+
+const taintPrefix = "tenantisolation.dev/"
+
+// claimed reads the taints of a claim as a node bears them.
+func claimed(p *Policy, taints map[string]string) (Claim, bool) {
+	list := []Taint{{Key: "node.kubernetes.io/unschedulable"}}
+	for key, value := range taints {
+		list = append(list, Taint{Key: taintPrefix + key, Value: value})
+	}
+	return p.ParseClaim(list)
 }
 
 func (g generator) config() Config {
@@ -180,6 +223,15 @@ func (g generator) pod(namespaces []*Namespace) Pod {
 
 func (s scenario) subject() Subject { return s.policy.Resolve(s.incoming) }
 
+// asking is the subject as its tenant may open nodes.
+func (s scenario) asking() Subject {
+	subject := s.subject()
+	if s.confined {
+		return subject.Confined()
+	}
+	return subject
+}
+
 func (s scenario) subjects() []Subject {
 	subjects := make([]Subject, 0, len(s.residents))
 	for _, r := range s.residents {
@@ -191,10 +243,11 @@ func (s scenario) subjects() []Subject {
 func (s scenario) node() *Node {
 	n := makeNode(s.subjects()...)
 	n.Handlers, n.VMCapable = s.handlers, s.vmCapable
+	n.Claim, n.Claimed = claimed(s.policy, s.taints)
 	return n
 }
 
-func (s scenario) verdict() Verdict { return decide(s.subject(), s.node()) }
+func (s scenario) verdict() Verdict { return decide(s.asking(), s.node()) }
 
 func (s scenario) oracle() oracle { return oracle{s.config} }
 
@@ -203,7 +256,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, VM-capable %t\n", s.handlers, s.vmCapable)
+	fmt.Fprintf(&b, "handlers %v, VM-capable %t, claimed by %v, confined %t\n", s.handlers, s.vmCapable, s.taints, s.confined)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

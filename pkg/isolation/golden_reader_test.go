@@ -85,6 +85,19 @@ func (c command) list(key string) []string {
 	return append([]string{}, strings.Fields(strings.Trim(v, "()"))...)
 }
 
+// pairs takes the value of a key as a list of key=value, nil if the key is not there.
+func (c command) pairs(key string) map[string]string {
+	var pairs map[string]string
+	for _, pair := range c.list(key) {
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		k, v, _ := strings.Cut(pair, "=")
+		pairs[k] = v
+	}
+	return pairs
+}
+
 // groups takes the value of a key as lists that bars separate.
 func (c command) groups(key string) [][]string {
 	v, ok := c.value(key)

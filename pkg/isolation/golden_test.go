@@ -180,7 +180,7 @@ func (g *golden) question(c command) (incoming Pod, residents []Pod, node Node, 
 	return incoming, residents, node, nil
 }
 
-// decide POD [beside=(POD...)] [on=NODE]
+// decide POD [beside=(POD...)] [on=NODE] [claimed=(KEY=VALUE...)] [confined]
 //
 // The answer must be that of the oracle too, and that of the residents in any
 // other order.
@@ -189,7 +189,13 @@ func (g *golden) decide(c command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	taints := c.pairs("claimed")
 	subject := g.policy.Resolve(incoming)
+	on := machine{handlers: node.Handlers, taints: taints, confined: c.flag("confined")}
+	node.Claim, node.Claimed = claimed(g.policy, taints)
+	if on.confined {
+		subject = subject.Confined()
+	}
 	var backwards Occupancy
 	var all []Resident
 	for i, pod := range pods {
@@ -205,7 +211,7 @@ func (g *golden) decide(c command) (string, error) {
 	if w := Decide(&subject, &again); w != v {
 		return "", fmt.Errorf("the order of the residents matters: %+v and %+v", v, w)
 	}
-	want := oracle{g.config}.decide(incoming, pods, node.Handlers)
+	want := oracle{g.config}.decide(incoming, pods, on)
 	if v.Allowed() != want.allow || !want.reasons[v.Reason()] {
 		return "", fmt.Errorf("core says %s, oracle %v", v.Reason(), want.reasons)
 	}

@@ -39,9 +39,20 @@ func (o oracle) classes() []string {
 	return append([]string{"unclassified"}, o.config.DataClasses...)
 }
 
+// machine is all of a node but its residents, and how many nodes the incoming pod's
+// tenant may open.
+type machine struct {
+	// handlers is nil if the node does not report any.
+	handlers map[string]bool
+	// taints are those of a claim, nil if the node is not claimed; the keys' prefix is
+	// left out.
+	taints   map[string]string
+	confined bool
+}
+
 // decide: an incoming pod may join a node if every resident that is not a
-// platform pod agrees.
-func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) answer {
+// platform pod agrees, and the claim does.
+func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 	in := o.judge(incoming)
 	if in.platform {
 		return answer{allow: true, reasons: set(PlatformPod)}
@@ -49,8 +60,11 @@ func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) 
 	if len(in.faults) > 0 {
 		return answer{reasons: in.faults}
 	}
-	if handlers != nil && incoming.Handler != "" && !handlers[incoming.Handler] {
+	if on.handlers != nil && incoming.Handler != "" && !on.handlers[incoming.Handler] {
 		return answer{reasons: set(MissingHandler)}
+	}
+	if on.taints != nil && !o.tolerates(in, on.taints) {
+		return answer{reasons: set(ForeignClaim)}
 	}
 
 	against := make(map[Reason]bool)
@@ -74,6 +88,10 @@ func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) 
 	switch {
 	case len(against) > 0:
 		return answer{reasons: against}
+	case on.confined && on.taints == nil:
+		return answer{reasons: set(NodeLimit)}
+	case count == 0 && on.taints != nil:
+		return answer{allow: true, reasons: set(ClaimedNode)}
 	case count == 0:
 		return answer{allow: true, reasons: set(EmptyNode)}
 	case same == count:
@@ -82,11 +100,44 @@ func (o oracle) decide(incoming Pod, residents []Pod, handlers map[string]bool) 
 	return answer{allow: true, reasons: set(SeparateKernels)}
 }
 
+// tolerates: a node of several trust domains takes whoever brings a boundary and does
+// not demand the machine, one of a tenant that tenant, and of it the data class that the
+// taint names; where classes share, the taint names the first of them.
+func (o oracle) tolerates(in judged, taints map[string]string) bool {
+	want := map[string]string{"tenant": in.domain["tenant"]}
+	for _, axis := range o.config.SeparateBy {
+		if axis.String() == "data-class" {
+			want["data-class"] = in.domain["data-class"]
+			for _, group := range o.config.ShareDataClasses {
+				if contains(group, in.domain["data-class"]) {
+					want["data-class"] = group[0]
+				}
+			}
+		}
+	}
+	isolated := rank(oracleBoundaries, in.boundary) >= rank(oracleBoundaries, o.config.MinimumBoundary.String())
+	if isolated && !in.demandsNode && len(taints) == 1 && taints["boundary"] == "vm" {
+		return true
+	}
+	if len(taints) != len(want) {
+		return false
+	}
+	for key, value := range want {
+		if taints[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
 // mayEvict: a conflict with residents may evict as the argument says, and for
 // SameTenant only if everybody in the way is of the pod's own tenant.
-func (o oracle) mayEvict(incoming Pod, residents []Pod, handlers map[string]bool) bool {
-	a := o.decide(incoming, residents, handlers)
-	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] {
+func (o oracle) mayEvict(incoming Pod, residents []Pod, on machine) bool {
+	a := o.decide(incoming, residents, on)
+	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] || a.reasons[ForeignClaim] {
+		return false
+	}
+	if on.confined && on.taints == nil {
 		return false
 	}
 	if o.config.Preemption != PreemptSameTenant {

@@ -12,6 +12,8 @@ const (
 
 	// FactsIncomplete: what is needed to judge has not been read yet.
 	FactsIncomplete
+	// TakingOver: nodes are claimed, and this process does not hold the claims yet.
+	TakingOver
 	// UnknownNamespace: nothing is known of the pod's namespace.
 	UnknownNamespace
 	// UnmanagedNamespace: the pod's namespace has no tenant.
@@ -36,6 +38,8 @@ const (
 	// MissingHandler: the node reports its runtime handlers, and the pod's is not
 	// among them.
 	MissingHandler
+	// ForeignClaim: the node is claimed, and not for the pod.
+	ForeignClaim
 	// UnknownResident: a resident's trust domain could not be worked out.
 	UnknownResident
 	// UnmanagedResident: a resident's namespace has no tenant.
@@ -46,6 +50,9 @@ const (
 	// DemandedNode: only a demand for the whole machine, the pod's or a resident's, is
 	// in the way.
 	DemandedNode
+	// NodeLimit: the node would take the pod, but is not claimed yet, and the pod's tenant
+	// may open no other.
+	NodeLimit
 
 	// Admissions.
 
@@ -53,6 +60,8 @@ const (
 	PlatformPod
 	// EmptyNode: no pod but the platform's is there.
 	EmptyNode
+	// ClaimedNode: the same, and the node is claimed for the pod.
+	ClaimedNode
 	// SameTrustDomain: everybody there is of the pod's own trust domain.
 	SameTrustDomain
 	// SeparateKernels: others are there, each behind its own boundary, as the pod is.
@@ -71,12 +80,12 @@ func Reasons() []Reason {
 // Admits reports whether the reason is one to admit.
 func (r Reason) Admits() bool {
 	switch r {
-	case PlatformPod, EmptyNode, SameTrustDomain, SeparateKernels:
+	case PlatformPod, EmptyNode, ClaimedNode, SameTrustDomain, SeparateKernels:
 		return true
-	case Undecided, FactsIncomplete, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
+	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
-		WeakBoundary, MissingHandler, UnknownResident, UnmanagedResident, ForeignResident,
-		DemandedNode:
+		WeakBoundary, MissingHandler, ForeignClaim, UnknownResident, UnmanagedResident, ForeignResident,
+		DemandedNode, NodeLimit:
 	}
 	return false
 }
@@ -98,6 +107,8 @@ func (r Reason) String() string {
 		return "Undecided"
 	case FactsIncomplete:
 		return "FactsIncomplete"
+	case TakingOver:
+		return "TakingOver"
 	case UnknownNamespace:
 		return "UnknownNamespace"
 	case UnmanagedNamespace:
@@ -118,6 +129,8 @@ func (r Reason) String() string {
 		return "WeakBoundary"
 	case MissingHandler:
 		return "MissingHandler"
+	case ForeignClaim:
+		return "ForeignClaim"
 	case UnknownResident:
 		return "UnknownResident"
 	case UnmanagedResident:
@@ -126,10 +139,14 @@ func (r Reason) String() string {
 		return "ForeignResident"
 	case DemandedNode:
 		return "DemandedNode"
+	case NodeLimit:
+		return "NodeLimit"
 	case PlatformPod:
 		return "PlatformPod"
 	case EmptyNode:
 		return "EmptyNode"
+	case ClaimedNode:
+		return "ClaimedNode"
 	case SameTrustDomain:
 		return "SameTrustDomain"
 	case SeparateKernels:
@@ -138,8 +155,8 @@ func (r Reason) String() string {
 	return "Unknown"
 }
 
-// residentsSentence is the one sentence for everything that residents cause: a second
-// one would tell a tenant something about its neighbours.
+// residentsSentence is the one sentence for everything that others cause, by being there
+// or by their claim: a second one would tell a tenant something about its neighbours.
 const residentsSentence = "node(s) hold pods of another trust domain"
 
 // Sentence returns the denial in words that the pod's owner may read: a constant
@@ -152,6 +169,8 @@ func (r Reason) Sentence() string {
 		return "pod was not judged: this is a fault of the scheduler, report it"
 	case FactsIncomplete:
 		return "namespaces and runtime classes have not been read yet: the pod is retried as soon as they are"
+	case TakingOver:
+		return "claims of nodes have not been taken over yet: the pod is retried as soon as they are"
 	case UnknownNamespace:
 		return "pod has no trust domain: its namespace is not known yet"
 	case UnmanagedNamespace:
@@ -172,9 +191,11 @@ func (r Reason) Sentence() string {
 		return "pod's boundary is weaker than its namespace demands: name a VM-isolated RuntimeClass and share nothing with the host"
 	case MissingHandler:
 		return "node(s) don't offer the runtime handler of the pod's RuntimeClass"
-	case UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
+	case ForeignClaim, UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
 		return residentsSentence
-	case PlatformPod, EmptyNode, SameTrustDomain, SeparateKernels:
+	case NodeLimit:
+		return "node(s) are free, but the pod's tenant has as many nodes as it may claim"
+	case PlatformPod, EmptyNode, ClaimedNode, SameTrustDomain, SeparateKernels:
 	}
 	return ""
 }

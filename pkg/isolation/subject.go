@@ -88,8 +88,10 @@ type Subject struct {
 	// isolated: the boundary lets other trust domains share the machine. open: and the
 	// namespace does not mind.
 	isolated, open bool
-	handler        string
-	hostAccess     HostAccess
+	// confined: the tenant may open no other node.
+	confined   bool
+	handler    string
+	hostAccess HostAccess
 }
 
 // Resolve works out a pod's trust domain, boundary and demand.
@@ -273,10 +275,19 @@ func (s Subject) KernelGroup() (KernelGroup, bool) {
 	return s.group, s.standing == managed
 }
 
-// Equivalent reports whether no verdict and no evidence can tell the two apart. They may
-// differ in what voided a boundary.
+// Confined returns the same subject while its tenant has as many nodes as it may: a node
+// that is not claimed yet denies it.
+func (s Subject) Confined() Subject {
+	s.confined = s.standing == managed
+	return s
+}
+
+// Equivalent reports whether the two are the same pod to the rule: no evidence can tell
+// them apart, and no verdict but one about how many nodes the tenant has. They may differ
+// in what voided a boundary.
 func (s Subject) Equivalent(other Subject) bool {
 	s.hostAccess, other.hostAccess = 0, 0
+	s.confined, other.confined = false, false
 	return s == other
 }
 
