@@ -86,8 +86,12 @@ generate: ## Write the generated files anew: deep copies, conversions, reference
 	go run ./hack/policies
 
 .PHONY: bench
-bench: ## Run the benchmarks of the core and the plugin
-	go test -run '^$$' -bench . -benchmem ./pkg/...
+bench: ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1: five minutes; hack/bench/main.go has more)
+	@# Standard output is for the figures alone.
+	@$(if $(KUBEBUILDER_ASSETS),:,hack/control-plane.sh bin/control-plane) >&2
+	@hack/compile.sh bench go test -v -c -tags performance -o bin/performance.test ./test/performance
+	@hack/compile.sh bench go build -v -o bin/bench ./hack/bench
+	@KUBEBUILDER_ASSETS='$(ASSETS)' BENCH_PROGRAM=bin/performance.test exec bin/bench
 
 .PHONY: clean
 clean: ## Remove what was built; the next control plane comes from the build cache

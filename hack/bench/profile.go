@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"tenantisolation.dev/scheduler/test/performance"
+)
+
+// profile runs the plugin at the largest size of the comparison with a CPU profile, and
+// says what each plugin of the scheduler has cost.
+func (p *perf) profile(ctx context.Context) (string, error) {
+	nodes := 5000
+	if len(p.nodes) > 0 {
+		nodes = slices.Max(p.nodes)
+	}
+	var b strings.Builder
+	for _, c := range performance.Cases() {
+		if c.Workload != "" || c.Variant != performance.Plugin {
+			continue
+		}
+		dir, err := os.MkdirTemp("", "bench-")
+		if err != nil {
+			return "", err
+		}
+		defer os.RemoveAll(dir)
+		f, err := p.measureInto(ctx, dir, c, nodes, "-perf-cpuprofile")
+		if err != nil {
+			return "", err
+		}
+		profiles, err := filepath.Glob(filepath.Join(dir, "*-cpu.prof"))
+		if err != nil || len(profiles) != 1 {
+			return "", fmt.Errorf("want one CPU profile, got %q", profiles)
+		}
+		all, err := p.top(ctx, profiles[0], "")
+		if err != nil {
+			return "", err
+		}
+		scheduler, err := p.top(ctx, profiles[0], schedulerFrames)
+		if err != nil {
+			return "", err
+		}
+		ours, err := p.top(ctx, profiles[0], pluginFrames)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "`%s` at %d nodes, %.0f pods/s.\n\n", c.Variant, nodes, f.podsPerSecond)
+		b.WriteString(profileTable(all, scheduler, ours))
+	}
+	return b.String(), nil
+}
+
+// What is looked for in a stack. The scheduler's filters and scorers run in goroutines of
+// their own, so it is not enough to look below ScheduleOne.
+const (
+	schedulerFrames = `k8s\.io/kubernetes/pkg/scheduler[./]|tenantisolation\.dev/scheduler/pkg/`
+	pluginFrames    = `tenantisolation\.dev/scheduler/pkg/`
+)
+
+func (p *perf) top(ctx context.Context, file, focus string) (profileTop, error) {
+	args := []string{"tool", "pprof", "-top", "-cum", "-unit=ms", "-nodefraction=0", "-edgefraction=0", "-nodecount=1000000"}
+	if focus != "" {
+		args = append(args, "-focus="+focus)
+	}
+	text, err := output(ctx, p.log, ".", "go", append(args, p.program, file)...)
+	if err != nil {
+		return profileTop{}, err
+	}
+	return parseTop(text)
+}
+
+// profileTop is what pprof -top prints.
+type profileTop struct {
+	// total is the processor time of all samples that were looked for.
+	total time.Duration
+	// cumulative is the time in a function and what it calls.
+	cumulative map[string]time.Duration
+}
+
+var (
+	accounted = regexp.MustCompile(`Showing nodes accounting for ([0-9.]+ms|0), `)
+	topRow    = regexp.MustCompile(`^ *(?:[0-9.]+ms|0) +[0-9.]+% +[0-9.]+% +([0-9.]+ms|0) +[0-9.]+%  (.*)$`)
+)
+
+func parseTop(text string) (profileTop, error) {
+	top := profileTop{cumulative: map[string]time.Duration{}}
+	match := accounted.FindStringSubmatch(text)
+	if match == nil {
+		return top, fmt.Errorf("pprof says nothing of a total:\n%.300s", text)
+	}
+	var err error
+	if top.total, err = parseMilliseconds(match[1]); err != nil {
+		return top, err
+	}
+	for row := range strings.Lines(text) {
+		fields := topRow.FindStringSubmatch(strings.TrimRight(row, "\n"))
+		if fields == nil {
+			continue
+		}
+		d, err := parseMilliseconds(fields[1])
+		if err != nil {
+			return top, err
+		}
+		top.cumulative[strings.TrimSuffix(fields[2], " (inline)")] = d
+	}
+	return top, nil
+}
+
+func parseMilliseconds(s string) (time.Duration, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	return time.ParseDuration(s)
+}
+
+// extension finds the plugin and the extension point in a function's name.
+var extension = regexp.MustCompile(`^(?:k8s\.io/kubernetes/pkg/scheduler/framework/plugins/|tenantisolation\.dev/scheduler/pkg/plugins/)[a-z/]+\.\(?\*?([A-Za-z]+)\)?\.(PreEnqueue|PreFilter|Filter|PostFilter|PreScore|Score|NormalizeScore|Reserve|PreBind|Bind)$`)
+
+// profileTable lists what each plugin cost, most expensive first.
+func profileTable(all, scheduler, ours profileTop) string {
+	perPlugin := map[string]time.Duration{}
+	points := map[string][]string{}
+	for name, d := range all.cumulative {
+		match := extension.FindStringSubmatch(name)
+		if match == nil || d == 0 {
+			continue
+		}
+		plugin := match[1]
+		if strings.HasPrefix(name, "tenantisolation.dev/") {
+			plugin = "TenantIsolation"
+		}
+		perPlugin[plugin] += d
+		points[plugin] = append(points[plugin], fmt.Sprintf("%s %.0f", match[2], d.Seconds()*1000))
+	}
+	var order []string
+	for plugin := range perPlugin {
+		order = append(order, plugin)
+		slices.Sort(points[plugin])
+	}
+	slices.SortFunc(order, func(a, b string) int {
+		return cmp.Or(cmp.Compare(perPlugin[b], perPlugin[a]), cmp.Compare(a, b))
+	})
+	share := func(d time.Duration, of time.Duration) string {
+		return fmt.Sprintf("%.0f ms (%.1f %%)", d.Seconds()*1000, 100*d.Seconds()/of.Seconds())
+	}
+	var b strings.Builder
+	b.WriteString("| processor time | |\n|---|---|\n")
+	fmt.Fprintf(&b, "| the process: API server, scheduler, what creates the pods | %.0f ms |\n", all.total.Seconds()*1000)
+	fmt.Fprintf(&b, "| of it in the scheduler, its event handlers and plugins | %s |\n", share(scheduler.total, all.total))
+	fmt.Fprintf(&b, "| of that in this plugin, its event handlers and the API calls of its Bind | %s |\n", share(ours.total, scheduler.total))
+	b.WriteString("\n| plugin | in all | ms by extension point |\n|---|---|---|\n")
+	for _, plugin := range order {
+		fmt.Fprintf(&b, "| %s | %.0f ms | %s |\n", plugin, perPlugin[plugin].Seconds()*1000, strings.Join(points[plugin], ", "))
+	}
+	return b.String()
+}
