@@ -21,7 +21,7 @@ func (k *packer) closeNode(node int) {
 	u := slices.Index(k.used, node)
 	k.used = slices.Delete(k.used, u, u+1)
 	for moved, i := range content {
-		to := k.bestFit(i)
+		to := k.bestFit(i, k.used)
 		if to == Unplaced {
 			for _, back := range content[:moved] {
 				k.take(back)
@@ -44,8 +44,8 @@ func (k *packer) take(pod int) {
 	node := k.at[pod]
 	p := &k.in.Pods[pod]
 	k.pods[node] = slices.DeleteFunc(k.pods[node], func(i int) bool { return i == pod })
-	k.free[node] = slices.Clone(k.free[node])
 	k.free[node].plus(p.Request)
+	k.at[pod] = Unplaced
 	k.with[node] = neighbours{}
 	for n, i := range k.pods[node] {
 		k.with[node].add(&k.in.Pods[i], n == 0)

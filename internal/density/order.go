@@ -34,27 +34,48 @@ func byFirstDimension(request, _ Vector) float64 {
 	return float64(request[0])
 }
 
-// opening tells how much of what is still to be placed a free node would take, 0 to 1.
-type opening func(free, rest Vector) float64
+// opening tells how gladly a free node is opened while this is still to be placed.
+type opening func(node *Node, rest Vector) float64
 
-var openings = []opening{coversWorst, coversOnAverage}
+// openings are ways to choose machines: those that take most of the rest, and for each
+// shape those of that shape first.
+func (in *Instance) openings() []opening {
+	all := []opening{coversWorst, coversOnAverage}
+	seen := map[string]bool{}
+	for n := range in.Nodes {
+		shape := in.Nodes[n].Shape
+		if seen[shape] {
+			continue
+		}
+		seen[shape] = true
+		all = append(all, func(node *Node, rest Vector) float64 {
+			if node.Shape == shape {
+				return 2
+			}
+			return coversWorst(node, rest)
+		})
+	}
+	return all
+}
 
-// coversWorst looks at the dimension that is used up first.
-func coversWorst(free, rest Vector) float64 {
+// coversWorst returns the share of the rest that the node takes of the resource of which it
+// takes the least.
+func coversWorst(node *Node, rest Vector) float64 {
 	worst := 1.0
 	for d, amount := range rest {
 		if amount > 0 {
-			worst = min(worst, float64(free[d])/float64(amount))
+			worst = min(worst, float64(node.Capacity[d])/float64(amount))
 		}
 	}
 	return worst
 }
 
-func coversOnAverage(free, rest Vector) float64 {
+// coversOnAverage returns the same, averaged over the resources.
+func coversOnAverage(node *Node, rest Vector) float64 {
 	sum, asked := 0.0, 0
 	for d, amount := range rest {
 		if amount > 0 {
-			sum += min(1, float64(free[d])/float64(amount))
+			sum += min(1, float64(node.Capacity[d])/float64(amount))
 			asked++
 		}
 	}

@@ -4,19 +4,18 @@ import "slices"
 
 // Pack returns the best placement that best-fit decreasing finds: it knows all pods before
 // it places the first, takes the large ones first, and gives each to the fullest node that
-// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Trust domains that share with nobody are packed one after the other, the
-// largest first; then the pods that share machines. Of several orders and ways to choose
-// the next node it keeps what leaves out the fewest pods, then opens the fewest nodes.
+// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Trust domains
+// that share with nobody are packed one after the other, the largest first, each onto the
+// machines of which it needs the fewest; then the pods that share machines. Of several
+// orders it keeps what leaves out the fewest pods, then opens the fewest nodes.
 //
 // It is what can be had in practice, not the optimum: that is NP-hard.
 func (in *Instance) Pack() Placement {
 	var best Placement
 	for _, order := range orders {
-		for _, opening := range openings {
-			p := in.packBy(order, opening)
-			if best == nil || in.better(p, best) {
-				best = p
-			}
+		p := in.packBy(order)
+		if best == nil || in.better(p, best) {
+			best = p
 		}
 	}
 	return best
@@ -34,7 +33,6 @@ func (in *Instance) better(a, b Placement) bool {
 type packer struct {
 	in    *Instance
 	order order
-	open  opening
 	scale Vector
 	free  []Vector
 	pods  [][]int // by node
@@ -43,18 +41,20 @@ type packer struct {
 	at    Placement
 }
 
-func (in *Instance) packBy(o order, open opening) Placement {
-	k := newPacker(in, o, open)
+func (in *Instance) packBy(o order) Placement {
+	k := newPacker(in, o)
+	openings := in.openings()
+	k.placeScarce()
 	for _, group := range k.groups() {
-		k.pack(group)
+		k.packBest(group, openings)
 	}
 	k.closeNodes()
 	return k.at
 }
 
-func newPacker(in *Instance, o order, open opening) *packer {
+func newPacker(in *Instance, o order) *packer {
 	k := &packer{
-		in: in, order: o, open: open, scale: in.scale(),
+		in: in, order: o, scale: in.scale(),
 		free: make([]Vector, len(in.Nodes)),
 		pods: make([][]int, len(in.Nodes)),
 		with: make([]neighbours, len(in.Nodes)),
@@ -91,7 +91,7 @@ func (k *packer) groups() [][]int {
 	for i := range k.in.Pods {
 		p := &k.in.Pods[i]
 		switch {
-		case p.Pinned:
+		case k.at[i] != Unplaced:
 		case p.Open:
 			open = append(open, i)
 		default:
@@ -129,31 +129,80 @@ func (k *packer) share(v Vector) float64 {
 	return sum
 }
 
-func (k *packer) pack(group []int) {
+// packBest packs the group with each way to open nodes, and keeps what takes the fewest.
+func (k *packer) packBest(group []int, openings []opening) {
 	group = slices.Clone(group)
 	slices.SortStableFunc(group, func(a, b int) int {
 		return descending(k.order(k.in.Pods[a].Request, k.scale), k.order(k.in.Pods[b].Request, k.scale))
 	})
-	rest := k.demand(group)
 	first := len(k.used)
-	for _, i := range group {
-		node := k.bestFit(i)
-		if node == Unplaced {
-			node = k.next(i, rest)
-		}
-		if node != Unplaced {
-			k.put(i, node)
-		}
-		rest.less(k.in.Pods[i].Request)
+	type result struct {
+		left, nodes int
+		size        float64
 	}
+	worse := func(a, b result) bool {
+		if a.left != b.left {
+			return a.left > b.left
+		}
+		if a.nodes != b.nodes {
+			return a.nodes > b.nodes
+		}
+		return a.size > b.size
+	}
+	var best opening
+	var least result
+	for _, open := range openings {
+		r := result{left: k.pack(group, open), nodes: len(k.used) - first}
+		for _, n := range k.used[first:] {
+			r.size += k.share(k.in.Nodes[n].Capacity)
+		}
+		if best == nil || worse(least, r) {
+			best, least = open, r
+		}
+		for _, i := range group {
+			if k.at[i] != Unplaced {
+				k.take(i)
+			}
+		}
+		k.used = k.used[:first]
+	}
+	k.pack(group, best)
 	k.shrink(first)
 }
 
-// bestFit returns the node in use on which the pod leaves the least.
-func (k *packer) bestFit(pod int) int {
+// pack packs the group, which is in order, and returns how many pods it left out.
+func (k *packer) pack(group []int, open opening) int {
+	rest := k.demand(group)
+	// Nodes that are in use and take nobody of the group are looked at once.
+	var candidates []int
+	for _, n := range k.used {
+		if slices.ContainsFunc(group, func(i int) bool { return k.joins(&k.in.Pods[i], n) }) {
+			candidates = append(candidates, n)
+		}
+	}
+	left := 0
+	for _, i := range group {
+		node := k.bestFit(i, candidates)
+		if node == Unplaced {
+			if node = k.next(i, rest, open); node != Unplaced {
+				candidates = append(candidates, node)
+			}
+		}
+		if node != Unplaced {
+			k.put(i, node)
+		} else {
+			left++
+		}
+		rest.less(k.in.Pods[i].Request)
+	}
+	return left
+}
+
+// bestFit returns the node of those on which the pod leaves the least.
+func (k *packer) bestFit(pod int, candidates []int) int {
 	p := &k.in.Pods[pod]
 	best, least := Unplaced, 0.0
-	for _, n := range k.used {
+	for _, n := range candidates {
 		if !p.allowed(n) || !k.free[n].holds(p.Request) || !k.joins(p, n) {
 			continue
 		}
@@ -186,14 +235,14 @@ func (k *packer) joins(p *Pod, node int) bool {
 }
 
 // next returns the node to open for the pod.
-func (k *packer) next(pod int, rest Vector) int {
+func (k *packer) next(pod int, rest Vector, open opening) int {
 	p := &k.in.Pods[pod]
 	best, most, smallest := Unplaced, 0.0, 0.0
 	for n := range k.in.Nodes {
 		if len(k.pods[n]) > 0 || !p.allowed(n) || !k.free[n].holds(p.Request) {
 			continue
 		}
-		covers, size := k.open(k.free[n], rest), k.share(k.free[n])
+		covers, size := open(&k.in.Nodes[n], rest), k.share(k.free[n])
 		if best == Unplaced || covers > most || (covers == most && size < smallest) {
 			best, most, smallest = n, covers, size
 		}

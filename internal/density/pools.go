@@ -9,7 +9,7 @@ import "slices"
 // of another shape, for the others. Pinned pods stay where they are, and their node is in
 // no pool.
 func (in *Instance) Pools(key func(*Pod) string) Placement {
-	k := newPacker(in, byLargestShare, coversWorst)
+	k := newPacker(in, byLargestShare)
 	byKey := map[string]int{}
 	var groups [][]int
 	for i := range in.Pods {

@@ -1,0 +1,42 @@
+package density
+
+import "slices"
+
+// scarce is the share of the nodes, one in so many, that a pod has to fit on at least to be
+// like any other.
+const scarce = 20
+
+// placeScarce places the pods that few nodes can hold, before others take those.
+func (k *packer) placeScarce() {
+	holders := map[int]int{}
+	var few []int
+	for i := range k.in.Pods {
+		p := &k.in.Pods[i]
+		if p.Pinned {
+			continue
+		}
+		for n := range k.in.Nodes {
+			if p.allowed(n) && k.in.Nodes[n].Capacity.holds(p.Request) {
+				holders[i]++
+			}
+		}
+		if holders[i]*scarce < len(k.in.Nodes) {
+			few = append(few, i)
+		}
+	}
+	slices.SortStableFunc(few, func(a, b int) int {
+		if holders[a] != holders[b] {
+			return holders[a] - holders[b]
+		}
+		return descending(k.order(k.in.Pods[a].Request, k.scale), k.order(k.in.Pods[b].Request, k.scale))
+	})
+	for _, i := range few {
+		node := k.bestFit(i, k.used)
+		if node == Unplaced {
+			node = k.next(i, k.in.Pods[i].Request, coversWorst)
+		}
+		if node != Unplaced {
+			k.put(i, node)
+		}
+	}
+}
