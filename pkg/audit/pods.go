@@ -51,7 +51,7 @@ func (e *Engine) setPod(object *v1.Pod) {
 		return
 	}
 	p := e.pods[key]
-	if p != nil && (p.object.UID != object.UID || p.object.Spec.NodeName != object.Spec.NodeName) {
+	if p != nil && p.Node != object.Spec.NodeName {
 		// An informer may show a deletion and a creation as one update.
 		e.removePod(key)
 		p = nil

@@ -1,0 +1,283 @@
+package audit
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func TestFindings(t *testing.T) {
+	cluster := []runtime.Object{
+		makeNode("n1"), makeNode("n2"),
+		makeNamespace("acme", "acme"), makeNamespace("globex", "globex"),
+		makeNamespace("vault", "globex", "boundary", "node"),
+		makeNamespace("wiki", ""), makeNamespace("kube-system", ""),
+		makeClass("kata", "kata"),
+	}
+	vm := inClass("kata")
+	nfs := v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{Server: "files", Path: "/export/"}}
+	for name, tc := range map[string]struct {
+		objects []runtime.Object
+		want    []string
+	}{
+		"one trust domain is no finding": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("acme", "b", "n1")},
+		},
+		"two tenants on one kernel are, with the pod that came last": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", after(9)), makePod("globex", "b", "n1"), makePod("globex", "c", "n1")},
+			want:    []string{"ForeignResident node=n1 volume= pairs=2 last=acme/a: [acme/a] [globex/b globex/c]"},
+		},
+		"two tenants on two nodes are not": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n2")},
+		},
+		"two tenants in VMs are not": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm)},
+		},
+		"a VM beside one that demands the machine is": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("vault", "b", "n1", vm)},
+			want:    []string{"DemandedNode node=n1 volume= pairs=1 last=vault/b: [acme/a] [vault/b]"},
+		},
+		"an unmanaged pod beside a tenant's is": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("wiki", "b", "n1")},
+			want:    []string{"UnmanagedResident node=n1 volume= pairs=1 last=wiki/b: [acme/a] [wiki/b]"},
+		},
+		"unmanaged pods among themselves are not": {
+			objects: []runtime.Object{makePod("wiki", "a", "n1"), makePod("wiki", "b", "n1")},
+		},
+		"a platform pod never is, with whatever it mounts": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", mountingDirectory("/var/log")), makePod("kube-system", "b", "n1", mountingDirectory("/"))},
+		},
+		"a pod of an unknown namespace is, alone and beside others": {
+			objects: []runtime.Object{makePod("ghost", "a", "n1"), makePod("acme", "b", "n1")},
+			want: []string{
+				"UnknownResident node=n1 volume= pairs=1 last=ghost/a: [acme/b] [ghost/a]",
+				"UnknownNamespace node=n1 volume= pairs=0 last=ghost/a: [ghost/a]",
+			},
+		},
+		"a boundary that is too weak is, without anybody else": {
+			objects: []runtime.Object{makeNamespace("acme", "acme", "boundary", "vm"), makePod("acme", "a", "n1")},
+			want:    []string{"WeakBoundary node=n1 volume= pairs=0 last=acme/a: [acme/a]"},
+		},
+		"a pod on a node that does not exist is": {
+			objects: []runtime.Object{makePod("acme", "a", "nowhere"), makePod("kube-system", "agent", "nowhere")},
+			want:    []string{"MissingNode node=nowhere volume= pairs=0 last=acme/a: [acme/a]"},
+		},
+		"a pod that has ended is not, nor one without a node": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1"), makePod("globex", "b", ""),
+				makePod("globex", "c", "n1", func(p *v1.Pod) { p.Status.Phase = v1.PodSucceeded }),
+			},
+		},
+		"a terminating pod still is": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1"),
+				makePod("globex", "b", "n1", func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: beginning} }),
+			},
+			want: []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
+		},
+		"one claim in two trust domains is, across nodes and through VMs": {
+			objects: []runtime.Object{
+				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{}),
+				makePod("acme", "a", "n1", vm, mountingClaim("data")),
+				makePod("acme", "b", "n2", mountingClaim("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
+			},
+			want: []string{"SharedClaim node= volume=acme/data pairs=1 last=acme/b: [acme/a] [acme/b]"},
+		},
+		"two volumes of one export are one store": {
+			objects: []runtime.Object{
+				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs),
+				makeClaim("globex", "data", "pw"), makeVolume("pw", "globex", "data", nfs),
+				makePod("acme", "a", "n1", mountingClaim("data")), makePod("globex", "b", "n2", mountingClaim("data")),
+			},
+			want: []string{"SharedClaim node= volume=files:/export pairs=1 last=globex/b: [acme/a] [globex/b]"},
+		},
+		"a claim that only names another's volume shares nothing": {
+			objects: []runtime.Object{
+				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs), makeClaim("globex", "data", "pv"),
+				makePod("acme", "a", "n1", mountingClaim("data")), makePod("globex", "b", "n2", mountingClaim("data")),
+			},
+		},
+		"a directory inside of another's is, on one node": {
+			objects: []runtime.Object{
+				makePod("wiki", "a", "n1", mountingDirectory("/srv/wiki")), makePod("wiki", "b", "n1", mountingDirectory("/srv/")),
+				makePod("globex", "c", "n1", mountingDirectory("/srv/wiki/pages")), makePod("globex", "d", "n2", mountingDirectory("/srv/wiki")),
+			},
+			want: []string{
+				"UnmanagedResident node=n1 volume= pairs=2 last=wiki/b: [globex/c] [wiki/a wiki/b]",
+				"SharedHostPath node=n1 volume=/srv pairs=1 last=wiki/b: [globex/c] [wiki/b]",
+				"SharedHostPath node=n1 volume=/srv/wiki pairs=1 last=wiki/a: [globex/c] [wiki/a]",
+			},
+		},
+		"names that only begin alike are two directories": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1", mountingDirectory("/srv/data")),
+				makePod("acme", "b", "n1", mountingDirectory("/srv/database"), func(p *v1.Pod) { p.Spec.HostPID = true }),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, cluster...)
+			set(t, e, tc.objects...)
+			if diff := cmp.Diff(tc.want, brief(e.Report()), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Nothing is placed in any of these: what was in order breaks the rule without anybody's
+// verdict, and is in order again.
+func TestFindingsThatComeAndGo(t *testing.T) {
+	vm := inClass("kata")
+	ephemeral := func(p *v1.Pod) {
+		p.Spec.EphemeralContainers = []v1.EphemeralContainer{{EphemeralContainerCommon: v1.EphemeralContainerCommon{
+			Name: "debug", SecurityContext: &v1.SecurityContext{Privileged: new(true)},
+		}}}
+	}
+	recreated := makeClass("kata", "kata")
+	recreated.CreationTimestamp = metav1.NewTime(beginning.Add(time.Hour))
+	started := func(p *v1.Pod) { p.Status.StartTime = &metav1.Time{Time: beginning} }
+
+	for name, tc := range map[string]struct {
+		before     []runtime.Object
+		come, back []runtime.Object
+		want       Reason
+	}{
+		"a namespace moves to another tenant": {
+			before: []runtime.Object{makePod("acme", "a", "n1"), makePod("shop", "b", "n1")},
+			come:   []runtime.Object{makeNamespace("shop", "globex")},
+			back:   []runtime.Object{makeNamespace("shop", "acme")},
+			want:   "ForeignResident",
+		},
+		"a namespace loses its tenant": {
+			before: []runtime.Object{makePod("acme", "a", "n1"), makePod("shop", "b", "n1")},
+			come:   []runtime.Object{makeNamespace("shop", "")},
+			back:   []runtime.Object{makeNamespace("shop", "acme")},
+			want:   "UnmanagedResident",
+		},
+		"a RuntimeClass is made anew with a handler that isolates nothing": {
+			before: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm)},
+			come:   []runtime.Object{makeClass("kata", "runc")},
+			back:   []runtime.Object{makeClass("kata", "kata")},
+			want:   "ForeignResident",
+		},
+		"a RuntimeClass is made anew after the pods were started, and nobody knows by what": {
+			before: []runtime.Object{makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
+			come:   []runtime.Object{recreated},
+			back:   []runtime.Object{makeClass("kata", "kata")},
+			want:   "ForeignResident",
+		},
+		"an ephemeral container raises a pod's privilege": {
+			before: []runtime.Object{makePod("acme", "a", "n1"), makePod("acme", "b", "n1")},
+			come:   []runtime.Object{makePod("acme", "b", "n1", ephemeral)},
+			back:   []runtime.Object{makePod("acme", "b", "n1")},
+			want:   "ForeignResident",
+		},
+		"a volume turns out to be a directory of the host": {
+			before: []runtime.Object{
+				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}}),
+				makePod("acme", "a", "n1", vm, mountingClaim("data")), makePod("globex", "b", "n1", vm),
+			},
+			come: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}})},
+			back: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}})},
+			want: "ForeignResident",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("shop", "acme"), makeNamespace("globex", "globex"), makeClass("kata", "kata"))
+			set(t, e, tc.before...)
+			if c := e.Changes(); len(c.Began) > 0 {
+				t.Fatalf("findings before anything happened: %v", brief(Report{Findings: c.Began}))
+			}
+			set(t, e, tc.come...)
+			c := e.Changes()
+			if len(c.Began) != 1 || c.Began[0].Reason != tc.want || c.Began[0].Node != "n1" {
+				t.Errorf("want one finding %s on n1, got %v", tc.want, brief(Report{Findings: c.Began}))
+			}
+			if diff := cmp.Diff(map[Reason]int{tc.want: 1}, e.Counts()); diff != "" {
+				t.Errorf("counts (-want +got):\n%s", diff)
+			}
+			set(t, e, tc.back...)
+			if c := e.Changes(); len(c.Ended) != 1 || len(c.Began) != 0 {
+				t.Errorf("want the finding to end, got %+v", c)
+			}
+		})
+	}
+}
+
+func TestWhoCameLastIsByTheBestClockThereIs(t *testing.T) {
+	at := func(hours int) metav1.Time { return metav1.NewTime(beginning.Add(time.Duration(hours) * time.Hour)) }
+	scheduled := func(hours int) func(*v1.Pod) {
+		return func(p *v1.Pod) {
+			p.Status.Conditions = []v1.PodCondition{{Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: at(hours)}}
+		}
+	}
+	started := func(hours int) func(*v1.Pod) {
+		return func(p *v1.Pod) { p.Status.StartTime = new(at(hours)) }
+	}
+	for name, tc := range map[string]struct {
+		a, b func(*v1.Pod)
+		want string
+	}{
+		"a pod that waited long came when it was scheduled":       {scheduled(3), after(60), "acme/a"},
+		"what the kubelet started late came late":                 {started(3), scheduled(2), "acme/a"},
+		"a pod that was made with its node came when it was made": {after(1), after(0), "acme/a"},
+		"of two in one second the name decides":                   {after(1), after(1), "globex/b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"),
+				makePod("acme", "a", "n1", tc.a), makePod("globex", "b", "n1", tc.b))
+			if got := e.Report().Findings[0].Last.String(); got != tc.want {
+				t.Errorf("want %s, got %s", tc.want, got)
+			}
+		})
+	}
+}
+
+func TestReportIsTheSameWhateverTheOrder(t *testing.T) {
+	objects := []runtime.Object{
+		makeNode("n1"), makeNode("n2"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""),
+		makePod("acme", "a", "n2"), makePod("globex", "b", "n2"), makePod("wiki", "c", "n1"), makePod("acme", "d", "n1"), makePod("globex", "e", "n2"),
+	}
+	want := []string{
+		"ForeignResident node=n2 volume= pairs=2 last=globex/e: [acme/a] [globex/b globex/e]",
+		"UnmanagedResident node=n1 volume= pairs=1 last=wiki/c: [acme/d] [wiki/c]",
+	}
+	for range len(objects) {
+		objects = append(objects[1:], objects[0])
+		r := newEngine(t, objects...).Report()
+		if diff := cmp.Diff(want, brief(r)); diff != "" {
+			t.Fatalf("findings, worst first (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(Summary{Nodes: 2, Pods: 5, PairsChecked: 4, PairsBreaking: 3}, r.Summary); diff != "" {
+			t.Fatalf("summary (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestKindsThatTheRuleDoesNotReadAreRefused(t *testing.T) {
+	e := newEngine(t)
+	if err := e.Set(&v1.Secret{}); err == nil {
+		t.Error("a Secret was taken")
+	}
+	if err := e.Delete(&v1.Secret{}); err == nil {
+		t.Error("a Secret was deleted")
+	}
+}
+
+func TestPodsOfUnknownTrustDomainAreEachOthersConflict(t *testing.T) {
+	e := newEngine(t, makeNode("n1"), makePod("ghost", "a", "n1"), makePod("ghost", "b", "n1"), makePod("ghost", "c", "n1"))
+	f := e.Report().Findings[0]
+	var got []string
+	for a, b := range f.EachPair() {
+		got = append(got, a.Name+b.Name)
+	}
+	if diff := cmp.Diff([]string{"ab", "ac", "bc"}, got); diff != "" || f.Pairs != 3 {
+		t.Errorf("pairs, %d counted (-want +got):\n%s", f.Pairs, diff)
+	}
+}
