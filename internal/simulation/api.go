@@ -1,0 +1,213 @@
+package simulation
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// api is the part of an API server that a scheduler talks to about pods: list, watch, get,
+// bind, and a status that is accepted and forgotten. Everything else is client-go's fake
+// clientset, which is too slow and too small for thousands of pods: it copies an object
+// for every reader and panics when a watcher falls behind.
+type api struct {
+	mu       sync.Mutex
+	pods     map[string]*corev1.Pod
+	version  int64
+	watchers []*podWatch
+	// bound is told of every binding, outside of mu.
+	bound func(*corev1.Pod)
+}
+
+// newClient returns a client of a cluster that has everything but the pods without a node.
+func newClient(c *Cluster) (*fake.Clientset, *api) {
+	client := fake.NewClientset(c.others()...)
+	a := &api{pods: map[string]*corev1.Pod{}, version: 1}
+	for _, pod := range c.Pods {
+		if pod.Spec.NodeName != "" {
+			a.store(pod.DeepCopy())
+		}
+	}
+	place := map[string]int{}
+	for i, node := range c.Nodes {
+		place[node.Name] = i
+	}
+	client.PrependReactor("list", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		// In the order of the input: the tracker has none, and the scheduler samples nodes by it.
+		object, err := client.Tracker().List(action.GetResource(), corev1.SchemeGroupVersion.WithKind("Node"), "")
+		if list, ok := object.(*corev1.NodeList); ok {
+			slices.SortFunc(list.Items, func(x, y corev1.Node) int { return cmp.Compare(place[x.Name], place[y.Name]) })
+		}
+		return true, object, err
+	})
+	client.PrependReactor("*", "pods", a.react)
+	client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+		return true, a.watch(), nil
+	})
+	return client, a
+}
+
+func podKey(namespace, name string) string { return namespace + "/" + name }
+
+// store gives the pod the next version and keeps it. The caller must not change it any more.
+func (a *api) store(pod *corev1.Pod) {
+	a.version++
+	pod.ResourceVersion = strconv.FormatInt(a.version, 10)
+	a.pods[podKey(pod.Namespace, pod.Name)] = pod
+}
+
+// create adds a pod for the scheduler to place.
+func (a *api) create(pod *corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	pod = pod.DeepCopy()
+	a.store(pod)
+	a.tell(watch.Added, pod)
+}
+
+func (a *api) get(namespace, name string) *corev1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pods[podKey(namespace, name)]
+}
+
+func (a *api) react(action clienttesting.Action) (bool, runtime.Object, error) {
+	switch action := action.(type) {
+	case clienttesting.ListAction:
+		return true, a.list(), nil
+	case clienttesting.GetAction:
+		if pod := a.get(action.GetNamespace(), action.GetName()); pod != nil {
+			return true, pod.DeepCopy(), nil
+		}
+		return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), action.GetName())
+	case clienttesting.CreateAction:
+		if binding, ok := action.GetObject().(*corev1.Binding); ok {
+			return true, binding, a.bind(action.GetNamespace(), binding)
+		}
+	case clienttesting.PatchAction:
+		// Of its own status the scheduler reads nothing that a simulation needs, and each
+		// patch would come back to every watcher.
+		if pod := a.get(action.GetNamespace(), action.GetName()); pod != nil && action.GetSubresource() == "status" {
+			return true, pod.DeepCopy(), nil
+		}
+	}
+	return true, nil, fmt.Errorf("the simulated API has no %s %s/%s", action.GetVerb(), action.GetResource().Resource, action.GetSubresource())
+}
+
+func (a *api) list() *corev1.PodList {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: strconv.FormatInt(a.version, 10)}}
+	for _, pod := range a.pods {
+		list.Items = append(list.Items, *pod.DeepCopy())
+	}
+	slices.SortFunc(list.Items, func(x, y corev1.Pod) int {
+		return slices.Compare([]string{x.Namespace, x.Name}, []string{y.Namespace, y.Name})
+	})
+	return list
+}
+
+// bind does what the API server does with a Binding: it checks what the binding demands of
+// the pod, and puts node and annotations on it in one write.
+func (a *api) bind(namespace string, binding *corev1.Binding) error {
+	a.mu.Lock()
+	pod := a.pods[podKey(namespace, binding.Name)]
+	conflict := func(format string, args ...any) error {
+		a.mu.Unlock()
+		return apierrors.NewConflict(corev1.Resource("pods/binding"), binding.Name, fmt.Errorf(format, args...))
+	}
+	switch {
+	case pod == nil:
+		a.mu.Unlock()
+		return apierrors.NewNotFound(corev1.Resource("pods"), binding.Name)
+	case binding.UID != "" && binding.UID != pod.UID:
+		return conflict("the UID is %s", pod.UID)
+	case binding.ResourceVersion != "" && binding.ResourceVersion != pod.ResourceVersion:
+		return conflict("the resource version is %s", pod.ResourceVersion)
+	case pod.Spec.NodeName != "":
+		return conflict("pod is on node %s already", pod.Spec.NodeName)
+	}
+	pod = pod.DeepCopy()
+	pod.Spec.NodeName = binding.Target.Name
+	for key, value := range binding.Annotations {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value)
+	}
+	a.store(pod)
+	a.tell(watch.Modified, pod)
+	a.mu.Unlock()
+	a.bound(pod)
+	return nil
+}
+
+func (a *api) tell(event watch.EventType, pod *corev1.Pod) {
+	for _, w := range a.watchers {
+		w.send(watch.Event{Type: event, Object: pod})
+	}
+}
+
+// podWatch is a watch that never fills up.
+type podWatch struct {
+	mu     sync.Mutex
+	queue  []watch.Event
+	wake   chan struct{}
+	result chan watch.Event
+	stop   chan struct{}
+	once   sync.Once
+}
+
+func (a *api) watch() *podWatch {
+	w := &podWatch{wake: make(chan struct{}, 1), result: make(chan watch.Event), stop: make(chan struct{})}
+	a.mu.Lock()
+	a.watchers = append(a.watchers, w)
+	a.mu.Unlock()
+	go w.run()
+	return w
+}
+
+func (w *podWatch) send(event watch.Event) {
+	w.mu.Lock()
+	w.queue = append(w.queue, event)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *podWatch) run() {
+	defer close(w.result)
+	for {
+		select {
+		case <-w.wake:
+		case <-w.stop:
+			return
+		}
+		w.mu.Lock()
+		batch := w.queue
+		w.queue = nil
+		w.mu.Unlock()
+		for _, event := range batch {
+			select {
+			case w.result <- event:
+			case <-w.stop:
+				return
+			}
+		}
+	}
+}
+
+// ResultChan returns what the watch sees.
+func (w *podWatch) ResultChan() <-chan watch.Event { return w.result }
+
+// Stop ends the watch.
+func (w *podWatch) Stop() { w.once.Do(func() { close(w.stop) }) }

@@ -1,0 +1,243 @@
+package simulation
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Defaults is what a cluster without nodes, or without a RuntimeClass for VMs, is given.
+type Defaults struct {
+	Nodes []*corev1.Node
+	// RuntimeClasses has manifests of RuntimeClasses.
+	RuntimeClasses fs.FS
+}
+
+// LoadOptions say how files become a cluster.
+type LoadOptions struct {
+	Defaults Defaults
+	Trace    TraceOptions
+	// Tenants, if any, have the manifests' workload once each, in namespaces of their names.
+	Tenants []string
+}
+
+// Load reads a cluster from a manifest, a folder of manifests, or a folder of two CSV files
+// with nodes and pods.
+func Load(from string, o LoadOptions) (*Cluster, error) {
+	info, err := os.Stat(from)
+	if err != nil {
+		return nil, err
+	}
+	folder, names := os.DirFS(filepath.Dir(from)), []string{filepath.Base(from)}
+	label := filepath.Dir(from)
+	if info.IsDir() {
+		nodes, pods, err := traceFiles(from)
+		if err != nil {
+			return nil, err
+		}
+		if nodes != "" {
+			return loadTrace(nodes, pods, from, o)
+		}
+		folder, label = os.DirFS(from), from
+		if names, err = manifestFiles(folder); err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("%s: there is neither a manifest (.yaml, .yml, .json) nor a trace (.csv) in it", from)
+		}
+	} else if filepath.Ext(from) == ".csv" {
+		return nil, fmt.Errorf("%s: a trace is two files, nodes and pods: give their folder", from)
+	}
+	return LoadManifests(folder, names, label, from, o)
+}
+
+// LoadManifests reads a cluster from these manifests of a folder, all of them if names is nil.
+func LoadManifests(folder fs.FS, names []string, label, source string, o LoadOptions) (*Cluster, error) {
+	if names == nil {
+		var err error
+		if names, err = manifestFiles(folder); err != nil {
+			return nil, err
+		}
+	}
+	l := newLoader()
+	l.cluster.Source = source
+	if err := l.readManifests(folder, names, label); err != nil {
+		return nil, err
+	}
+	return l.finish(o)
+}
+
+func loadTrace(nodes, pods, source string, o LoadOptions) (*Cluster, error) {
+	c, err := ReadTrace(nodes, pods, o.Trace)
+	if err != nil {
+		return nil, err
+	}
+	c.Source = source
+	l := newLoader()
+	l.cluster = c
+	return l.finish(LoadOptions{Defaults: Defaults{RuntimeClasses: o.Defaults.RuntimeClasses}})
+}
+
+// traceFiles finds the two files of a trace: the header tells which is which.
+func traceFiles(folder string) (nodes, pods string, err error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.csv"))
+	if err != nil || len(files) == 0 {
+		return "", "", err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", "", err
+		}
+		header, _, _ := strings.Cut(string(text), "\n")
+		columns := strings.Split(strings.TrimSpace(header), ",")
+		switch {
+		case slices.Contains(columns, "sn") && nodes == "":
+			nodes = file
+		case slices.Contains(columns, "name") && pods == "":
+			pods = file
+		default:
+			return "", "", fmt.Errorf("%s, line 1: want one file with the columns of nodes (sn, ...) and one with those of pods (name, ...)", file)
+		}
+	}
+	if nodes == "" || pods == "" {
+		return "", "", fmt.Errorf("%s: want two CSV files, nodes and pods", folder)
+	}
+	return nodes, pods, nil
+}
+
+func (l *loader) finish(o LoadOptions) (*Cluster, error) {
+	c := l.cluster
+	note := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
+	if len(c.Nodes) == 0 {
+		if len(o.Defaults.Nodes) == 0 {
+			return nil, fmt.Errorf("%s: there is no Node in it", c.Source)
+		}
+		c.Nodes = o.Defaults.Nodes
+		note("no Node among the manifests: the %d nodes of the demo are used", len(c.Nodes))
+	}
+	if len(o.Tenants) > 0 {
+		l.oncePerTenant(o.Tenants)
+	}
+	l.expandDaemons()
+	if o.Defaults.RuntimeClasses != nil && len(c.RuntimeClasses) == 0 {
+		names, err := manifestFiles(o.Defaults.RuntimeClasses)
+		if err != nil {
+			return nil, err
+		}
+		d := newLoader()
+		if err := d.readManifests(o.Defaults.RuntimeClasses, slices.DeleteFunc(names, isKustomization), "RuntimeClasses"); err != nil {
+			return nil, err
+		}
+		c.RuntimeClasses = d.cluster.RuntimeClasses
+		if c.Mapping != "" {
+			// Every machine of the trace is taken to run VMs.
+			for _, class := range c.RuntimeClasses {
+				class.Scheduling = nil
+			}
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(l.ignored)) {
+		note("%d objects of kind %s are left out: the scheduler does not read them, or makes no pods of them", l.ignored[kind], kind)
+	}
+	if err := l.checkNodeNames(); err != nil {
+		return nil, err
+	}
+	l.fillNamespaces(note)
+	l.steer(note)
+	if !slices.ContainsFunc(c.Pods, func(p *corev1.Pod) bool { return p.Spec.NodeName == "" }) {
+		return nil, fmt.Errorf("%s: there is no pod to place in it", c.Source)
+	}
+	return c, nil
+}
+
+func isKustomization(name string) bool { return strings.HasPrefix(name, "kustomization.") }
+
+// oncePerTenant gives every tenant the whole workload.
+func (l *loader) oncePerTenant(tenants []string) {
+	c := l.cluster
+	pods, daemons := c.Pods, l.daemons
+	c.Pods, l.daemons, c.Namespaces = nil, nil, nil
+	for _, tenant := range tenants {
+		for _, pod := range pods {
+			p := pod.DeepCopy()
+			p.Namespace = tenant
+			l.addPod(p)
+		}
+		for _, daemon := range daemons {
+			d := daemon.DeepCopy()
+			d.Namespace = tenant
+			l.daemons = append(l.daemons, d)
+		}
+		c.Namespaces = append(c.Namespaces, tenantNamespace(tenant))
+	}
+	c.Others = nil
+}
+
+func (l *loader) checkNodeNames() error {
+	known := map[string]bool{}
+	for _, node := range l.cluster.Nodes {
+		known[node.Name] = true
+	}
+	var errs []error
+	for _, pod := range l.cluster.Pods {
+		if name := pod.Spec.NodeName; name != "" && !known[name] {
+			errs = append(errs, fmt.Errorf("%s, Pod %s/%s, spec.nodeName: there is no node %q", l.cluster.Source, pod.Namespace, pod.Name, name))
+		}
+	}
+	if len(errs) > 0 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+func tenantNamespace(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{tenantLabel: name}}}
+}
+
+// fillNamespaces makes the namespaces that pods are in and nobody has defined, each for a
+// tenant of its own; kube-system and its like belong to the platform.
+func (l *loader) fillNamespaces(note func(string, ...any)) {
+	for _, pod := range l.cluster.Pods {
+		name := pod.Namespace
+		if l.cluster.namespace(name) != nil {
+			continue
+		}
+		ns := tenantNamespace(name)
+		if strings.HasPrefix(name, "kube-") {
+			ns.Labels = nil
+		} else {
+			note("namespace %s is not among the manifests: made for a tenant of the same name", name)
+		}
+		l.cluster.Namespaces = append(l.cluster.Namespaces, ns)
+	}
+}
+
+// steer gives the pods of tenants that name no scheduler to ours, as the admission policies
+// do, and leaves out the pods of nobody's that wait for another scheduler.
+func (l *loader) steer(note func(string, ...any)) {
+	c := l.cluster
+	left := 0
+	c.Pods = slices.DeleteFunc(c.Pods, func(pod *corev1.Pod) bool {
+		_, managed := c.namespace(pod.Namespace).Labels[tenantLabel]
+		if pod.Spec.SchedulerName == "" && (managed || strings.HasPrefix(pod.Namespace, "kube-")) {
+			pod.Spec.SchedulerName = schedulerName
+		}
+		if pod.Spec.NodeName == "" && pod.Spec.SchedulerName != schedulerName {
+			left++
+			return true
+		}
+		return false
+	})
+	if left > 0 {
+		note("%d pods without a node wait for another scheduler and are left out", left)
+	}
+}

@@ -1,0 +1,281 @@
+package simulation
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+)
+
+// document is one object of a file, and how to speak of it.
+type document struct {
+	at     string
+	object *unstructured.Unstructured
+}
+
+func (d document) fault(field, format string, args ...any) error {
+	return fmt.Errorf("%s, %s %s, %s: "+format,
+		append([]any{d.at, d.object.GetKind(), d.object.GetName(), field}, args...)...)
+}
+
+// manifestFiles are the files of a folder that kubectl apply -f would read, by name.
+func manifestFiles(folder fs.FS) ([]string, error) {
+	entries, err := fs.ReadDir(folder, ".")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(entry.Name())) {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+// readManifests adds the objects of these files to the cluster: nodes, namespaces, classes,
+// pods, and the pods of workloads. label is put before the names of files in errors.
+func (l *loader) readManifests(folder fs.FS, names []string, label string) error {
+	for _, name := range names {
+		text, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err
+		}
+		documents, err := parse(path.Join(label, name), text)
+		if err != nil {
+			return err
+		}
+		for _, d := range documents {
+			if err := l.add(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func parse(file string, text []byte) ([]document, error) {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	var documents []document
+	for number := 1; ; number++ {
+		raw, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		at := fmt.Sprintf("%s, document %d", file, number)
+		var content map[string]any
+		if err == nil {
+			err = yaml.Unmarshal(raw, &content)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		if len(content) == 0 {
+			continue // only comments
+		}
+		object := &unstructured.Unstructured{Object: content}
+		for _, field := range []struct{ name, value string }{{"kind", object.GetKind()}, {"apiVersion", object.GetAPIVersion()}} {
+			if field.value == "" {
+				return nil, fmt.Errorf("%s, %s: is missing", at, field.name)
+			}
+		}
+		if !object.IsList() {
+			documents = append(documents, document{at, object})
+			continue
+		}
+		err = object.EachListItem(func(item runtime.Object) error {
+			if o, ok := item.(*unstructured.Unstructured); ok {
+				documents = append(documents, document{at, o})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s, items: %w", at, err)
+		}
+	}
+}
+
+// decode makes a typed object; nil if nobody here knows its kind.
+func (l *loader) decode(d document) (runtime.Object, error) {
+	if err := checkQuantities(d, nil, d.object.Object); err != nil {
+		return nil, err
+	}
+	raw, err := d.object.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.at, err)
+	}
+	object, _, err := l.codecs.UniversalDeserializer().Decode(raw, nil, nil)
+	switch {
+	case runtime.IsNotRegisteredError(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s, %s %s: %w", d.at, d.object.GetKind(), d.object.GetName(), err)
+	case d.object.GetName() == "":
+		return nil, d.fault("metadata.name", "is missing")
+	}
+	return object, nil
+}
+
+func strictCodecs() serializer.CodecFactory {
+	return serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict)
+}
+
+// amountFields hold amounts by resource. The decoder would refuse a bad one without saying
+// where it is.
+var amountFields = []string{"requests", "limits", "allocatable", "capacity", "podFixed"}
+
+func checkQuantities(d document, at []string, value any) error {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			here := append(slices.Clone(at), key)
+			if amounts, ok := value[key].(map[string]any); ok && slices.Contains(amountFields, key) {
+				if err := checkAmounts(d, here, amounts); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := checkQuantities(d, here, value[key]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, item := range value {
+			if err := checkQuantities(d, append(slices.Clone(at), fmt.Sprintf("[%d]", i)), item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkAmounts(d document, at []string, amounts map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(amounts)) {
+		text := fmt.Sprint(amounts[name])
+		field := fieldPath(append(slices.Clone(at), name))
+		quantity, err := resource.ParseQuantity(text)
+		if err != nil {
+			return d.fault(field, "%q is no amount, want one like 500m or 2Gi", text)
+		}
+		if quantity.Sign() < 0 {
+			return d.fault(field, "%q is below zero", text)
+		}
+	}
+	return nil
+}
+
+func fieldPath(steps []string) string {
+	var b bytes.Buffer
+	for _, step := range steps {
+		if b.Len() > 0 && step[0] != '[' {
+			b.WriteByte('.')
+		}
+		b.WriteString(step)
+	}
+	return b.String()
+}
+
+// loader collects a cluster from files.
+type loader struct {
+	codecs  serializer.CodecFactory
+	cluster *Cluster
+	// daemons are expanded last, when all nodes are known.
+	daemons []*appsv1.DaemonSet
+	ignored map[string]int
+	seen    map[string]string
+}
+
+func newLoader() *loader {
+	return &loader{codecs: strictCodecs(), cluster: &Cluster{}, ignored: map[string]int{}, seen: map[string]string{}}
+}
+
+// add sorts one object in.
+func (l *loader) add(d document) error {
+	object, err := l.decode(d)
+	if err != nil {
+		return err
+	}
+	if object == nil {
+		l.ignored[d.object.GetKind()]++
+		return nil
+	}
+	if meta, ok := object.(metav1.Object); ok {
+		id := d.object.GetKind() + " " + meta.GetNamespace() + "/" + meta.GetName()
+		if before, twice := l.seen[id]; twice {
+			return d.fault("metadata.name", "is there twice, in %s as well", before)
+		}
+		l.seen[id] = d.at
+	}
+	c := l.cluster
+	switch o := object.(type) {
+	case *corev1.Node:
+		return l.addNode(d, o)
+	case *corev1.Namespace:
+		c.Namespaces = append(c.Namespaces, o)
+	case *nodev1.RuntimeClass:
+		c.RuntimeClasses = append(c.RuntimeClasses, o)
+	case *schedulingv1.PriorityClass:
+		c.PriorityClasses = append(c.PriorityClasses, o)
+	case *corev1.Pod:
+		if o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed {
+			l.ignored["finished Pod"]++
+			return nil
+		}
+		l.addPod(o)
+	case *appsv1.DaemonSet:
+		l.daemons = append(l.daemons, o)
+	case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.ReplicaSet, *corev1.ReplicationController, *batchv1.Job:
+		return l.addWorkload(d, o)
+	case *corev1.PersistentVolumeClaim, *corev1.PersistentVolume, *corev1.Service:
+		if o, ok := object.(metav1.Object); ok && needsNamespace(object) && o.GetNamespace() == "" {
+			o.SetNamespace(corev1.NamespaceDefault)
+		}
+		c.Others = append(c.Others, object)
+	default:
+		l.ignored[d.object.GetKind()]++
+	}
+	return nil
+}
+
+func needsNamespace(o runtime.Object) bool {
+	_, clusterWide := o.(*corev1.PersistentVolume)
+	return !clusterWide
+}
+
+func (l *loader) addNode(d document, node *corev1.Node) error {
+	if len(node.Status.Allocatable) == 0 {
+		node.Status.Allocatable = node.Status.Capacity
+	}
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		if amount := node.Status.Allocatable[name]; amount.Sign() <= 0 {
+			return d.fault("status.allocatable."+string(name), "is missing: nothing would fit")
+		}
+	}
+	if amount := node.Status.Allocatable[corev1.ResourcePods]; amount.Sign() <= 0 {
+		node.Status.Allocatable[corev1.ResourcePods] = resource.MustParse("110")
+	}
+	if node.Labels[corev1.LabelHostname] == "" {
+		metav1.SetMetaDataLabel(&node.ObjectMeta, corev1.LabelHostname, node.Name)
+	}
+	l.cluster.Nodes = append(l.cluster.Nodes, node)
+	return nil
+}

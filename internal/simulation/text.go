@@ -1,0 +1,70 @@
+package simulation
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"k8s.io/component-base/version"
+)
+
+// versions are those of what was at work.
+func versions() map[string]string {
+	all := map[string]string{"tenantisolation": version.Get().GitVersion}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		all["go"] = info.GoVersion
+		for _, module := range info.Deps {
+			if module.Path == "k8s.io/kubernetes" {
+				all["kubernetes"] = module.Version
+			}
+		}
+	}
+	return all
+}
+
+// WriteText writes the report for people to read in a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	in := r.Input
+	var b strings.Builder
+	fmt.Fprintf(&b, "cluster: %s: %d nodes, %d pods of %d tenants in %d trust domains; seed %d\n", in.Cluster, in.Nodes, in.Pods, in.Tenants, in.TrustDomains, in.Seed)
+	if in.Mapping != "" {
+		fmt.Fprintf(&b, "mapping: %s\n", in.Mapping)
+	}
+	for _, note := range in.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
+	}
+	fmt.Fprintf(&b, "versions: Kubernetes %s, %s; profile %s\n\n", in.Versions["kubernetes"], in.Versions["go"], in.Profile)
+	fmt.Fprintf(&b, "no placement needs fewer nodes than %d; with trust domains apart %d, with VMs for small ones %d\n\n", r.Bounds.Anyhow, r.Bounds.Apart, r.Bounds.Sharing)
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VARIANT\t\tNODES\tOVER BEST-FIT\tLEFT OUT\tIDLE CPU\tIDLE MEMORY\tREACH: PODS\tMAX\tTENANTS\tMAX\tMEETS VICTIM: 1 POD\t5\tSAME KERNEL: 5")
+	for _, v := range r.Variants {
+		over := ""
+		if v.OverPacking != nil {
+			over = fmt.Sprintf("%+.1f %%", *v.OverPacking)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%.0f %%\t%.0f %%\t%.1f\t%d\t%.2f\t%d\t%.1f %%\t%.1f %%\t%.1f %%\n",
+			v.ID, v.Title, v.Nodes, over, v.Unplaced, 100*v.Stranded["cpu"], 100*v.Stranded["memory"],
+			v.Radius.PodsMean, v.Radius.PodsMax, v.Radius.TenantsMean, v.Radius.TenantsMax,
+			100*v.Meetings[0].Node, 100*v.Meetings[1].Node, 100*v.Meetings[1].Kernel)
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	b.WriteString("\n")
+	table = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PODS BY CPU\tPODS\tCPU\tCPU WITH A VM EACH\tPRICE")
+	for _, s := range r.Sizes {
+		if s.Pods > 0 {
+			fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.2f\n", s, s.Pods, float64(s.CPU)/1000, float64(s.CPU+s.Overhead)/1000, s.Price)
+		}
+	}
+	_ = table.Flush()
+	b.WriteString("\n")
+	for _, v := range r.Variants {
+		if v.PairsChecked > 0 {
+			fmt.Fprintf(&b, "%s: %d pairs of pods on one node checked, %d break the rule\n", v.ID, v.PairsChecked, v.PairsBroken)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

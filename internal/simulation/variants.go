@@ -1,0 +1,245 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/internal/density"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// stockScheduler is the name of the profile that has no plugin of ours.
+const stockScheduler = "default-scheduler"
+
+// domainLabel is what the pods of the anti-affinity variant bear, for want of a scheduler
+// that knows their trust domain.
+const domainLabel = "simulate.tenantisolation.dev/trust-domain"
+
+// variants makes the clusters that are compared of one that was read.
+type variants struct {
+	base  *Cluster
+	rules *subjects.Rules
+	// kata is the RuntimeClass that makes a virtual machine of a pod; empty if there is none.
+	kata string
+	// small is the share of a machine that a trust domain has to fit into to be made VMs of.
+	small float64
+}
+
+func newVariants(c *Cluster, rules *subjects.Rules, small float64) (*variants, error) {
+	v := &variants{base: c.clone(), rules: rules, small: small}
+	for _, class := range c.RuntimeClasses {
+		if rules.Isolates(rules.BoundaryOf(class.Handler)) {
+			v.kata = class.Name
+			break
+		}
+	}
+	return v, v.dropRefused()
+}
+
+// dropRefused leaves out the pods of tenants that the rule lets go nowhere as they are: no
+// variant is better or worse for them.
+func (v *variants) dropRefused() error {
+	admitted := v.base.clone()
+	admitted.admit()
+	m, err := newModel(admitted, v.rules)
+	if err != nil {
+		return err
+	}
+	if len(m.refused) > 0 {
+		v.base.Pods = slices.DeleteFunc(v.base.Pods, func(p *corev1.Pod) bool {
+			_, refused := m.refused[p.UID]
+			return refused
+		})
+		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that the rule lets go nowhere are left out", len(m.refused)))
+	}
+	return nil
+}
+
+// asGiven has the pods as they were read.
+func (v *variants) asGiven() *Cluster {
+	c := v.base.clone()
+	c.admit()
+	return c
+}
+
+// containers has no virtual machine: nobody asks for one, and no namespace demands one.
+func (v *variants) containers() *Cluster {
+	c := v.base.clone()
+	for _, pod := range c.Pods {
+		if pod.Spec.NodeName == "" && v.isolates(c, subjects.RuntimeClassName(pod)) {
+			pod.Spec.RuntimeClassName = nil
+		}
+	}
+	for _, ns := range c.Namespaces {
+		if v.isolates(c, ns.Labels[runtimeClassLabel]) {
+			delete(ns.Labels, runtimeClassLabel)
+		}
+		if demand, err := isolation.ParseDemand(ns.Labels[boundaryLabel]); err == nil && demand.Boundary > isolation.BoundaryContainer {
+			delete(ns.Labels, boundaryLabel)
+		}
+	}
+	c.admit()
+	return c
+}
+
+func (v *variants) isolates(c *Cluster, class string) bool {
+	rc := c.runtimeClass(class)
+	return rc != nil && v.rules.Isolates(v.rules.BoundaryOf(rc.Handler))
+}
+
+// allVMs has a virtual machine for every pod that can have one.
+func (v *variants) allVMs() *Cluster {
+	return v.withVMs(func(*density.Pod) bool { return true })
+}
+
+// sharing has virtual machines for the trust domains that are too small to fill a machine.
+func (v *variants) sharing() (*Cluster, error) {
+	m, err := newModel(v.asGiven(), v.rules)
+	if err != nil {
+		return nil, err
+	}
+	small, err := v.smallDomains(m)
+	if err != nil {
+		return nil, err
+	}
+	return v.withVMs(func(p *density.Pod) bool { return small[p.Domain] }), nil
+}
+
+// smallDomains are those of which all pods, each with the overhead of a virtual machine, fit
+// into the given share of a machine, of which half of all are smaller.
+func (v *variants) smallDomains(m *model) (map[string]bool, error) {
+	vms, err := newModel(v.allVMs(), v.rules)
+	if err != nil {
+		return nil, err
+	}
+	demand := map[string]density.Vector{}
+	for i := range vms.Pods {
+		p := &vms.Pods[i]
+		if demand[p.Domain] == nil {
+			demand[p.Domain] = make(density.Vector, len(vms.Dimensions))
+		}
+		for d, amount := range p.Request {
+			demand[p.Domain][d] += amount
+		}
+	}
+	machine := make([]float64, len(vms.Dimensions))
+	for d := range machine {
+		var sizes []int64
+		for n := range vms.Nodes {
+			if c := vms.Nodes[n].Capacity[d]; c > 0 {
+				sizes = append(sizes, c)
+			}
+		}
+		if len(sizes) > 0 {
+			slices.Sort(sizes)
+			machine[d] = float64(sizes[len(sizes)/2])
+		}
+	}
+	small := map[string]bool{}
+	for i := range m.Pods {
+		domain := m.Pods[i].Domain
+		fits := demand[domain] != nil
+		for d, amount := range demand[domain] {
+			fits = fits && float64(amount) <= v.small*machine[d]
+		}
+		small[domain] = fits
+	}
+	return small, nil
+}
+
+// withVMs gives the pods that are picked the RuntimeClass, if it isolates them where a node
+// offers it.
+func (v *variants) withVMs(pick func(*density.Pod) bool) *Cluster {
+	given := v.asGiven()
+	c := v.base.clone()
+	if v.kata == "" {
+		return given
+	}
+	m, err := newModel(given, v.rules)
+	if err != nil {
+		return given
+	}
+	picked := map[int]bool{}
+	index := map[string]int{}
+	for i, uid := range m.uids {
+		index[string(uid)] = i
+		picked[i] = !m.Pods[i].Pinned && !m.Pods[i].VM && pick(&m.Pods[i])
+	}
+	tried := c.clone()
+	for _, pod := range tried.Pods {
+		if i, ok := index[string(pod.UID)]; ok && picked[i] && pod.Spec.RuntimeClassName == nil {
+			pod.Spec.RuntimeClassName = ptr.To(v.kata)
+		}
+	}
+	tried.admit()
+	after, err := newModel(tried, v.rules)
+	if err != nil {
+		return given
+	}
+	useful := map[string]bool{}
+	for i, uid := range after.uids {
+		p := &after.Pods[i]
+		useful[string(uid)] = p.Open && slices.Contains(p.Nodes, true)
+	}
+	for _, pod := range c.Pods {
+		if i, ok := index[string(pod.UID)]; ok && picked[i] && pod.Spec.RuntimeClassName == nil && useful[string(pod.UID)] {
+			pod.Spec.RuntimeClassName = ptr.To(v.kata)
+		}
+	}
+	c.admit()
+	return c
+}
+
+// stock has the pods placed by the default scheduler, which knows nothing of trust domains.
+func stock(c *Cluster) *Cluster {
+	c = c.clone()
+	for _, pod := range c.Pods {
+		if pod.Spec.SchedulerName == schedulerName {
+			pod.Spec.SchedulerName = stockScheduler
+		}
+	}
+	return c
+}
+
+// antiAffinity has the default scheduler keep trust domains apart by the pods' own terms: what
+// mismatchLabelKeys makes of them when the API server has expanded it.
+func antiAffinity(c *Cluster, m *model) *Cluster {
+	c = stock(c)
+	domains, number := map[string]string{}, map[string]string{}
+	for i, uid := range m.uids {
+		domain := m.Pods[i].Domain
+		if number[domain] == "" {
+			number[domain] = fmt.Sprintf("d%d", len(number))
+		}
+		domains[string(uid)] = number[domain]
+	}
+	for _, pod := range c.Pods {
+		domain, ok := domains[string(pod.UID)]
+		if !ok {
+			continue
+		}
+		metav1.SetMetaDataLabel(&pod.ObjectMeta, domainLabel, domain)
+		if pod.Spec.Affinity == nil {
+			pod.Spec.Affinity = &corev1.Affinity{}
+		}
+		if pod.Spec.Affinity.PodAntiAffinity == nil {
+			pod.Spec.Affinity.PodAntiAffinity = &corev1.PodAntiAffinity{}
+		}
+		terms := &pod.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+		*terms = append(*terms, corev1.PodAffinityTerm{
+			TopologyKey:       corev1.LabelHostname,
+			NamespaceSelector: &metav1.LabelSelector{},
+			MismatchLabelKeys: []string{domainLabel},
+			LabelSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: domainLabel, Operator: metav1.LabelSelectorOpExists},
+				{Key: domainLabel, Operator: metav1.LabelSelectorOpNotIn, Values: []string{domain}},
+			}},
+		})
+	}
+	return c
+}
