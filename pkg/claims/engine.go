@@ -2,11 +2,17 @@ package claims
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -23,16 +29,20 @@ var (
 	ErrTooManyNodes = errors.New("pod's tenant has as many nodes as it may claim")
 	// ErrTaken: somebody has come to the node while it was claimed.
 	ErrTaken = errors.New("node(s) were taken while they were claimed for the pod")
+	// ErrFailed: the claim could not be written or looked at; the scheduler's log says why.
+	ErrFailed = errors.New("node(s) could not be claimed for the pod")
 )
 
-// Outcome says what is known about a bind that has ended.
-type Outcome uint8
-
 const (
-	// OutcomeUnknown: the request may still take effect; its answer was lost.
-	OutcomeUnknown Outcome = iota
-	// OutcomeKnown: the pod was bound, or never will be by that request.
-	OutcomeKnown
+	// lookEvery is how often the table is read, in case somebody deleted or edited it.
+	lookEvery = 10 * time.Second
+	// resyncEvery is how often every node is looked at, in case an event told of nothing.
+	resyncEvery = time.Minute
+	// releasers is how many nodes are released or repaired at one time.
+	releasers = 8
+	// repairsPerSecond bounds the API calls that nobody waits for, so that they never
+	// crowd out those that a pod waits for.
+	repairsPerSecond, repairsAtOnce = 5, 20
 )
 
 // Engine claims nodes and releases them. All methods may be called from several goroutines
@@ -43,58 +53,111 @@ type Engine struct {
 	cfg     Config
 	clock   clock.WithTicker
 	logger  klog.Logger
+	metrics *metrics
+
+	ledger *ledger
+	// queue are the nodes at which to look.
+	queue   workqueue.TypedDelayingInterface[string]
+	repairs flowcontrol.PassiveRateLimiter
+	backoff workqueue.TypedRateLimiter[string]
+
+	leading chan struct{}
+	led     sync.Once
+	ready   atomic.Bool
+	// nodes is how many there are, as of the last look.
+	nodes atomic.Int64
+	// life is Run's context, and what was begun for a pod ends with it and not with the
+	// pod's: others wait for the same. It is set before ready.
+	life context.Context
+	// end ends it, with the reason.
+	end func(error)
+
+	mu   sync.RWMutex
+	book map[string]*record
+	// opened counts the records by the tenant that opened them.
+	opened map[string]int
 }
 
 // New makes an engine that knows no claim yet; Run gives it life.
 func New(client kubernetes.Interface, cluster Cluster, cfg Config, clock clock.WithTicker, logger klog.Logger) *Engine {
-	return &Engine{client: client, cluster: cluster, cfg: cfg, clock: clock, logger: logger}
+	registerMetrics()
+	m := shared()
+	return &Engine{
+		client:  client,
+		cluster: cluster,
+		cfg:     cfg,
+		clock:   clock,
+		logger:  logger,
+		metrics: m,
+		ledger:  newLedger(client.CoreV1().ConfigMaps(cfg.Namespace), newID(26), clock, logger, m),
+		queue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
+			Name: "claims", Clock: clock,
+		}),
+		repairs: flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(repairsPerSecond, repairsAtOnce, clock),
+		backoff: workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
+		leading: make(chan struct{}),
+		book:    map[string]*record{},
+		opened:  map[string]int{},
+	}
 }
 
-// Run waits for Lead, takes over, and then releases and repairs claims until ctx ends or
-// another process takes over.
-func (e *Engine) Run(ctx context.Context) {}
+// idLength is how many characters the id of a claim has: 50 bits, so that no node gets one
+// twice, and 15,000 claims fit into the table.
+const idLength = 10
+
+// newID returns a random id of at most 26 characters of [a-z2-7].
+func newID(length int) string {
+	return strings.ToLower(rand.Text()[:length])
+}
 
 // Lead tells that this process leads. It is cheap and idempotent, so every scheduling cycle
 // may call it.
-func (e *Engine) Lead() {}
+func (e *Engine) Lead() {
+	e.led.Do(func() { close(e.leading) })
+}
 
 // Ready reports whether the takeover is complete; until then no pod may be placed. It takes
 // no lock.
-func (e *Engine) Ready() bool { return false }
+func (e *Engine) Ready() bool { return e.ready.Load() }
 
 // Touch tells that something has changed on a node: a pod has come or gone, its taints,
 // its bootID, or the Node itself. It is cheap, and called for every such event.
-func (e *Engine) Touch(node string) {}
+func (e *Engine) Touch(node string) {
+	// What happened before the takeover is found by it.
+	if e.Ready() {
+		e.queue.Add(node)
+	}
+}
 
 // Claim returns what a node is claimed for, false if it is free. The zero Claim, which
 // admits nobody, is one of which nothing is known.
-func (e *Engine) Claim(node string) (isolation.Claim, bool) { return isolation.Claim{}, false }
-
-// MayOpen reports whether the subject's tenant may claim one more node.
-func (e *Engine) MayOpen(subject *isolation.Subject) bool { return false }
-
-// Reserve keeps a node for a pod until Release: claimed for the pod if it is free, and
-// not released meanwhile. It runs in the scheduling cycle, works in memory only and may be
-// repeated.
-func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
-	return ErrNotReady
-}
-
-// Held reports whether the pod has reserved the node and nothing is left to do before its
-// bind.
-func (e *Engine) Held(uid types.UID, node string) bool { return false }
-
-// Ensure makes the claim of a reserved node true in the cluster, or waits for whoever is at
-// it, so that the pod may be bound. After an error the pod must not be bound.
-func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error {
-	return ErrNotReady
+func (e *Engine) Claim(node string) (isolation.Claim, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	rec := e.book[node]
+	if rec == nil {
+		return isolation.Claim{}, false
+	}
+	return rec.claim, true
 }
 
 // Token returns the value of TokenAnnotation for a Binding to the node, false if nothing
 // may be bound there now.
-func (e *Engine) Token(node string) (string, bool) { return "", false }
+func (e *Engine) Token(node string) (string, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	rec := e.book[node]
+	if rec == nil || rec.phase != held || !e.Ready() {
+		return "", false
+	}
+	return e.ledger.term + "-" + rec.entry.id, true
+}
 
-// Release ends what Reserve began: the pod will not be bound, or its bind has ended. Only
-// the first call for a pod and node counts, so Bind can tell of an unknown outcome before
-// Unreserve is called.
-func (e *Engine) Release(uid types.UID, node string, outcome Outcome) {}
+// node returns the informer's node, and an error if there is none.
+func (e *Engine) node(name string) (*v1.Node, error) {
+	n, ok := e.cluster.Node(name)
+	if !ok {
+		return nil, errNodeGone
+	}
+	return n, nil
+}

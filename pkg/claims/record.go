@@ -1,0 +1,116 @@
+package claims
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// phase is how far a node's claim has come.
+type phase uint8
+
+const (
+	// planned: reserved in memory; nothing is written, or it is being written.
+	planned phase = iota + 1
+	// inherited: an entry of before this process's term, or one with which pods came
+	// together that this process did not bring. Nobody has looked at the node yet.
+	inherited
+	// doubtful: a bind with the present token may still take effect.
+	doubtful
+	// held: true in the cluster; a pod that fits may be bound.
+	held
+	// vacated: empty, and its entry says in which boot it was left. It is held again by
+	// whoever takes that note away.
+	vacated
+	// closing: the claim is being taken away. Nobody may reserve the node.
+	closing
+)
+
+// state returns the phase as the metric has it.
+func (p phase) state() string {
+	switch p {
+	case planned:
+		return "opening"
+	case inherited:
+		return "inherited"
+	case held, doubtful:
+		return "held"
+	case vacated:
+		return "vacated"
+	case closing:
+		return "releasing"
+	}
+	return "unknown"
+}
+
+// record is what the engine knows of a claimed node. The engine's lock guards it.
+type record struct {
+	phase phase
+	claim isolation.Claim
+	// openedBy is the tenant that the node counts for, empty if it counts for nobody.
+	openedBy string
+	// entry is the node's entry in the table as it was last written, the zero entry if
+	// there is none.
+	entry entry
+	// leases are the pods that have reserved the node and whose bind has not ended.
+	leases map[types.UID]struct{}
+	// notBefore is until when a bind of unknown outcome may take effect.
+	notBefore time.Time
+	// emptySince is since when nobody is there, zero while somebody is.
+	emptySince time.Time
+	// work is what is being done for the node in the cluster, nil if nothing is. Only
+	// whoever set it changes phase, claim and entry.
+	work *work
+}
+
+// work is one attempt to make a node ready for binds. Others wait for its end.
+type work struct {
+	// done is closed at the end; err and listed are set before.
+	done chan struct{}
+	err  error
+	// listed is who the LIST found on the node.
+	listed isolation.Occupancy
+}
+
+func newWork() *work { return &work{done: make(chan struct{})} }
+
+// The following change the book and are called with the lock held.
+
+// enter puts a new record into the book.
+func (e *Engine) enter(node string, rec *record) {
+	if rec.leases == nil {
+		rec.leases = map[types.UID]struct{}{}
+	}
+	e.book[node] = rec
+	e.metrics.claims.WithLabelValues(rec.phase.state()).Inc()
+	e.opened[rec.openedBy]++
+}
+
+// strike takes a record out of the book.
+func (e *Engine) strike(node string, rec *record) {
+	delete(e.book, node)
+	e.metrics.claims.WithLabelValues(rec.phase.state()).Dec()
+	e.uncount(rec.openedBy)
+}
+
+// advance puts a record into another phase.
+func (e *Engine) advance(rec *record, to phase) {
+	e.metrics.claims.WithLabelValues(rec.phase.state()).Dec()
+	e.metrics.claims.WithLabelValues(to.state()).Inc()
+	rec.phase = to
+}
+
+// attribute gives a record another claim.
+func (e *Engine) attribute(rec *record, claim isolation.Claim, openedBy string) {
+	e.uncount(rec.openedBy)
+	e.opened[openedBy]++
+	rec.claim, rec.openedBy = claim, openedBy
+}
+
+func (e *Engine) uncount(tenant string) {
+	if e.opened[tenant]--; e.opened[tenant] == 0 {
+		delete(e.opened, tenant)
+	}
+}

@@ -1,0 +1,142 @@
+package claims
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// Outcome says what is known about a bind that has ended.
+type Outcome uint8
+
+const (
+	// OutcomeUnknown: the request may still take effect; its answer was lost, or is an
+	// error that does not say that the pod was not bound.
+	OutcomeUnknown Outcome = iota
+	// OutcomeKnown: the pod was bound, or never will be by that request.
+	OutcomeKnown
+)
+
+// Reserve keeps a node for a pod until Release: claimed for the pod if it is free, and
+// not released meanwhile. It runs in the scheduling cycle, works in memory only and may be
+// repeated. Of pods that no claim concerns, the platform's, it takes no notice.
+func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
+	claim, ok := subject.Claim()
+	if !ok {
+		return nil
+	}
+	if !e.Ready() {
+		return e.refuse(ErrNotReady)
+	}
+	domain, _ := subject.TrustDomain()
+	planned, err := e.reserve(uid, node, subject, claim, domain.Tenant)
+	if err != nil {
+		return e.refuse(err)
+	}
+	if planned {
+		e.cluster.ClaimChanged(node)
+	}
+	return nil
+}
+
+func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject, claim isolation.Claim, tenant string) (isNew bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	rec := e.book[node]
+	switch {
+	case rec == nil && e.opened[tenant] >= e.limit():
+		return false, ErrTooManyNodes
+	case rec == nil:
+		rec = &record{phase: planned, claim: claim, openedBy: tenant}
+		e.enter(node, rec)
+		isNew = true
+	case rec.phase == closing || !rec.claim.Admits(subject):
+		return false, ErrClaimed
+	}
+	rec.leases[uid] = struct{}{}
+	return isNew, nil
+}
+
+// Held reports whether the pod has reserved the node and nothing is left to do before its
+// bind.
+func (e *Engine) Held(uid types.UID, node string) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	rec := e.book[node]
+	if rec == nil || rec.phase != held {
+		return false
+	}
+	_, leased := rec.leases[uid]
+	return leased
+}
+
+// Release ends what Reserve began: the pod will not be bound, or its bind has ended. Only
+// the first call for a pod and node counts, so Bind can tell of an unknown outcome before
+// Unreserve is called.
+func (e *Engine) Release(uid types.UID, node string, outcome Outcome) {
+	if gone := e.release(uid, node, outcome); gone {
+		e.cluster.ClaimChanged(node)
+	}
+	e.Touch(node)
+}
+
+func (e *Engine) release(uid types.UID, node string, outcome Outcome) (gone bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	rec := e.book[node]
+	if rec == nil {
+		return false
+	}
+	if _, leased := rec.leases[uid]; !leased {
+		return false
+	}
+	delete(rec.leases, uid)
+	if outcome == OutcomeUnknown && rec.phase != planned {
+		rec.notBefore = e.clock.Now().Add(e.cfg.SettleTime)
+		if rec.phase == held {
+			// Its token is good for as long as the id is: whoever comes next gets another.
+			e.advance(rec, doubtful)
+		}
+	}
+	if rec.phase == planned && rec.work == nil && len(rec.leases) == 0 {
+		e.strike(node, rec)
+		return true
+	}
+	return false
+}
+
+// MayOpen reports whether the subject's tenant may claim one more node.
+func (e *Engine) MayOpen(subject *isolation.Subject) bool {
+	domain, ok := subject.TrustDomain()
+	if !ok {
+		return true
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.opened[domain.Tenant] < e.limit()
+}
+
+// limit returns how many nodes one tenant may open.
+func (e *Engine) limit() int {
+	const none = int(^uint(0) >> 1)
+	maximum := e.cfg.MaxNodesPerTenant
+	if maximum.Type == intstr.Int {
+		if maximum.IntVal == 0 {
+			return none
+		}
+		return int(maximum.IntVal)
+	}
+	nodes, err := intstr.GetScaledValueFromIntOrPercent(&maximum, int(e.nodes.Load()), true)
+	if err != nil {
+		// The arguments are validated; if they are not, nobody opens anything.
+		return 0
+	}
+	return max(nodes, 1)
+}
+
+// refuse counts an error that a pod gets.
+func (e *Engine) refuse(err error) error {
+	e.metrics.refused.WithLabelValues(refusal(err)).Inc()
+	return err
+}
