@@ -2,6 +2,7 @@ package blockyaml
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"unicode/utf8"
 )
@@ -180,8 +181,22 @@ func classifyNumber(text []byte) kind {
 	case digits+dots == len(text) && dots >= 2, dashes >= 3 && bytes.IndexByte(text, ':') < 0:
 		// An address; a UID.
 		return aString
+	case bytes.ContainsAny(text, "_:-+ TtZz"):
+		return unsure
 	}
-	return unsure
+	if isNumber(string(text)) {
+		return unsure
+	}
+	return aString
+}
+
+func isNumber(text string) bool {
+	_, asInt := strconv.ParseInt(text, 0, 64)
+	_, asUint := strconv.ParseUint(text, 0, 64)
+	_, asFloat := strconv.ParseFloat(text, 64)
+	// What is a number but too large is one of which parsers make different things.
+	return asInt == nil || asUint == nil || asFloat == nil ||
+		errors.Is(asInt, strconv.ErrRange) || errors.Is(asUint, strconv.ErrRange) || errors.Is(asFloat, strconv.ErrRange)
 }
 
 func (p *parser) escape(text []byte, keep bool) {
@@ -360,6 +375,9 @@ func (p *parser) literal(at, indent int, keep bool) error {
 			p.emit(keep, '\\', 'n')
 		}
 		line := text[block:]
+		if line[0] == '\t' {
+			return ErrUnsupported
+		}
 		for len(line) > 0 {
 			tab := bytes.IndexByte(line, '\t')
 			part := line

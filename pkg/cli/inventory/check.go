@@ -1,0 +1,146 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// maxNamed is how many faults of one kind are named one by one.
+const maxNamed = 5
+
+// checkObject refuses what no API server would have stored: names that would confuse who
+// reads them, and labels that are too long.
+func checkObject(kind string, meta *metav1.ObjectMeta) error {
+	if meta.Name == "" {
+		return fmt.Errorf("%s without a metadata.name", kind)
+	}
+	where := kind + " " + shown(meta.Name)
+	if meta.Namespace != "" {
+		where = kind + " " + shown(meta.Namespace+"/"+meta.Name)
+	}
+	if faults := validation.IsDNS1123Subdomain(meta.Name); len(faults) > 0 {
+		return fmt.Errorf("%s: metadata.name: %s", where, faults[0])
+	}
+	if meta.Namespace != "" {
+		if faults := validation.IsDNS1123Label(meta.Namespace); len(faults) > 0 {
+			return fmt.Errorf("%s: metadata.namespace: %s", where, faults[0])
+		}
+	}
+	for key, value := range meta.Labels {
+		if len(value) > validation.LabelValueMaxLength {
+			return fmt.Errorf("%s: metadata.labels[%s] is %d bytes long, and no API server stores more than %d: give what `kubectl get` printed",
+				where, shown(key), len(value), validation.LabelValueMaxLength)
+		}
+		if !plainLabel(value) && len(validation.IsValidLabelValue(value)) > 0 {
+			return fmt.Errorf("%s: metadata.labels[%s]: %s is no value of a label", where, shown(key), shown(value))
+		}
+	}
+	return nil
+}
+
+// plainLabel is what most labels are, and is cheaper to see than by a regular expression.
+func plainLabel(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// shown quotes text from outside if it is not plain, and cuts it short.
+func shown(text string) string {
+	const most = 80
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	for _, c := range text {
+		if c <= ' ' || c >= 0x7f {
+			return fmt.Sprintf("%q", text)
+		}
+	}
+	return text
+}
+
+// check refuses objects that are there twice: nobody could say which of them runs.
+func (inv *Inventory) check() error {
+	var errs []error
+	errs = append(errs, distinct("Node", inv.Nodes), distinct("Namespace", inv.Namespaces), distinct("Pod", inv.Pods),
+		distinct("RuntimeClass", inv.RuntimeClasses), distinct("PersistentVolumeClaim", inv.Claims),
+		distinct("PersistentVolume", inv.Volumes), distinct("StorageClass", inv.StorageClasses))
+	workloads := map[string][]*v1.Pod{}
+	for _, w := range inv.Workloads {
+		workloads[w.Kind] = append(workloads[w.Kind], w.Pod)
+	}
+	for kind, pods := range workloads {
+		errs = append(errs, distinct(kind, pods))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return inv.identify()
+}
+
+// distinct takes a sorted list.
+func distinct[T named](kind string, sorted []T) error {
+	var twice []string
+	for i := 1; i < len(sorted); i++ {
+		if byName(sorted[i-1], sorted[i]) == 0 {
+			twice = append(twice, strings.TrimPrefix(sorted[i].GetNamespace()+"/"+sorted[i].GetName(), "/"))
+		}
+	}
+	if len(twice) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s %s: there more than once, and nobody can say which one runs: give each object once", kind, some(twice))
+}
+
+// some lists the first names.
+func some(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+}
+
+// identify gives a UID to pods that never were in a cluster, and refuses two pods of one:
+// to the rule they would be the same pod.
+func (inv *Inventory) identify() error {
+	seen := make(map[types.UID]*v1.Pod, len(inv.Pods))
+	for _, pod := range inv.Pods {
+		if pod.UID == "" {
+			pod.UID = types.UID(pod.Namespace + "/" + pod.Name)
+		}
+		if other, known := seen[pod.UID]; known {
+			return fmt.Errorf("Pods %s/%s and %s/%s have the same metadata.uid %s: give each object once",
+				other.Namespace, other.Name, pod.Namespace, pod.Name, shown(string(pod.UID)))
+		}
+		seen[pod.UID] = pod
+	}
+	return nil
+}
+
+// add takes a typed object. It panics on a type that decode does not make.
+func (inv *Inventory) add(object runtime.Object) {
+	switch o := object.(type) {
+	case *v1.Node:
+		inv.Nodes = append(inv.Nodes, o)
+	case *v1.Namespace:
+		inv.Namespaces = append(inv.Namespaces, o)
+	case *v1.Pod:
+		inv.Pods = append(inv.Pods, o)
+	case *v1.PersistentVolumeClaim:
+		inv.Claims = append(inv.Claims, o)
+	case *v1.PersistentVolume:
+		inv.Volumes = append(inv.Volumes, o)
+	default:
+		inv.addOther(object)
+	}
+}

@@ -1,0 +1,104 @@
+package inventory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Inventory is what was read of a cluster. Every list is in order of namespace and name.
+type Inventory struct {
+	// Source says where it comes from, for people.
+	Source string
+	// Server is the version of the API server, empty for files.
+	Server string
+
+	Nodes          []*v1.Node
+	Namespaces     []*v1.Namespace
+	Pods           []*v1.Pod
+	RuntimeClasses []*nodev1.RuntimeClass
+	Claims         []*v1.PersistentVolumeClaim
+	Volumes        []*v1.PersistentVolume
+	StorageClasses []*storagev1.StorageClass
+	// Workloads are Deployments and the like, as the pods that they will make. Of a live
+	// cluster they are not read: their pods are there.
+	Workloads []Workload
+
+	// Versions are the resourceVersions of the lists that were read of a live cluster, by
+	// the resource's name.
+	Versions map[string]string
+	// Warnings say what the answer lacks, one sentence each.
+	Warnings []string
+}
+
+// Workload is an object that makes pods.
+type Workload struct {
+	// Kind is "Deployment" and the like.
+	Kind string
+	// Replicas is how many pods it makes; for a DaemonSet 0, which is one for each node.
+	Replicas int
+	// Pod is what each of them will be. It bears the workload's own name.
+	Pod *v1.Pod
+}
+
+// Objects calls yield for everything that the rule reads; pods last, so that what is
+// around them is known when they are judged.
+func (inv *Inventory) Objects(yield func(runtime.Object) bool) {
+	_ = each(inv.Namespaces, yield) && each(inv.RuntimeClasses, yield) && each(inv.StorageClasses, yield) &&
+		each(inv.Volumes, yield) && each(inv.Claims, yield) && each(inv.Nodes, yield) && each(inv.Pods, yield)
+}
+
+func each[T runtime.Object](list []T, yield func(runtime.Object) bool) bool {
+	for _, object := range list {
+		if !yield(object) {
+			return false
+		}
+	}
+	return true
+}
+
+// RunningPods returns how many pods are bound to a node and have not ended.
+func (inv *Inventory) RunningPods() int {
+	running := 0
+	for _, pod := range inv.Pods {
+		if pod.Spec.NodeName != "" && !Ended(pod) {
+			running++
+		}
+	}
+	return running
+}
+
+// Ended reports whether none of the pod's containers runs any more, or will again.
+func Ended(pod *v1.Pod) bool {
+	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
+}
+
+type named interface {
+	GetName() string
+	GetNamespace() string
+}
+
+func byName[T named](a, b T) int {
+	return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
+}
+
+// sort puts every list in order, so that the answer does not depend on who read what first.
+func (inv *Inventory) sort() {
+	slices.SortFunc(inv.Nodes, byName)
+	slices.SortFunc(inv.Namespaces, byName)
+	slices.SortFunc(inv.Pods, byName)
+	slices.SortFunc(inv.RuntimeClasses, byName)
+	slices.SortFunc(inv.Claims, byName)
+	slices.SortFunc(inv.Volumes, byName)
+	slices.SortFunc(inv.StorageClasses, byName)
+	slices.SortFunc(inv.Workloads, func(a, b Workload) int {
+		return cmp.Or(byName(a.Pod, b.Pod), strings.Compare(a.Kind, b.Kind))
+	})
+	slices.Sort(inv.Warnings)
+	inv.Warnings = slices.Compact(inv.Warnings)
+}
