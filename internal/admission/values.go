@@ -23,7 +23,7 @@ func (c *Config) values() map[string]string {
 	for _, p := range isolation.Privileges() {
 		privileges = append(privileges, p.String())
 	}
-	return map[string]string{
+	values := map[string]string{
 		"tenantKey":       keys.Tenant,
 		"dataClassKey":    keys.DataClass,
 		"privilegeKey":    keys.Privilege,
@@ -56,6 +56,8 @@ func (c *Config) values() map[string]string {
 		"mirrorPod":  mirrorPod,
 		"administer": administer,
 	}
+	maps.Copy(values, c.claimValues())
+	return values
 }
 
 // Fragments that several policies share, so that they cannot drift apart.
@@ -91,13 +93,7 @@ func (c *Config) platform() (keys, names []string) {
 	if selector == nil {
 		return nil, names
 	}
-	requirements := slices.Clone(selector.MatchExpressions)
-	for _, key := range slices.Sorted(maps.Keys(selector.MatchLabels)) {
-		requirements = append(requirements, metav1.LabelSelectorRequirement{
-			Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{selector.MatchLabels[key]},
-		})
-	}
-	for _, r := range requirements {
+	for _, r := range requirements(selector) {
 		// Kubernetes gives this label to every namespace, with its name for the value, and lets
 		// nobody change it: whoever may take the name has the label.
 		if r.Key == corev1.LabelMetadataName {
@@ -109,6 +105,17 @@ func (c *Config) platform() (keys, names []string) {
 		keys = union(keys, []string{r.Key})
 	}
 	return keys, names
+}
+
+// requirements are all that a selector asks of labels, in one form and one order.
+func requirements(selector *metav1.LabelSelector) []metav1.LabelSelectorRequirement {
+	all := slices.Clone(selector.MatchExpressions)
+	for _, key := range slices.Sorted(maps.Keys(selector.MatchLabels)) {
+		all = append(all, metav1.LabelSelectorRequirement{
+			Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{selector.MatchLabels[key]},
+		})
+	}
+	return all
 }
 
 func union(a, b []string) []string {
