@@ -2,7 +2,6 @@ package tenantisolation
 
 import (
 	"context"
-	"errors"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,16 +9,26 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"tenantisolation.dev/scheduler/pkg/claims"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// These end a binding, and the framework tries the pod again. Tenants read them.
+// These end a binding before anything is sent, and the framework tries the pod again.
+// Tenants read them.
 var (
 	// errJudgedOtherwise: the pod is no longer what Filter judged it to be.
-	errJudgedOtherwise = errors.New("pod's trust domain or boundary has changed since it was placed")
+	errJudgedOtherwise = unsent("pod's trust domain or boundary has changed since it was placed")
 	// errNodeTaken: somebody has come to the node meanwhile.
-	errNodeTaken = errors.New(isolation.ForeignResident.Sentence())
+	errNodeTaken = unsent(isolation.ForeignResident.Sentence())
+	// errNotHeld: the node's claim has ended meanwhile.
+	errNotHeld = unsent("node(s) are no longer claimed for the pod")
 )
+
+// unsent is an error in words for a tenant. That it is of this type says that nothing was
+// sent.
+type unsent string
+
+func (e unsent) Error() string { return string(e) }
 
 // Bind binds a pod and stamps on it, in the same write, what it was judged to be: the
 // labels and annotations of a Binding are merged onto the pod. The write is conditional
@@ -28,10 +37,7 @@ var (
 //
 // A platform pod is left to the next bind plugin: nothing was judged.
 func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
-	c, err := readCycle(state)
-	if err != nil {
-		c = pl.newCycle(pod)
-	}
+	c := pl.cycleOf(state, pod)
 	if c.subject.Platform() {
 		return fwk.NewStatus(fwk.Skip)
 	}
@@ -39,7 +45,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 	logger.V(3).Info("Attempting to bind pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName))
 	// A status written meanwhile, by ourselves even, gives the pod another version too. So
 	// a conflict is looked into once before the cycle is given up.
-	err = pl.bindAs(ctx, c, pl.watcher.newest(pod), nodeName)
+	err := pl.bindAs(ctx, c, pl.watcher.newest(pod), nodeName)
 	if apierrors.IsConflict(err) {
 		if newest, getErr := pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{}); getErr != nil {
 			err = getErr
@@ -48,6 +54,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 			err = pl.bindAs(ctx, c, newest, nodeName)
 		}
 	}
+	pl.dedication.release(pod.UID, nodeName, outcomeOf(err))
 	return fwk.AsStatus(err)
 }
 
@@ -63,27 +70,35 @@ func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName st
 	if !isolation.Decide(&c.subject, &node).Allowed() {
 		return errNodeTaken
 	}
+	annotations := map[string]string{isolation.EvidenceAnnotation: c.subject.String()}
+	if pl.dedication != nil {
+		token, held := pl.dedication.engine.Token(nodeName)
+		if !held {
+			return errNotHeld
+		}
+		annotations[claims.TokenAnnotation] = token
+	}
 	if cacher := pl.handle.APICacher(); cacher != nil {
 		// The calls for one pod are put in order and merged there; an earlier one of them
 		// may change the version, so none can be asked for.
-		finished, err := cacher.BindPod(binding(c, pod, nodeName, ""))
+		finished, err := cacher.BindPod(binding(annotations, pod, nodeName, ""))
 		if err != nil {
 			return err
 		}
 		return cacher.WaitOnFinish(ctx, finished)
 	}
 	return pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).
-		Bind(ctx, binding(c, pod, nodeName, pod.ResourceVersion), metav1.CreateOptions{})
+		Bind(ctx, binding(annotations, pod, nodeName, pod.ResourceVersion), metav1.CreateOptions{})
 }
 
-func binding(c *cycle, pod *v1.Pod, nodeName, resourceVersion string) *v1.Binding {
+func binding(annotations map[string]string, pod *v1.Pod, nodeName, resourceVersion string) *v1.Binding {
 	return &v1.Binding{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       pod.Namespace,
 			Name:            pod.Name,
 			UID:             pod.UID,
 			ResourceVersion: resourceVersion,
-			Annotations:     map[string]string{isolation.EvidenceAnnotation: c.subject.String()},
+			Annotations:     annotations,
 		},
 		Target: v1.ObjectReference{Kind: "Node", Name: nodeName},
 	}

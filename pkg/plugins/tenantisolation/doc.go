@@ -14,6 +14,9 @@
 //	focus.go      above 100 nodes: the nodes that the pod should go to
 //	scoring.go    PreScore, Score
 //	binding.go    Bind, with the evidence of what was judged
+//	claiming.go   PreBind: the node is claimed before the first bind
+//	dedication.go claimed nodes, as known now
+//	engineview.go what the claims engine sees of the plugin
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
 //	watch.go      event handlers: everything else that the rule reads

@@ -70,7 +70,7 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 		event = &goneEvent{pod: gone, epoch: epoch, changes: changes, rules: rules, change: nodeChange{before: before, after: after}}
 		pl.lastGone.Store(event)
 	}
-	subject := pl.roster.subject(rules, pod)
+	subject := pl.asking(rules, pod)
 	if !event.change.helps(&subject) {
 		return fwk.QueueSkip, nil
 	}
@@ -112,7 +112,7 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 	if _, known := pl.cluster.handlers.get(added.Name); !known {
 		node.Handlers = subjects.ReportedHandlers(added)
 	}
-	subject := pl.roster.subject(rules, pod)
+	subject := pl.asking(rules, pod)
 	if isolation.Decide(&subject, &node).Allowed() {
 		return fwk.Queue, nil
 	}

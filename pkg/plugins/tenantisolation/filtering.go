@@ -8,6 +8,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"tenantisolation.dev/scheduler/pkg/claims"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/subjects"
 )
@@ -38,9 +39,14 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		return nil, denial(isolation.FactsIncomplete)
 	}
 	c := pl.newCycle(pod)
+	takenOver := pl.dedication.takenOver()
+	c.subject = pl.dedication.confineToWait(c.subject)
 	state.Write(cycleKey, c)
 	if c.subject.Platform() {
 		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	if !takenOver {
+		return nil, denial(isolation.TakingOver)
 	}
 	if reason, denied := c.subject.Denied(); denied {
 		klog.FromContext(ctx).V(4).Info("Pod may not be placed on any node", "pod", klog.KObj(pod), "reason", reason)
@@ -63,6 +69,9 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 			return denial(isolation.FactsIncomplete)
 		}
 		c = pl.newCycle(pod)
+		if !c.subject.Platform() && !pl.dedication.takenOver() {
+			return denial(isolation.TakingOver)
+		}
 	}
 	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
 	if verdict.Allowed() {
@@ -88,6 +97,10 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
 		return status(c.rules, verdict)
 	}
+	if err := pl.dedication.reserve(pod.UID, nodeName, &c.subject); err != nil {
+		klog.FromContext(ctx).V(4).Info("The node cannot be claimed for the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
+		return denial(refusal(err))
+	}
 	pl.roster.assume(c.rules, pod, nodeName)
 	return nil
 }
@@ -95,6 +108,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 // Unreserve takes the pod off the node again.
 func (pl *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *v1.Pod, nodeName string) {
 	pl.roster.forget(pod, nodeName)
+	pl.dedication.release(pod.UID, nodeName, claims.OutcomeKnown)
 }
 
 func (pl *Plugin) newCycle(pod *v1.Pod) *cycle {

@@ -53,6 +53,7 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 
 	group, _ := c.subject.KernelGroup()
 	search.among(ctx, pl.roster.homesOf(group, focusLooks))
+	search.among(ctx, pl.dedication.homesOf(&c.subject, focusLooks))
 	if search.found.Len() == 0 && c.subject.Open() {
 		search.among(ctx, pl.roster.sharedNodes(focusLooks))
 	}

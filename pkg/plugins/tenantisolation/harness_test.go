@@ -349,8 +349,13 @@ func (w *world) filter(pod *v1.Pod, node string) *fwk.Status {
 
 func (w *world) admits(pod *v1.Pod, node string) bool { return w.filter(pod, node).IsSuccess() }
 
+// sentence returns the reason that the status tells, residents rather than a claim where
+// both are told in the same words.
 func sentence(status *fwk.Status) isolation.Reason {
 	for _, reason := range isolation.Reasons() {
+		if reason == isolation.ForeignClaim {
+			continue
+		}
 		if reason.Sentence() != "" && reason.Sentence() == status.Message() {
 			return reason
 		}

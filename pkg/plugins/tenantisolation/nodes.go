@@ -29,7 +29,7 @@ type nodeShard struct {
 
 type nodeEntry struct {
 	// epoch counts changes that NodeInfo does not show: a resident's newer version, the
-	// node's runtime handlers.
+	// node's runtime handlers, its claim.
 	epoch  atomic.Uint64
 	worked atomic.Pointer[workedOut]
 }
@@ -134,9 +134,12 @@ func (pl *Plugin) isolationNode(rules *subjects.Rules, node *v1.Node, residents 
 		// The framework may hear of a new node before the plugin does.
 		handlers = subjects.ReportedHandlers(node)
 	}
+	claim, claimed := pl.dedication.claim(node.Name)
 	return isolation.Node{
 		Occupancy: isolation.NewOccupancy(residents),
 		Handlers:  handlers,
 		VMCapable: rules.VMCapable(node, handlers, pl.cluster.runtimeClasses.all()),
+		Claimed:   claimed,
+		Claim:     claim,
 	}
 }

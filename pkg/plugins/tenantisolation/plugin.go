@@ -5,19 +5,26 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	// Registers TenantIsolationArgs with the scheduler's strict scheme.
 	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
 	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
+	"tenantisolation.dev/scheduler/pkg/claims"
 	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
 // Name is the plugin's name in the scheduler's configuration.
 const Name = "TenantIsolation"
+
+// systemNamespace is where the table of claims is.
+const systemNamespace = "tenant-isolation-system"
 
 var (
 	_ fwk.PreFilterPlugin   = &Plugin{}
@@ -25,6 +32,7 @@ var (
 	_ fwk.PreScorePlugin    = &Plugin{}
 	_ fwk.ScorePlugin       = &Plugin{}
 	_ fwk.ReservePlugin     = &Plugin{}
+	_ fwk.PreBindPlugin     = &Plugin{}
 	_ fwk.BindPlugin        = &Plugin{}
 	_ fwk.SignPlugin        = &Plugin{}
 	_ fwk.EnqueueExtensions = &Plugin{}
@@ -42,6 +50,8 @@ type Plugin struct {
 	nodes   *nodeMemo
 	watcher *watcher
 	profile profile
+	// dedication is nil while claims are disabled.
+	dedication *dedication
 
 	// lastGone remembers the answer to the latest event for the many pending pods
 	// that are asked about it.
@@ -61,10 +71,34 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	if err != nil {
 		return nil, err
 	}
+	var engine *claims.Engine
+	if args.Claims.Mode == config.ModeEnabled {
+		engine = claims.New(handle.ClientSet(), engineView{pl}, claimsConfig(args.Claims, pl), clock.RealClock{}, klog.LoggerWithName(pl.logger, "claims"))
+		pl.dedication = newDedication(engine)
+	}
 	if err := pl.watch(ctx); err != nil {
 		return nil, err
 	}
+	if engine != nil {
+		go engine.Run(ctx)
+	}
 	return pl, nil
+}
+
+func claimsConfig(args config.Claims, pl *Plugin) claims.Config {
+	return claims.Config{
+		Namespace:         systemNamespace,
+		TaintEffect:       v1.TaintEffect(args.TaintEffect),
+		SettleTime:        args.SettleTime.Duration,
+		ReleaseAfter:      args.ReleaseAfter.Duration,
+		NodeReuse:         claims.NodeReuse(args.NodeReuse),
+		MaxNodesPerTenant: *args.MaxNodesPerTenant,
+		OnDeposed: func(err error) {
+			// It would hold the lease and place nobody. Started anew it waits its turn.
+			pl.logger.Error(err, "Another process has taken over, exiting")
+			klog.FlushAndExit(klog.ExitFlushTimeout, 1)
+		},
+	}
 }
 
 // newPlugin makes a plugin that follows nothing yet.
@@ -84,7 +118,7 @@ func newPlugin(logger klog.Logger, args *config.TenantIsolationArgs, handle fwk.
 		cluster: cluster,
 		roster:  newRoster(gatherer, cluster),
 		nodes:   newNodeMemo(),
-		watcher: &watcher{},
+		watcher: &watcher{gone: lru.New(rememberedGone)},
 	}
 	pl.rules.Store(rules)
 	return pl, nil

@@ -35,7 +35,8 @@ func (pl *Plugin) currentNode(rules *subjects.Rules, name string) isolation.Node
 	// Of a node that the plugin has not heard of yet nothing is known, which counts as all
 	// handlers here: a pod is rather woken in vain.
 	handlers, _ := pl.cluster.handlers.get(name)
-	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers}
+	claim, claimed := pl.dedication.claim(name)
+	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers, Claimed: claimed, Claim: claim}
 }
 
 // change applies a change of the plugin's own books that may give the affected pods
@@ -95,7 +96,7 @@ func (pl *Plugin) wakeFor(what string, rules *subjects.Rules, nodes map[string]*
 			if !pl.responsible(pod) {
 				continue
 			}
-			subject := pl.roster.subject(rules, pod)
+			subject := pl.asking(rules, pod)
 			helps, asked := helped[subject]
 			if !asked {
 				for _, n := range nodes {
@@ -115,6 +116,22 @@ func (pl *Plugin) wakeFor(what string, rules *subjects.Rules, nodes map[string]*
 	}
 	pl.logger.V(4).Info("Waking pods", "change", what, "pods", len(wake))
 	pl.handle.Activate(pl.logger, wake)
+}
+
+// wakeAll wakes every pending pod.
+func (pl *Plugin) wakeAll(what string) {
+	wake := map[string]*v1.Pod{}
+	for _, pod := range pl.watcher.pending() {
+		if pl.responsible(pod) {
+			wake[podKey(pod)] = pod
+		}
+	}
+	pl.wakeFor(what, pl.rules.Load(), nil, wake)
+}
+
+// asking returns what the rule makes of a pending pod, as its tenant may open nodes now.
+func (pl *Plugin) asking(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
+	return pl.dedication.confine(pl.roster.subject(rules, pod))
 }
 
 // responsible reports whether a pod is pending and this profile's to place.

@@ -11,6 +11,7 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/lru"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/subjects"
@@ -22,7 +23,10 @@ type watcher struct {
 	claims  cache.Indexer
 	volumes cache.Indexer
 	classes cache.Indexer
-	ready   atomic.Bool
+	nodes   cache.Store
+	// gone are the pods that were deleted last.
+	gone  *lru.Cache
+	ready atomic.Bool
 	// changing makes the handlers of different informers take turns: what one change
 	// compares with must not be half of another.
 	changing sync.Mutex
@@ -142,6 +146,9 @@ func (w *watcher) pending() []*v1.Pod { return w.indexed(byNode, "") }
 // no pod is placed.
 func (pl *Plugin) synced() bool { return pl.watcher.ready.Load() }
 
+// rememberedGone is how many deleted pods are remembered.
+const rememberedGone = 4096
+
 // watch registers the plugin's event handlers with the scheduler's informers.
 func (pl *Plugin) watch(ctx context.Context) error {
 	factory := pl.handle.SharedInformerFactory()
@@ -149,6 +156,10 @@ func (pl *Plugin) watch(ctx context.Context) error {
 	claims := factory.Core().V1().PersistentVolumeClaims().Informer()
 	volumes := factory.Core().V1().PersistentVolumes().Informer()
 	classes := factory.Storage().V1().StorageClasses().Informer()
+	nodes := factory.Core().V1().Nodes().Informer()
+	if err := pl.onlyOne(pods); err != nil {
+		return err
+	}
 	for _, index := range []struct {
 		informer cache.SharedIndexInformer
 		by       cache.Indexers
@@ -162,6 +173,7 @@ func (pl *Plugin) watch(ctx context.Context) error {
 		}
 	}
 	w := pl.watcher
+	w.nodes = nodes.GetStore()
 	w.pods, w.claims, w.volumes, w.classes = pods.GetIndexer(), claims.GetIndexer(), volumes.GetIndexer(), classes.GetIndexer()
 	var registered []cache.InformerSynced
 	for _, follow := range []struct {
@@ -170,7 +182,7 @@ func (pl *Plugin) watch(ctx context.Context) error {
 	}{
 		{factory.Core().V1().Namespaces().Informer(), handler(w, pl.namespaceChanged)},
 		{factory.Node().V1().RuntimeClasses().Informer(), handler(w, pl.runtimeClassChanged)},
-		{factory.Core().V1().Nodes().Informer(), handler(w, pl.nodeChanged)},
+		{nodes, handler(w, pl.nodeChanged)},
 		{claims, handler(w, pl.claimChanged)},
 		{volumes, handler(w, pl.volumeChanged)},
 		{classes, handler(w, pl.storageClassChanged)},
@@ -207,13 +219,7 @@ func (pl *Plugin) awaitSync(ctx context.Context, registered []cache.InformerSync
 	}
 	pl.watcher.ready.Store(true)
 	// Pods that came before were refused for want of facts.
-	wake := map[string]*v1.Pod{}
-	for _, pod := range pl.watcher.pending() {
-		if pl.responsible(pod) {
-			wake[podKey(pod)] = pod
-		}
-	}
-	pl.wakeFor("caches synced", pl.rules.Load(), nil, wake)
+	pl.wakeAll("caches synced")
 }
 
 // handler calls one function for every event, one at a time: with nil before for an
@@ -276,6 +282,8 @@ func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 // no event of the framework.
 func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	name := either(before, after).Name
+	defer pl.limitsChanged()
+	defer pl.dedication.touch(name)
 	if after == nil {
 		pl.cluster.handlers.unset(name)
 		pl.nodes.remove(name)
@@ -315,9 +323,14 @@ func (pl *Plugin) podChanged(before, after *v1.Pod) {
 	if before != nil && (after == nil || after.UID != before.UID) {
 		// An informer may show a deletion and a creation as one update.
 		pl.roster.remove(before.UID)
+		pl.watcher.gone.Add(before.UID, nil)
+		pl.dedication.touch(before.Spec.NodeName)
 	}
 	if after == nil {
 		return
+	}
+	if before == nil || before.Spec.NodeName != after.Spec.NodeName {
+		defer pl.dedication.touch(after.Spec.NodeName)
 	}
 	rules := pl.rules.Load()
 	was, is, known := pl.roster.update(rules, after)
@@ -329,6 +342,7 @@ func (pl *Plugin) podChanged(before, after *v1.Pod) {
 	// domain. The framework's cache may not know yet, so the node is not compared
 	// with what it was there.
 	pl.nodes.invalidate(node)
+	defer pl.dedication.touch(node)
 	current := pl.currentNode(rules, node)
 	changed := &nodeChange{before: current, after: current}
 	changed.before.Occupancy = current.Occupancy.With(isolation.Resident{UID: string(after.UID), Subject: was})

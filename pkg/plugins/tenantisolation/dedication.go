@@ -1,0 +1,197 @@
+package tenantisolation
+
+import (
+	"context"
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// claimer is what the plugin asks of the claims engine.
+type claimer interface {
+	Lead()
+	Ready() bool
+	Touch(node string)
+	Claim(node string) (isolation.Claim, bool)
+	MayOpen(subject *isolation.Subject) bool
+	Reserve(uid types.UID, node string, subject *isolation.Subject) error
+	Held(uid types.UID, node string) bool
+	Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error
+	Token(node string) (string, bool)
+	Release(uid types.UID, node string, outcome claims.Outcome)
+}
+
+// dedication is the plugin's book of claimed nodes, as the engine tells of them. It is nil
+// where claims are off, and then knows of none.
+type dedication struct {
+	engine claimer
+
+	mu sync.RWMutex
+	// nodes are the claimed ones, homes the same by their claim.
+	nodes map[string]isolation.Claim
+	homes map[isolation.Claim]map[string]int
+	// refused are nodes that the engine has refused although the book says otherwise.
+	refused map[string]bool
+	// limited are the tenants that were refused another node, each with one of its pods.
+	limited map[string]isolation.Subject
+}
+
+func newDedication(engine claimer) *dedication {
+	return &dedication{
+		engine:  engine,
+		nodes:   map[string]isolation.Claim{},
+		homes:   map[isolation.Claim]map[string]int{},
+		refused: map[string]bool{},
+		limited: map[string]isolation.Subject{},
+	}
+}
+
+// takenOver reports whether pods may be placed. Only the leader has scheduling cycles, so
+// being asked from one is what tells the engine that it leads.
+func (d *dedication) takenOver() bool {
+	if d == nil {
+		return true
+	}
+	d.engine.Lead()
+	return d.engine.Ready()
+}
+
+// touch tells the engine that something has changed on a node.
+func (d *dedication) touch(node string) {
+	if d != nil && node != "" {
+		d.engine.Touch(node)
+	}
+}
+
+// claim returns what a node is claimed for, false if it is free.
+func (d *dedication) claim(node string) (isolation.Claim, bool) {
+	if d == nil {
+		return isolation.Claim{}, false
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	claim, claimed := d.nodes[node]
+	return claim, claimed
+}
+
+// homesOf returns nodes with the claim that the subject would make, at most so many.
+func (d *dedication) homesOf(subject *isolation.Subject, most int) []string {
+	claim, ok := subject.Claim()
+	if d == nil || !ok {
+		return nil
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return someKeys(d.homes[claim], most)
+}
+
+// confine returns the subject as its tenant may open nodes now.
+func (d *dedication) confine(subject isolation.Subject) isolation.Subject {
+	if d == nil || d.engine.MayOpen(&subject) {
+		return subject
+	}
+	return subject.Confined()
+}
+
+// confineToWait is confine for a pod that may have to wait for the tenant's limit. What it
+// waits for is noted before the limit is asked for the last time, so that no change of it
+// is missed.
+func (d *dedication) confineToWait(subject isolation.Subject) isolation.Subject {
+	if d == nil || d.engine.MayOpen(&subject) {
+		return subject
+	}
+	d.waitForLimit(subject)
+	return d.confine(subject)
+}
+
+func (d *dedication) waitForLimit(subject isolation.Subject) {
+	domain, _ := subject.TrustDomain()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.limited[domain.Tenant] = subject
+}
+
+// limits reports whether some tenant waits for its limit.
+func (d *dedication) limits() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.limited) > 0
+}
+
+// unlimited returns the tenants that waited for their limit and may open nodes again.
+func (d *dedication) unlimited() map[string]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	tenants := map[string]bool{}
+	for tenant, subject := range d.limited {
+		if d.engine.MayOpen(&subject) {
+			tenants[tenant] = true
+			delete(d.limited, tenant)
+		}
+	}
+	return tenants
+}
+
+// reserve keeps a node for a pod. Like confineToWait it asks again when it has noted what
+// the pod waits for.
+func (d *dedication) reserve(uid types.UID, node string, subject *isolation.Subject) error {
+	if d == nil {
+		return nil
+	}
+	if err := d.engine.Reserve(uid, node, subject); err == nil {
+		return nil
+	}
+	d.waitForLimit(*subject)
+	d.mu.Lock()
+	d.refused[node] = true
+	d.mu.Unlock()
+	return d.engine.Reserve(uid, node, subject)
+}
+
+// release ends what reserve began.
+func (d *dedication) release(uid types.UID, node string, outcome claims.Outcome) {
+	if d != nil {
+		d.engine.Release(uid, node, outcome)
+	}
+}
+
+// dedicated is the claim of a node before and after a change of it.
+type dedicated struct {
+	before, after               isolation.Claim
+	wasClaimed, claimed, denied bool
+}
+
+// mayHelp reports whether a pod may join the node after the change that could not before.
+func (c dedicated) mayHelp() bool {
+	return c.denied || c.wasClaimed && (!c.claimed || c.before != c.after)
+}
+
+// update asks the engine what a node is claimed for now.
+func (d *dedication) update(node string) dedicated {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var c dedicated
+	c.before, c.wasClaimed = d.nodes[node]
+	c.denied = d.refused[node]
+	delete(d.refused, node)
+	c.after, c.claimed = d.engine.Claim(node)
+	if c.wasClaimed {
+		delete(d.nodes, node)
+		decrement(d.homes[c.before], node)
+		if len(d.homes[c.before]) == 0 {
+			delete(d.homes, c.before)
+		}
+	}
+	if c.claimed {
+		d.nodes[node] = c.after
+		if d.homes[c.after] == nil {
+			d.homes[c.after] = map[string]int{}
+		}
+		d.homes[c.after][node]++
+	}
+	return c
+}
