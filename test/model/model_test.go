@@ -1,0 +1,78 @@
+package model
+
+import (
+	"strings"
+	"testing"
+)
+
+var (
+	acmePod      = pod{owner: acme}
+	privileged   = pod{owner: acme, privilege: 1}
+	globexPod    = pod{owner: globex}
+	unmanagedPod = pod{}
+)
+
+// limit keeps a mistake in the model from eating the machine.
+const limit = 20_000_000
+
+func (w *world) look(t *testing.T, liveness bool) result {
+	t.Helper()
+	r, err := w.explore(limit, liveness)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") }
+
+// In all of these worlds a leader may be paused for ever, or wake whenever it likes; the
+// API server's informer may lag, and a request may be committed long after its admission,
+// both within the settle time.
+func TestNoStateBreaksTheRuleAndFromEachTheClaimsCanBeTidied(t *testing.T) {
+	for name, w := range map[string]world{
+		"two privileges of one tenant, and an answer that is lost": {
+			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 1, lostAnswers: true,
+		},
+		"two privileges of one tenant, and a crash or an opening that fails": {
+			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 1, crashes: true, doubts: true,
+		},
+		"a tenant and the stock scheduler, and an answer that is lost": {
+			pods: []pod{acmePod, unmanagedPod}, leaders: 2, ids: 2, mishaps: 1, lostAnswers: true,
+		},
+		"a tenant and the stock scheduler, and a crash or an opening that fails": {
+			pods: []pod{acmePod, unmanagedPod}, leaders: 2, ids: 2, mishaps: 1, crashes: true, doubts: true,
+		},
+		"two tenants, one leader, and two answers that are lost": {
+			pods: []pod{acmePod, globexPod}, leaders: 1, ids: 2, mishaps: 2, lostAnswers: true,
+		},
+		"a tenant, another and the stock scheduler, one leader": {
+			pods: []pod{acmePod, globexPod, unmanagedPod}, leaders: 1, ids: 2,
+		},
+		"a Node object that is deleted, and its machine registers again": {
+			pods: []pod{acmePod, unmanagedPod}, leaders: 1, ids: 2, deletions: true, mishaps: 1, lostAnswers: true, doubts: true,
+		},
+		"nodes that are free after a reboot only": {
+			pods: []pod{acmePod, globexPod}, leaders: 1, ids: 2, afterReboot: true, reboots: 2,
+		},
+		"nodes that are free after a reboot only, and two leaders": {
+			pods: []pod{acmePod, globexPod}, leaders: 2, ids: 2, afterReboot: true, reboots: 1,
+		},
+		"two nodes": {
+			nodes: 2, pods: []pod{acmePod, privileged}, leaders: 1, ids: 2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w.nodes = max(w.nodes, 1)
+			r := w.look(t, w.reboots == 0)
+			if r.trace != nil {
+				t.Errorf("two that may not share a kernel do:%s", story(r.trace))
+			}
+			if r.stuck != nil {
+				t.Errorf("after this nobody can tidy up:%s", story(r.stuck))
+			}
+			t.Logf("%d states, %d steps deep", r.states, r.depth)
+		})
+	}
+}

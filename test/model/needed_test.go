@@ -1,0 +1,66 @@
+package model
+
+import "testing"
+
+// A model in which nothing can go wrong proves nothing: without each of these steps
+// something has to go wrong, and the trace tells how.
+func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
+	// One leader, who loses an answer.
+	alone := func(pods ...pod) world {
+		return world{pods: pods, leaders: 1, ids: 2, mishaps: 1, lostAnswers: true}
+	}
+	// Two leaders, the first of whom never learns that the second has taken over.
+	deposed := func(pods ...pod) world { return world{pods: pods, leaders: 2, ids: 2} }
+	rebooted := func(pods ...pod) world {
+		return world{pods: pods, leaders: 1, ids: 2, afterReboot: true, reboots: 2}
+	}
+	with := func(w world, change func(*world)) world {
+		change(&w)
+		return w
+	}
+	for step, w := range map[omission]world{
+		theFence:             alone(acmePod, unmanagedPod),
+		theTermInTheToken:    deposed(acmePod, privileged),
+		theIDInTheToken:      alone(acmePod, globexPod),
+		theGuardOfTheTable:   deposed(acmePod, unmanagedPod),
+		theTermSettle:        deposed(acmePod, privileged),
+		theSettle:            alone(acmePod, unmanagedPod),
+		theEntryBeforeList:   alone(acmePod, unmanagedPod),
+		theListAtOpening:     alone(acmePod, unmanagedPod),
+		theConsistentList:    alone(acmePod, unmanagedPod),
+		theCatchUp:           deposed(acmePod, acmePod, privileged),
+		theRuleAtBind:        deposed(acmePod, acmePod, privileged),
+		theVerification:      deposed(acmePod, privileged),
+		theListAtRelease:     alone(acmePod, unmanagedPod),
+		theWaitForBinds:      alone(acmePod, unmanagedPod),
+		theClosing:           alone(acmePod, unmanagedPod),
+		theSettleOfClosing:   alone(acmePod, unmanagedPod),
+		theReopening:         alone(acmePod, privileged),
+		theNewID:             alone(acmePod, privileged),
+		theWriteAfterUnknown: alone(acmePod, acmePod, unmanagedPod),
+		theStayOfInherited:   with(deposed(acmePod, privileged, unmanagedPod), func(w *world) { w.mishaps, w.doubts = 1, true }),
+		theListForMissing:    with(alone(acmePod, unmanagedPod), func(w *world) { w.deletions = true }),
+		theNoteWhenEmpty:     rebooted(acmePod, globexPod),
+		theFreshBoot:         rebooted(acmePod, globexPod),
+		theForgottenNote:     rebooted(acmePod, acmePod, globexPod),
+		theLimitOfCommits:    alone(acmePod, unmanagedPod),
+		theRepair:            with(alone(acmePod, globexPod), func(w *world) { w.leaders, w.crashes = 2, true }),
+		theReleaseOfEmpty:    with(alone(acmePod), func(w *world) { w.leaders, w.crashes = 2, true }),
+		theRebootItself:      rebooted(acmePod, globexPod),
+	} {
+		t.Run("without "+string(step), func(t *testing.T) {
+			t.Parallel()
+			w.nodes, w.without = 1, step
+			liveness := step == theRepair || step == theReleaseOfEmpty
+			r := w.look(t, liveness)
+			switch {
+			case r.trace != nil:
+				t.Logf("%d states; two that may not share a kernel do:%s", r.states, story(r.trace))
+			case r.stuck != nil:
+				t.Logf("%d states; after this nobody can tidy up:%s", r.states, story(r.stuck))
+			default:
+				t.Errorf("nothing goes wrong in %d states", r.states)
+			}
+		})
+	}
+}

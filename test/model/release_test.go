@@ -1,0 +1,121 @@
+package model
+
+// releasing takes a claim away, from where nobody is known and nobody is on the way.
+func (w *world) releasing(s *state, l, n int, to emit) {
+	me := &s.leaders[l]
+	c := &me.claims[n]
+	switch c.step {
+	case idle, open:
+		w.emptied(s, l, n, to)
+	case noting:
+		for _, boot := range w.bootsRead(s, n) {
+			w.writeTable(s, l, n, entry{id: c.id, boot: boot}, "{leader} notes the boot of {node}", func(_ *state, d *claim) {
+				d.step, d.boot = idle, boot
+			}, to)
+		}
+	case closing:
+		if w.without == theSettleOfClosing || w.settledEntry(s, n, closed) {
+			t := *s
+			t.leaders[l].claims[n].step, t.leaders[l].claims[n].doubtful = idle, false
+			to(t, "{leader} has waited: nothing admitted under the id of {node} before is on its way", about{leader: l, node: n})
+		}
+	case removing:
+		w.writeTable(s, l, n, entry{}, "{leader} removes the entry of {node}", func(_ *state, d *claim) {
+			*d = claim{step: cleaning}
+		}, to)
+	case cleaning:
+		t := *s
+		w.untaint(&t, l, n)
+		to(t, "{leader} removes the taint of {node}", about{leader: l, node: n})
+	case wrote, tainted, settled, listed:
+	}
+}
+
+func (w *world) untaint(s *state, l, n int) {
+	if s.nodes[n].taint != nobody {
+		s.nodes[n].taint = nobody
+		unlinkAll(s, n)
+	}
+	s.leaders[l].claims[n] = claim{}
+}
+
+// emptied lists the pods of a node that seems to be empty.
+func (w *world) emptied(s *state, l, n int, to emit) {
+	me := &s.leaders[l]
+	c := &me.claims[n]
+	if c.id == 0 || (w.without == theReleaseOfEmpty && c.step != open) {
+		return
+	}
+	t := *s
+	d := &t.leaders[l].claims[n]
+	if w.without == theListForMissing && !s.nodes[n].present {
+		d.step = removing
+		to(t, "{leader} sees that {node} has no Node object", about{leader: l, node: n})
+		return
+	}
+	for p := range w.pods {
+		if me.knows[p] == on(n) || (me.assumed[p] == on(n) && w.without != theWaitForBinds) {
+			return
+		}
+	}
+	if c.doubtful && w.without != theClosing {
+		w.writeTable(s, l, n, entry{id: closed, boot: c.boot}, "{leader} closes {node} by an id that nobody has", func(_ *state, d *claim) {
+			d.step, d.id = closing, closed
+		}, to)
+		return
+	}
+	if w.without != theListAtRelease {
+		for p := range w.pods {
+			if s.pods[p] != on(n) {
+				continue
+			}
+			if c.owner == nobody && w.pods[p].owner != nobody {
+				d.owner = w.pods[p].owner
+				to(t, "{leader} lists the pods of {node} and learns whose it is", about{leader: l, node: n})
+			}
+			return
+		}
+	}
+	d.step, d.seen = removing, 0
+	if !w.afterReboot || w.without == theRebootItself {
+		to(t, "{leader} finds {node} empty", about{leader: l, node: n})
+		return
+	}
+	if c.boot == 0 {
+		d.step = noting
+		to(t, "{leader} finds {node} empty", about{leader: l, node: n})
+		return
+	}
+	for _, boot := range w.bootsRead(s, n) {
+		if boot != c.boot {
+			to(t, "{leader} finds {node} empty and rebooted since", about{leader: l, node: n})
+			return
+		}
+	}
+}
+
+// bootsRead is what a process may read as the boot of a node.
+func (w *world) bootsRead(s *state, n int) []uint8 {
+	boot := s.nodes[n].reported
+	if w.without == theFreshBoot && boot > 1 {
+		return []uint8{boot, boot - 1}
+	}
+	return []uint8{boot}
+}
+
+// repairing makes the taint of a node say what the table says.
+func (w *world) repairing(s *state, l, n int, to emit) {
+	c := &s.leaders[l].claims[n]
+	m := s.nodes[n]
+	if !m.present || w.without == theRepair || (c.step != idle && c.step != open) {
+		return
+	}
+	want := c.owner
+	if (c.id != 0 && c.owner == nobody) || m.taint == want {
+		return
+	}
+	t := *s
+	t.nodes[n].taint = want
+	unlinkAll(&t, n)
+	to(t, "{leader} repairs the taint of {node}", about{leader: l, node: n})
+}
