@@ -1,0 +1,171 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// Config is what an administrator can say about the audit. It comes from validated
+// arguments; NewAuditor checks nothing of it.
+type Config struct {
+	// Namespace and Deployment name the workload that Events are about: our own, so that
+	// only administrators read them.
+	Namespace, Deployment string
+	// Instance names this process in Events.
+	Instance string
+	// SweepEvery is how often the whole cluster is looked at anew, as a check of the
+	// increment.
+	SweepEvery time.Duration
+	// EvictionsPerMinute bounds how often the pod that came last is evicted. Zero, the
+	// zero value, evicts nobody.
+	EvictionsPerMinute int
+}
+
+const (
+	// lookEvery is how often changes are gathered into findings.
+	lookEvery = time.Second
+	// eventsPerSecond and eventsAtOnce bound the Events, so that a cluster full of
+	// findings does not crowd out the binds of the same client.
+	eventsPerSecond, eventsAtOnce = 5, 20
+)
+
+// Auditor follows a cluster and reports what breaks the rule: by metrics, by an Event for
+// each finding and, if asked to, by evicting the pod that came last.
+type Auditor struct {
+	client  kubernetes.Interface
+	cfg     Config
+	clock   clock.WithTicker
+	logger  klog.Logger
+	metrics *metrics
+
+	newEngine func() *Engine
+	followed  []cache.SharedIndexInformer
+	events    flowcontrol.PassiveRateLimiter
+	evictions flowcontrol.PassiveRateLimiter
+
+	mu     sync.Mutex
+	engine *Engine
+	// standing are the findings that are there, and those that have ended without anybody
+	// having been told.
+	standing map[Key]*standing
+	// asked is when the eviction of a pod was last asked for.
+	asked map[types.UID]time.Time
+}
+
+// NewAuditor makes an auditor that follows nothing yet; Run gives it life. It asks the
+// factory for the informers that it follows, so it has to be made before these start.
+func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFactory, rules *subjects.Rules, gatherer *subjects.Gatherer,
+	cfg Config, clock clock.WithTicker, logger klog.Logger,
+) *Auditor {
+	registerMetrics()
+	newEngine := func() *Engine { return New(rules, gatherer) }
+	a := &Auditor{
+		client:    client,
+		cfg:       cfg,
+		clock:     clock,
+		logger:    logger,
+		metrics:   shared(),
+		newEngine: newEngine,
+		engine:    newEngine(),
+		followed: []cache.SharedIndexInformer{
+			// Pods last: they are judged by the others.
+			factory.Core().V1().Nodes().Informer(),
+			factory.Core().V1().Namespaces().Informer(),
+			factory.Node().V1().RuntimeClasses().Informer(),
+			factory.Storage().V1().StorageClasses().Informer(),
+			factory.Core().V1().PersistentVolumes().Informer(),
+			factory.Core().V1().PersistentVolumeClaims().Informer(),
+			factory.Core().V1().Pods().Informer(),
+		},
+		events:    flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
+		standing:  map[Key]*standing{},
+		asked:     map[types.UID]time.Time{},
+	}
+	if n := cfg.EvictionsPerMinute; n > 0 {
+		// One at once: a fault in the rule shows by its first victim.
+		a.evictions = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(float32(n)/60, 1, clock)
+	}
+	return a
+}
+
+// Run audits until the context ends. Only the leader calls it: it reports, and may evict.
+func (a *Auditor) Run(ctx context.Context) error {
+	var synced []cache.InformerSynced
+	for _, informer := range a.followed {
+		registration, err := informer.AddEventHandler(a.handler())
+		if err != nil {
+			return fmt.Errorf("following what runs: %w", err)
+		}
+		defer func() { _ = informer.RemoveEventHandler(registration) }()
+		synced = append(synced, registration.HasSynced)
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return ctx.Err()
+	}
+	a.logger.Info("Auditing what runs", "sweepEvery", a.cfg.SweepEvery, "evictionsPerMinute", a.cfg.EvictionsPerMinute)
+
+	var loops wait.Group
+	loops.StartWithContext(ctx, a.every(lookEvery, func(context.Context) { a.look() }))
+	loops.StartWithContext(ctx, a.every(lookEvery, a.tell))
+	loops.StartWithContext(ctx, a.every(a.cfg.SweepEvery, a.sweep))
+	if a.evictions != nil {
+		loops.StartWithContext(ctx, a.every(lookEvery, a.remedy))
+	}
+	loops.Wait()
+	return nil
+}
+
+// every returns a loop that does something at once and then again and again.
+func (a *Auditor) every(interval time.Duration, do func(context.Context)) func(context.Context) {
+	return func(ctx context.Context) {
+		ticker := a.clock.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			do(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C():
+			}
+		}
+	}
+}
+
+func (a *Auditor) handler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { a.follow(obj, (*Engine).Set) },
+		UpdateFunc: func(_, obj any) { a.follow(obj, (*Engine).Set) },
+		DeleteFunc: func(obj any) {
+			if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = unknown.Obj
+			}
+			a.follow(obj, (*Engine).Delete)
+		},
+	}
+}
+
+func (a *Auditor) follow(obj any, apply func(*Engine, runtime.Object) error) {
+	object, ok := obj.(runtime.Object)
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := apply(a.engine, object); err != nil {
+		a.logger.Error(err, "An object cannot be audited")
+	}
+}

@@ -1,0 +1,448 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/component-base/metrics/testutil"
+	"k8s.io/klog/v2/ktesting"
+	testingclock "k8s.io/utils/clock/testing"
+)
+
+// desk is an auditor with its clock and its news in the test's hands.
+type desk struct {
+	*Auditor
+	t      *testing.T
+	clock  *testingclock.FakeClock
+	client *fake.Clientset
+}
+
+func newDesk(t *testing.T, change ...func(*Config)) *desk {
+	t.Helper()
+	return newDeskAt(t, fake.NewClientset(), testingclock.NewFakeClock(beginning), change...)
+}
+
+func newDeskAt(t *testing.T, client *fake.Clientset, clock *testingclock.FakeClock, change ...func(*Config)) *desk {
+	t.Helper()
+	cfg := Config{Namespace: "tenant-isolation-system", Deployment: "tenant-isolation-scheduler", Instance: "replica-1", SweepEvery: time.Minute}
+	for _, c := range change {
+		c(&cfg)
+	}
+	logger := ktesting.NewLogger(t, ktesting.NewConfig())
+	factory := informers.NewSharedInformerFactory(client, 0)
+	a := NewAuditor(client, factory, newRules(t), newGatherer(t), cfg, clock, logger)
+	a.metrics = newMetrics()
+	for _, m := range a.metrics.all() {
+		m.Create(nil)
+	}
+	d := &desk{Auditor: a, t: t, clock: clock, client: client}
+	d.come(makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""), makeClass("kata", "kata"))
+	return d
+}
+
+// come tells the auditor of objects, as its informers would.
+func (d *desk) come(objects ...runtime.Object) {
+	d.t.Helper()
+	for _, object := range objects {
+		d.follow(object, (*Engine).Set)
+	}
+}
+
+func (d *desk) leave(objects ...runtime.Object) {
+	d.t.Helper()
+	for _, object := range objects {
+		d.follow(object, (*Engine).Delete)
+	}
+}
+
+// pass lets time pass and everything happen that is due.
+func (d *desk) pass(seconds int) {
+	d.t.Helper()
+	for range seconds {
+		d.clock.Step(time.Second)
+		d.look()
+		d.tell(d.t.Context())
+		if d.evictions != nil {
+			d.remedy(d.t.Context())
+		}
+	}
+}
+
+// heard returns the events by type, reason, related object and how often, in a fixed order.
+func (d *desk) heard() []string {
+	d.t.Helper()
+	list, err := d.client.EventsV1().Events("").List(d.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var lines []string
+	for i := range list.Items {
+		e := &list.Items[i]
+		times := int32(1)
+		if e.Series != nil {
+			times = e.Series.Count
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %d", e.Type, e.Reason, times))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func (d *desk) expectHeard(want ...string) {
+	d.t.Helper()
+	if diff := cmp.Diff(want, d.heard(), cmpopts.EquateEmpty()); diff != "" {
+		d.t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestAFindingIsToldOnceAndItsEnd(t *testing.T) {
+	d := newDesk(t)
+	intruder := makePod("globex", "b", "n1", after(1))
+	d.come(makePod("acme", "a", "n1"), intruder)
+	d.pass(4)
+	d.expectHeard("Warning ForeignResident 1")
+	d.pass(60)
+	d.expectHeard("Warning ForeignResident 1")
+
+	d.pass(30 * 60) // it would expire
+	d.expectHeard("Warning ForeignResident 2")
+
+	d.leave(intruder)
+	d.pass(2)
+	d.expectHeard("Normal FindingEnded 1", "Warning ForeignResident 2")
+	d.pass(3600)
+	d.expectHeard("Normal FindingEnded 1", "Warning ForeignResident 2")
+}
+
+func TestAFindingThatGetsWorseIsToldAgain(t *testing.T) {
+	d := newDesk(t)
+	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
+	d.pass(3)
+	third := makePod("globex", "c", "n1", after(2))
+	d.come(third)
+	d.pass(3)
+	d.expectHeard("Warning ForeignResident 1", "Warning ForeignResident 1")
+	d.leave(third) // better, and not new
+	d.pass(3)
+	d.expectHeard("Warning ForeignResident 1", "Warning ForeignResident 1")
+}
+
+func TestWhatOnlySeemsWrongIsToldToNobody(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first, then []runtime.Object
+		wait        int
+		want        []string
+	}{
+		"a pod that is seen before its namespace": {
+			first: []runtime.Object{makePod("initech", "a", "n1")},
+			then:  []runtime.Object{makeNamespace("initech", "initech")},
+			wait:  1,
+		},
+		"a pod whose node was taken away a minute ago": {
+			first: []runtime.Object{makePod("acme", "a", "gone")},
+			then:  []runtime.Object{makePod("acme", "a", "")},
+			wait:  60,
+		},
+		"but a pod is that stays on a node that does not exist": {
+			first: []runtime.Object{makePod("acme", "a", "gone")},
+			wait:  123,
+			want:  []string{"Warning MissingNode 1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.come(tc.first...)
+			d.pass(tc.wait)
+			d.come(tc.then...)
+			d.pass(3)
+			d.expectHeard(tc.want...)
+		})
+	}
+}
+
+func TestAnEventIsAboutOurOwnDeploymentAndFitsIntoItsLimit(t *testing.T) {
+	d := newDesk(t)
+	long := strings.Repeat("x", 200)
+	for i := range 8 {
+		tenant := fmt.Sprintf("tenant-%d", i)
+		d.come(makeNamespace(tenant, tenant))
+		for j := range 5 {
+			d.come(makePod(tenant, fmt.Sprintf("%s-%d", long, j), "n1"))
+		}
+	}
+	d.pass(3)
+	list, err := d.client.EventsV1().Events("tenant-isolation-system").List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(list.Items) != 1 {
+		t.Fatalf("want one event in the namespace of the scheduler, got %d (%v)", len(list.Items), err)
+	}
+	e := list.Items[0]
+	want := v1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "tenant-isolation-system", Name: "tenant-isolation-scheduler"}
+	if diff := cmp.Diff(want, e.Regarding); diff != "" {
+		t.Errorf("regarding (-want +got):\n%s", diff)
+	}
+	if len(e.Note) > 1024 || !strings.HasPrefix(e.Note, "node n1: ForeignResident, 700 pair(s) of pods, last to come: tenant-7/") {
+		t.Errorf("%d characters: %s", len(e.Note), e.Note)
+	}
+}
+
+func TestANoteNamesPodsAndSaysHowManyMore(t *testing.T) {
+	e := newEngine(t, makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("wiki", ""), makePod("wiki", "w", "n1"))
+	for i := range 5 {
+		set(t, e, makePod("acme", fmt.Sprintf("a%d", i), "n1"))
+	}
+	want := "node n1: UnmanagedResident, 5 pair(s) of pods, last to come: wiki/w" +
+		"; acme/a0, acme/a1, acme/a2 (tenant=acme,data-class=unclassified,privilege=baseline,user-namespace=host,boundary=container) and 2 more" +
+		"; wiki/w (unmanaged)"
+	if diff := cmp.Diff(want, note(&e.Report().Findings[0])); diff != "" {
+		t.Errorf("note (-want +got):\n%s", diff)
+	}
+}
+
+func TestALeaderWhoTakesOverDoesNotTellItAnew(t *testing.T) {
+	first := newDesk(t)
+	pods := []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1")}
+	first.come(pods...)
+	first.pass(3)
+	second := newDeskAt(t, first.client, first.clock)
+	second.come(pods...)
+	second.pass(3)
+	second.expectHeard("Warning ForeignResident 2")
+}
+
+func TestAFloodIsToldWorstFirstWithinTheLimit(t *testing.T) {
+	d := newDesk(t)
+	for i := range 40 {
+		node := fmt.Sprintf("m%02d", i)
+		d.come(makeNode(node), makePod("acme", "a"+node, node))
+		if i%4 == 0 {
+			d.come(makePod("globex", "b"+node, node))
+		} else {
+			d.come(makePod("wiki", "b"+node, node))
+		}
+	}
+	d.pass(2)
+	got := map[string]int{}
+	for _, line := range d.heard() {
+		got[line]++
+	}
+	if diff := cmp.Diff(map[string]int{"Warning ForeignResident 1": 10, "Warning UnmanagedResident 1": 10}, got); diff != "" {
+		t.Errorf("the first events (-want +got):\n%s", diff)
+	}
+	d.pass(10)
+	if got := len(d.heard()); got != 40 {
+		t.Errorf("want all 40 findings told in the end, got %d", got)
+	}
+}
+
+func TestAnEventThatCannotBeSentIsTriedAgain(t *testing.T) {
+	d := newDesk(t)
+	refuse := true
+	d.client.PrependReactor("create", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return refuse, nil, apierrors.NewServiceUnavailable("later")
+	})
+	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
+	d.pass(5)
+	d.expectHeard()
+	refuse = false
+	d.pass(12)
+	d.expectHeard("Warning ForeignResident 1")
+}
+
+func TestASweepPutsRightWhatWasMissed(t *testing.T) {
+	d := newDesk(t)
+	resident, intruder := makePod("acme", "a", "n1"), makePod("globex", "b", "n1")
+	for _, object := range []runtime.Object{makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""), makeClass("kata", "kata"), resident, intruder} {
+		d.store(object)
+	}
+	d.come(resident) // and nobody tells of the intruder
+	d.pass(3)
+	d.expectHeard()
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.sweep(t.Context())
+	}()
+	for swept := false; !swept; {
+		select {
+		case <-done:
+			swept = true
+		case <-time.After(time.Millisecond):
+			// Only while the sweep waits is there anybody to step for.
+			if d.clock.HasWaiters() {
+				d.clock.Step(looksAgainAfter)
+			}
+		}
+	}
+	d.pass(3)
+	d.expectHeard("Warning ForeignResident 1")
+	if got, err := testutil.GetCounterMetricValue(d.metrics.corrections); err != nil || got != 1 {
+		t.Errorf("want one correction, got %v (%v)", got, err)
+	}
+	d.sweep(t.Context())
+	if got, _ := testutil.GetCounterMetricValue(d.metrics.corrections); got != 1 {
+		t.Errorf("want no other correction, got %v", got)
+	}
+	if got, err := testutil.GetGaugeMetricValue(d.metrics.lastSweep); err != nil || got < float64(beginning.Unix()) {
+		t.Errorf("want the time of the sweep, got %v (%v)", got, err)
+	}
+}
+
+// store puts an object where its informer keeps it.
+func (d *desk) store(object runtime.Object) {
+	d.t.Helper()
+	index := map[string]int{"Node": 0, "Namespace": 1, "RuntimeClass": 2, "Pod": 6}
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", object), "*v1.")
+	if err := d.followed[index[kind]].GetStore().Add(object); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func TestEveryReasonHasAValueFromTheStart(t *testing.T) {
+	d := newDesk(t)
+	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
+	d.look()
+	for _, reason := range Reasons() {
+		want := 0.0
+		if reason == "ForeignResident" {
+			want = 1
+		}
+		if got, err := testutil.GetGaugeMetricValue(d.metrics.findings.WithLabelValues(string(reason))); err != nil || got != want {
+			t.Errorf("%s: want %v, got %v (%v)", reason, want, got, err)
+		}
+	}
+}
+
+func evictsPerMinute(n int) func(*Config) {
+	return func(c *Config) { c.EvictionsPerMinute = n }
+}
+
+// evicted returns whose eviction was asked for.
+func (d *desk) evicted() []string {
+	var names []string
+	for _, action := range d.client.Actions() {
+		if create, ok := action.(clienttesting.CreateAction); ok && create.GetSubresource() == "eviction" {
+			e := create.GetObject().(*policyv1.Eviction)
+			if e.DeleteOptions == nil || e.DeleteOptions.Preconditions == nil || e.DeleteOptions.Preconditions.UID == nil {
+				d.t.Errorf("%s: the eviction is of whoever bears the name", e.Name)
+			}
+			names = append(names, e.Namespace+"/"+e.Name)
+		}
+	}
+	return names
+}
+
+func TestWhoIsEvicted(t *testing.T) {
+	vm := inClass("kata")
+	started := func(p *v1.Pod) { p.Status.StartTime = &metav1.Time{Time: beginning} }
+	ownedBy := func(kind string) func(*v1.Pod) {
+		return func(p *v1.Pod) {
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: "owner", Controller: new(true)}}
+		}
+	}
+	recreated := makeClass("kata", "runc")
+	recreated.CreationTimestamp = metav1.NewTime(beginning.Add(time.Hour))
+	for name, tc := range map[string]struct {
+		objects []runtime.Object
+		off     bool
+		want    []string
+	}{
+		"the pod that came last": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", after(5)), makePod("globex", "b", "n1", after(3))},
+			want:    []string{"acme/a"},
+		},
+		"an unmanaged one too": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("wiki", "b", "n1", after(3))},
+			want:    []string{"wiki/b"},
+		},
+		"nobody, unless the arguments say so": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1")},
+			off:     true,
+		},
+		"nobody who is going already": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: beginning} })},
+		},
+		"no static pod, nor anybody in its place": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), func(p *v1.Pod) {
+				p.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
+			})},
+		},
+		"no pod of a DaemonSet, which would be back at once": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), ownedBy("DaemonSet"))},
+		},
+		"but a pod of a ReplicaSet": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), ownedBy("ReplicaSet"))},
+			want:    []string{"globex/b"},
+		},
+		"nobody for a namespace of which nothing is known": {
+			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("ghost", "b", "n1", after(1))},
+		},
+		"nobody for a claim of which nothing is known": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm, after(1), mountingClaim("data"))},
+		},
+		"nobody for a RuntimeClass that was made anew after both were started": {
+			objects: []runtime.Object{recreated, makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
+		},
+		"nobody for files, which the pod would mount again elsewhere": {
+			objects: []runtime.Object{
+				makeClaim("acme", "data", ""), makeNode("n2"), makePod("acme", "a", "n1", mountingClaim("data")),
+				makePod("acme", "b", "n2", mountingClaim("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
+			},
+		},
+		"nobody for a boundary that is only too weak": {
+			objects: []runtime.Object{makeNamespace("acme", "acme", "boundary", "vm"), makePod("acme", "a", "n1")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, evictsPerMinute(60))
+			if tc.off {
+				d = newDesk(t)
+			}
+			d.come(tc.objects...)
+			d.pass(10)
+			if diff := cmp.Diff(tc.want, d.evicted(), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("evicted (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEvictionsAreFewAndWaitForBudgets(t *testing.T) {
+	d := newDesk(t, evictsPerMinute(2))
+	d.client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.GetSubresource() != "eviction" {
+			return false, nil, nil
+		}
+		return true, nil, apierrors.NewTooManyRequests("the disruption budget web needs 1 healthy pods", 0)
+	})
+	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
+	for i := range 10 {
+		node := fmt.Sprintf("m%d", i)
+		d.come(makeNode(node), makePod("acme", "a"+node, node), makePod("globex", "b"+node, node, after(1)))
+	}
+	d.pass(10)
+	if got := d.evicted(); len(got) != 1 {
+		t.Errorf("want one eviction at first, got %v", got)
+	}
+	d.pass(120)
+	if got := d.evicted(); len(got) < 4 || len(got) > 5 {
+		t.Errorf("want two evictions a minute, got %d in two minutes: %v", len(got)-1, got)
+	}
+	if blocked, err := testutil.GetCounterMetricValue(d.metrics.evictions.WithLabelValues(evictionBlocked)); err != nil || int(blocked) != len(d.evicted()) {
+		t.Errorf("want all of them counted as blocked, got %v (%v)", blocked, err)
+	}
+}
+

@@ -1,0 +1,145 @@
+package audit
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+const (
+	// evictAfter is how long a finding has to last before anybody is evicted for it.
+	evictAfter = 5 * time.Second
+	// askAgainAfter follows an eviction that was refused, or that has not come about.
+	askAgainAfter = 30 * time.Second
+)
+
+// remedy evicts the pods that came last, worst finding first, as far as the limit allows.
+func (a *Auditor) remedy(ctx context.Context) {
+	for _, pod := range a.culprits() {
+		if ctx.Err() != nil || !a.evictions.TryAccept() {
+			return
+		}
+		a.evict(ctx, pod)
+	}
+}
+
+// culprits returns the pods whose eviction is to be asked for now.
+func (a *Auditor) culprits() []*v1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.clock.Now()
+	var findings []Finding
+	for _, s := range a.standing {
+		if !s.ended && !now.Before(s.began.Add(evictAfter)) {
+			findings = append(findings, s.Finding)
+		}
+	}
+	slices.SortFunc(findings, worseFirst())
+	var pods []*v1.Pod
+	for i := range findings {
+		pod := a.engine.culprit(&findings[i])
+		if pod == nil || slices.Contains(pods, pod) {
+			continue
+		}
+		if asked, ok := a.asked[pod.UID]; ok && now.Before(asked.Add(askAgainAfter)) {
+			continue
+		}
+		pods = append(pods, pod)
+	}
+	return pods
+}
+
+func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
+	a.mu.Lock()
+	a.asked[pod.UID] = a.clock.Now()
+	a.mu.Unlock()
+
+	err := a.client.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
+		// Another pod of the same name is another pod.
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}},
+	})
+	logger := a.logger.WithValues("namespace", pod.Namespace, "name", pod.Name, "node", pod.Spec.NodeName)
+	switch {
+	case err == nil:
+		logger.Info("Evicted the pod that came last to a node where it breaks the rule")
+		a.metrics.evictions.WithLabelValues(evictionDone).Inc()
+	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
+		// It has gone by itself.
+	case apierrors.IsTooManyRequests(err):
+		logger.Info("A PodDisruptionBudget keeps a pod that breaks the rule", "reason", err.Error())
+		a.metrics.evictions.WithLabelValues(evictionBlocked).Inc()
+	default:
+		logger.Error(err, "A pod that breaks the rule could not be evicted")
+		a.metrics.evictions.WithLabelValues(evictionFailed).Inc()
+	}
+}
+
+// culprit returns the pod that has to go for a finding, nil if nobody may be made to: it is
+// the pod that came last, if its eviction helps and nothing about the finding is unknown.
+func (e *Engine) culprit(f *Finding) *v1.Pod {
+	switch f.Reason {
+	case reasonOf(isolation.ForeignResident), reasonOf(isolation.UnmanagedResident), reasonOf(isolation.DemandedNode):
+	default:
+		// Of the rest either too little is known, or the pod would do the same elsewhere.
+		return nil
+	}
+	last := e.pods[f.Last.String()]
+	if last == nil || last.UID != f.Last.UID || last.object.DeletionTimestamp != nil || comesBack(last.object) {
+		return nil
+	}
+	if e.startedUnknown(last) {
+		return nil
+	}
+	kind := e.benefitOfDoubt(last)
+	for _, other := range e.nodes[f.Node].pods {
+		if other == last || e.startedUnknown(other) {
+			continue
+		}
+		if reason, breaks := kind.SharesKernel(e.benefitOfDoubt(other)); breaks && reasonOf(reason) == f.Reason {
+			return last.object
+		}
+	}
+	return nil
+}
+
+// comesBack reports whether a pod that is evicted is at once on the same node again: a
+// static pod, which the kubelet runs without asking, or one that a DaemonSet makes for it.
+func comesBack(p *v1.Pod) bool {
+	if _, mirror := p.Annotations[v1.MirrorPodAnnotationKey]; mirror {
+		return true
+	}
+	controller := metav1.GetControllerOf(p)
+	return controller != nil && (controller.Kind == "DaemonSet" || controller.Kind == "Node")
+}
+
+// startedUnknown reports whether nobody knows which handler started a pod: its
+// RuntimeClass was made after that. It may be in a VM all the same.
+func (e *Engine) startedUnknown(p *pod) bool {
+	class, known := e.classes[subjects.RuntimeClassName(p.object)]
+	return known && p.object.Status.StartTime.Before(&class.Created)
+}
+
+// benefitOfDoubt returns a pod's kind if no claim of which too little is known is a
+// directory of the host.
+func (e *Engine) benefitOfDoubt(p *pod) isolation.Kind {
+	return e.rules.Subject(p.object, &p.facts, harmless{e}).Kind()
+}
+
+type harmless struct{ *Engine }
+
+func (h harmless) ClaimOnHost(key string) (onHost, known bool) {
+	claim, known := h.claims[key]
+	if !known || h.volumes[claim.Spec.VolumeName] == nil {
+		return false, true
+	}
+	return h.Engine.ClaimOnHost(key)
+}
