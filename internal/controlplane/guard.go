@@ -56,15 +56,15 @@ const (
 	logDir      = "log"
 )
 
-// launcher writes a script that notes its process id where the guard looks for it
-// and then becomes the program. The note is made before the program starts, so
+// launcher writes a script that notes its process id where the guard looks for it, and
+// its arguments for a restart, and then becomes the program. The note is made before the program starts, so
 // there is no moment in which a program runs that the guard does not know; and once
 // the directory is gone the note fails and nothing starts.
 func (c *ControlPlane) launcher(name, program string) (string, error) {
 	// envtest asks a program for its --help to learn which flags it has. That run is
 	// short and must not overwrite, or stand for, the real one.
-	script := fmt.Sprintf("#!/bin/sh\nset -e\n[ \"$1\" = --help ] || echo $$ >%s\nexec %s \"$@\"\n",
-		shellQuote(c.pidFile(name)), shellQuote(program))
+	script := fmt.Sprintf("#!/bin/sh\nset -e\n[ \"$1\" = --help ] || { echo $$ >%s; printf '%%s\\n' \"$@\" >%s; }\nexec %s \"$@\"\n",
+		shellQuote(c.pidFile(name)), shellQuote(c.argumentsFile(name)), shellQuote(program))
 	path := filepath.Join(c.dir, launcherDir, name)
 	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // a script has to be executable
 }
@@ -74,6 +74,10 @@ func shellQuote(s string) string {
 }
 
 func (c *ControlPlane) pidFile(name string) string { return filepath.Join(c.dir, runDir, name) }
+
+func (c *ControlPlane) argumentsFile(name string) string {
+	return filepath.Join(c.dir, launcherDir, name+".arguments")
+}
 
 func (c *ControlPlane) logFile(name string) string {
 	return filepath.Join(c.dir, logDir, name+".log")

@@ -87,6 +87,8 @@ func (p *Process) Log() string { return p.log }
 // more than once.
 func (p *Process) Stop() {
 	p.signal(syscall.SIGTERM)
+	// A paused one would not hear it.
+	p.signal(syscall.SIGCONT)
 	select {
 	case <-p.exited:
 	case <-time.After(politeStop):
@@ -197,6 +199,7 @@ func (c *ControlPlane) runningPIDs() []int {
 func endGroup(pid int) {
 	gone := func() bool { return errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) }
 	_ = syscall.Kill(-pid, syscall.SIGTERM)
+	_ = syscall.Kill(-pid, syscall.SIGCONT)
 	deadline := time.Now().Add(politeStop)
 	for !gone() {
 		if time.Now().After(deadline) {

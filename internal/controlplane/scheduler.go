@@ -15,12 +15,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const loopback = "127.0.0.1"
+const (
+	loopback           = "127.0.0.1"
+	stockSchedulerName = "kube-scheduler"
+)
 
 // SchedulerOptions says which scheduler runs, as whom and with what configuration.
 type SchedulerOptions struct {
 	// Name tells several schedulers apart in logs and errors; "scheduler" if empty.
 	Name string
+	// Stock is for the kube-scheduler of the control plane's release in place of ours.
+	Stock bool
 	// Program is the binary; bin/scheduler of this repository if empty.
 	Program string
 	// Config is a KubeSchedulerConfiguration file. It is used as it is, except that a
@@ -44,6 +49,13 @@ type Scheduler struct {
 func (c *ControlPlane) StartScheduler(ctx context.Context, o SchedulerOptions) (*Scheduler, error) {
 	if o.Name == "" {
 		o.Name = "scheduler"
+	}
+	if o.Stock {
+		found, err := findPrograms(stockSchedulerName)
+		if err != nil {
+			return nil, err
+		}
+		o.Program = found[stockSchedulerName]
 	}
 	if o.Program == "" {
 		root, err := ModuleRoot()
