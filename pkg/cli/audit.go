@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"tenantisolation.dev/scheduler/pkg/audit"
+)
+
+type auditOptions struct {
+	*options
+	output string
+}
+
+func newAuditCommand(o *options) *cobra.Command {
+	a := &auditOptions{options: o}
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Find every pair of pods that shares a kernel against the rule",
+		Long: paragraphs(
+			`Looks at every pod that is bound to a node, whoever placed it, and lists what breaks the rule: by node and
+reason, worst first. Pods of the platform (kube-system and what the arguments list) share with everybody.`,
+			`Nothing has to be installed for it. On a cluster that names its tenants by another label, --tenant-key says by
+which one; --tenant-key=namespace makes every namespace a tenant of its own.`,
+			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is at fault.`,
+		),
+		Example: examples(
+			"# The cluster of the current context",
+			"kubectl isolation audit",
+			"",
+			"# A cluster whose tenants Rancher names by project",
+			"kubectl isolation audit --tenant-key=field.cattle.io/projectId",
+			"",
+			"# A cluster that you have no access to",
+			"kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o yaml > cluster.yaml",
+			"kubectl isolation audit -f cluster.yaml",
+			"",
+			"# For a pipeline that reads SARIF",
+			"kubectl isolation audit -o sarif > isolation.sarif",
+		),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
+	}
+	o.addInputFlags(cmd)
+	outputFlag(cmd, &a.output, "json", "yaml", "wide", "sarif")
+	return cmd
+}
+
+// outputFlag adds -o with its completion.
+func outputFlag(cmd *cobra.Command, value *string, formats ...string) {
+	cmd.Flags().StringVarP(value, "output", "o", "", "Output format: "+joinOr(formats)+"; without it a table for people")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func joinOr(words []string) string {
+	out := ""
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			out += " or "
+		default:
+			out += ", "
+		}
+		out += word
+	}
+	return out
+}
+
+func (a *auditOptions) run(cmd *cobra.Command) error {
+	if err := oneOf("output", a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
+		return err
+	}
+	c, err := a.load(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if c.client == nil && c.RunningPods() == 0 && len(c.Nodes) == 0 {
+		return fmt.Errorf("%s: no pod in it runs on a node, so there is nothing to audit: explain and plan judge manifests", c.Source)
+	}
+	a.warn(c)
+	report := c.engine.Report()
+	if err := a.print(c, report); err != nil {
+		return err
+	}
+	if len(report.Findings) > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+func (a *auditOptions) print(c *cluster, report audit.Report) error {
+	switch a.output {
+	case "json", "yaml":
+		return a.printObject(a.output, newAuditResult(report))
+	case "sarif":
+		return printSARIF(a.Out, c, report)
+	}
+	return printFindings(a.Out, c, report, a.output == "wide")
+}
+
+func (o *options) printObject(format string, object any) error {
+	text, err := json.MarshalIndent(object, "", "  ")
+	if err == nil && format == "yaml" {
+		text, err = yaml.JSONToYAML(text)
+	}
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		text = append(text, '\n')
+	}
+	_, err = o.Out.Write(text)
+	return err
+}
+
+// auditResult is what programs read. Its fields are a contract.
+type auditResult struct {
+	Summary  auditSummary   `json:"summary"`
+	Findings []auditFinding `json:"findings"`
+}
+
+type auditSummary struct {
+	Nodes         int `json:"nodes"`
+	Pods          int `json:"pods"`
+	PairsChecked  int `json:"pairsChecked"`
+	PairsBreaking int `json:"pairsBreaking"`
+}
+
+type auditFinding struct {
+	// Node is empty where the pods share a volume and no node.
+	Node   string       `json:"node"`
+	Reason audit.Reason `json:"reason"`
+	// Volume is what is shared, if it is no kernel.
+	Volume string `json:"volume,omitempty"`
+	// Pods are "namespace/name", in order.
+	Pods []string `json:"pods"`
+}
+
+func newAuditResult(report audit.Report) auditResult {
+	result := auditResult{
+		Summary: auditSummary{
+			Nodes: report.Nodes, Pods: report.Pods,
+			PairsChecked: report.PairsChecked, PairsBreaking: report.PairsBreaking,
+		},
+		Findings: make([]auditFinding, 0, len(report.Findings)),
+	}
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		result.Findings = append(result.Findings, auditFinding{
+			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: podsOf(f),
+		})
+	}
+	return result
+}
+
+// podsOf returns the pods of a finding, each once.
+func podsOf(f *audit.Finding) []string {
+	var pods []string
+	for i := range f.Parties {
+		for _, pod := range f.Parties[i].Pods {
+			pods = append(pods, pod.String())
+		}
+	}
+	slices.Sort(pods)
+	return slices.Compact(pods)
+}

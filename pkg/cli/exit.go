@@ -1,0 +1,31 @@
+package cli
+
+import "errors"
+
+// The exit statuses.
+const (
+	// ExitClean: done, and nothing found.
+	ExitClean = 0
+	// ExitFindings: done, and something breaks the rule, or is not ready.
+	ExitFindings = 1
+	// ExitBadInput: not done, because of what was read or asked.
+	ExitBadInput = 2
+)
+
+// errFindings ends a command that did its work and found something. It is no message:
+// the findings have been printed.
+var errFindings = errors.New("there are findings")
+
+// ExitStatus returns the exit status for what a command returned.
+func ExitStatus(err error) int {
+	switch {
+	case err == nil:
+		return ExitClean
+	case errors.Is(err, errFindings):
+		return ExitFindings
+	}
+	return ExitBadInput
+}
+
+// Silent reports whether an error has been told already.
+func Silent(err error) bool { return errors.Is(err, errFindings) }

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli/arguments"
+	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// The scheduler's own namespace, and how the name of its configuration begins.
+const (
+	systemNamespace = "tenant-isolation-system"
+	configMapPrefix = "tenant-isolation-scheduler-config"
+)
+
+// cluster is everything that a command asks questions of.
+type cluster struct {
+	*inventory.Inventory
+	args *config.TenantIsolationArgs
+	// argsFrom says where the arguments come from, for people.
+	argsFrom string
+	rules    *subjects.Rules
+	gatherer *subjects.Gatherer
+	engine   *audit.Engine
+	// client is nil for files.
+	client kubernetes.Interface
+}
+
+// load reads what the flags say, and has the rule look at it.
+func (o *options) load(ctx context.Context) (*cluster, error) {
+	c := &cluster{argsFrom: "--config " + o.argsFile}
+	var err error
+	if c.args, err = o.readArguments(); err != nil {
+		return nil, err
+	}
+	p := newProgress(o.ErrOut)
+	defer p.done()
+	if o.fromFiles() {
+		err = c.fromFiles(ctx, o, p)
+	} else {
+		err = c.fromServer(ctx, o, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.args == nil {
+		c.args, c.argsFrom = arguments.Default(), "defaults"
+	}
+	if err := nameTenants(o.tenantKey, c.args, c.Inventory); err != nil {
+		return nil, err
+	}
+	p.say("judging %d pods", len(c.Pods))
+	return c, c.judge()
+}
+
+func (c *cluster) fromFiles(ctx context.Context, o *options, p *progress) error {
+	namespace, err := o.namespace()
+	if err != nil {
+		return err
+	}
+	c.Inventory, err = inventory.Read(ctx, inventory.Files{
+		Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace,
+		Progress: func(bytes int64) { p.say("read %d MiB", bytes>>20) },
+	})
+	return err
+}
+
+func (c *cluster) fromServer(ctx context.Context, o *options, p *progress) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	c.client = client
+	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
+		return err
+	}
+	if c.args == nil {
+		c.installedArguments(ctx)
+	}
+	return err
+}
+
+// installedArguments takes those of the scheduler that is installed, if it can be read.
+func (c *cluster) installedArguments(ctx context.Context) {
+	maps, err := c.client.CoreV1().ConfigMaps(systemNamespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("no right to read ConfigMaps in %s: the default arguments are taken. Name the ones in use with --config", systemNamespace))
+		return
+	}
+	var newest *v1.ConfigMap
+	for i := range maps.Items {
+		// Each configuration has a name of its own; old ones stay.
+		if m := &maps.Items[i]; strings.HasPrefix(m.Name, configMapPrefix) &&
+			(newest == nil || cmp.Or(newest.CreationTimestamp.Compare(m.CreationTimestamp.Time), cmp.Compare(m.Name, newest.Name)) < 0) {
+			newest = m
+		}
+	}
+	if newest == nil {
+		return
+	}
+	args, err := arguments.FromConfigMap(newest)
+	if err != nil {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%v: the default arguments are taken. Name the ones in use with --config", err))
+		return
+	}
+	c.args, c.argsFrom = args, "ConfigMap "+newest.Namespace+"/"+newest.Name
+}
+
+func (c *cluster) judge() error {
+	var err error
+	if c.rules, err = subjects.NewRules(c.args); err != nil {
+		return err
+	}
+	if c.gatherer, err = subjects.NewGatherer(); err != nil {
+		return err
+	}
+	if err := c.complete(); err != nil {
+		return err
+	}
+	c.engine = audit.New(c.rules, c.gatherer)
+	c.Objects(func(object runtime.Object) bool {
+		err = c.engine.Set(object)
+		return err == nil
+	})
+	return err
+}
+
+// complete makes up for kinds that were left out of files, and says so, or refuses where
+// nothing can make up for it.
+func (c *cluster) complete() error {
+	running := c.RunningPods()
+	if len(c.Namespaces) == 0 && running > 0 {
+		return fmt.Errorf("no namespace was given, and so no pod's tenant is known: take namespaces along (kubectl get nodes,ns,pods,...), or make each of them a tenant with --tenant-key=%s", everyNamespace)
+	}
+	if c.client == nil && len(c.Nodes) == 0 && running > 0 {
+		c.Warnings = append(c.Warnings, "no node was given: those that pods name are taken to exist, with every runtime handler")
+		seen := map[string]bool{}
+		for _, pod := range c.Pods {
+			if name := pod.Spec.NodeName; name != "" && !seen[name] {
+				seen[name] = true
+				c.Nodes = append(c.Nodes, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}})
+			}
+		}
+	}
+	c.warnOfUnknownNamespaces()
+	c.warnOfUnknownClaims()
+	if len(c.Namespaces) > 0 && !c.anyTenant() {
+		c.Warnings = append(c.Warnings, fmt.Sprintf(
+			"no namespace bears the label %s: no pod has a tenant, so none is protected from another and nothing can be found. Name the label with --tenant-key", c.args.LabelKeys.Tenant))
+	}
+	return nil
+}
+
+func (c *cluster) anyTenant() bool {
+	for _, ns := range c.Namespaces {
+		if _, managed := ns.Labels[c.args.LabelKeys.Tenant]; managed {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *cluster) warnOfUnknownNamespaces() {
+	known := map[string]bool{}
+	for _, ns := range c.Namespaces {
+		known[ns.Name] = true
+	}
+	unknown := map[string]bool{}
+	for _, pod := range c.Pods {
+		if !known[pod.Namespace] {
+			unknown[pod.Namespace] = true
+		}
+	}
+	if len(unknown) > 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d namespaces that pods are in were not given: those pods are of no known tenant, and may share with nobody", len(unknown)))
+	}
+}
+
+// warnOfUnknownClaims is for `kubectl get` without claims: a VM that mounts one would be
+// reported as a container, and nobody would see why.
+func (c *cluster) warnOfUnknownClaims() {
+	known := map[string]bool{}
+	for _, claim := range c.Claims {
+		known[claim.Namespace+"/"+claim.Name] = true
+	}
+	unknown := 0
+	for _, pod := range c.Pods {
+		if subjects.RuntimeClassName(pod) == "" {
+			continue
+		}
+		for _, key := range subjects.ClaimKeys(pod) {
+			if !known[key] {
+				unknown++
+				break
+			}
+		}
+	}
+	if unknown > 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d pods with a RuntimeClass mount claims that were not given: their volumes are taken for directories of the host, and the pods for containers. Take pvc,pv,sc along", unknown))
+	}
+}
+
+// warn prints what the answer lacks.
+func (o *options) warn(c *cluster) {
+	for _, warning := range c.Warnings {
+		fmt.Fprintf(o.ErrOut, "%s %s\n", newColour(o.ErrOut).warn("warning:"), warning)
+	}
+}

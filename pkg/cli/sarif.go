@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
+	"tenantisolation.dev/scheduler/pkg/audit"
+)
+
+const informationURI = "https://tenantisolation.dev"
+
+// printSARIF prints findings for what collects those of many tools.
+func printSARIF(out io.Writer, c *cluster, report audit.Report) error {
+	version, _, _ := strings.Cut(Version(), " ")
+	run := sarif.NewRunWithInformationURI("kubectl-isolation", informationURI)
+	run.Tool.Driver.WithVersion(version)
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		a := adviceOn(f.Reason)
+		run.AddRule(string(f.Reason)).
+			WithDescription(sentence(a.means)).
+			WithHelp(sarif.NewMultiformatMessageString().WithText(sentence("To mend it: " + a.fix)))
+		run.CreateResultForRule(string(f.Reason)).
+			WithLevel("error").
+			WithMessage(sarif.NewTextMessage(findingText(f, a))).
+			WithLocations([]*sarif.Location{location(c, f)}).
+			WithPartialFingerprints(map[string]string{"finding/v1": fmt.Sprintf("%s %s %s", f.Reason, f.Node, f.Volume)})
+	}
+	if len(report.Findings) == 0 {
+		run.WithResults([]*sarif.Result{})
+	}
+	document := sarif.NewReport()
+	document.AddRun(run)
+	return document.PrettyWrite(out)
+}
+
+func findingText(f *audit.Finding, a advice) string {
+	where := "Node " + f.Node
+	if f.Node == "" {
+		where = "Volume " + f.Volume
+	}
+	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(podsOf(f), fewPods))
+}
+
+// location is where collectors look for it: a file, as they know nothing else, and below
+// that what it is in the cluster.
+func location(c *cluster, f *audit.Finding) *sarif.Location {
+	uri := "cluster"
+	if c.client == nil {
+		uri = strings.TrimPrefix(c.Source, "files ")
+	}
+	kind, name := "node", f.Node
+	if name == "" {
+		kind, name = "volume", f.Volume
+	}
+	return sarif.NewLocation().
+		WithPhysicalLocation(sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uri))).
+		WithLogicalLocations([]*sarif.LogicalLocation{sarif.NewLogicalLocation().
+			WithKind(kind).WithName(name).WithFullyQualifiedName(kind + "/" + name)})
+}
+
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }

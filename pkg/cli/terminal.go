@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether somebody is looking.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is a small number
+}
+
+// colour paints words, on a terminal alone and not if NO_COLOR is set.
+type colour struct{ on bool }
+
+func newColour(w io.Writer) colour {
+	return colour{on: isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func (c colour) paint(code, text string) string {
+	if !c.on {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (c colour) bad(text string) string  { return c.paint("31", text) }
+func (c colour) warn(text string) string { return c.paint("33", text) }
+func (c colour) good(text string) string { return c.paint("32", text) }
+func (c colour) bold(text string) string { return c.paint("1", text) }
+
+// progress tells somebody who waits what is going on, on a terminal alone and not before
+// a second has passed.
+type progress struct {
+	mu    sync.Mutex
+	out   io.Writer
+	on    bool
+	next  time.Time
+	shown bool
+}
+
+// progressEvery is how often a line of progress changes.
+const progressEvery = time.Second
+
+func newProgress(out io.Writer) *progress {
+	return &progress{out: out, on: isTerminal(out), next: now().Add(progressEvery)}
+}
+
+// now is only for what a person waits for.
+func now() time.Time { return time.Now() } //nolint:forbidigo // how often a terminal is written to
+
+func (p *progress) say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.on || now().Before(p.next) {
+		return
+	}
+	p.next, p.shown = now().Add(progressEvery), true
+	fmt.Fprintf(p.out, "\r\x1b[K"+format+" ...", args...)
+}
+
+// done takes the line away.
+func (p *progress) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shown {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.shown = false
+	}
+}
