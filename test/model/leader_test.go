@@ -130,6 +130,9 @@ func (w *world) decide(s *state, l, p int, to emit) {
 		}
 		t := *s
 		t.leaders[l].assumed[p] = on(n)
+		if w.without != theLookBack {
+			t.leaders[l].claims[n].empty = false
+		}
 		to(t, "{leader} decides to bind {pod} to {node}", about{leader: l, pod: p, node: n})
 	}
 }

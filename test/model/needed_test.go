@@ -33,6 +33,7 @@ func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
 		theVerification:      deposed(acmePod, privileged),
 		theListAtRelease:     alone(acmePod, unmanagedPod),
 		theWaitForBinds:      alone(acmePod, unmanagedPod),
+		theLookBack:          alone(acmePod, acmePod, unmanagedPod),
 		theClosing:           alone(acmePod, unmanagedPod),
 		theSettleOfClosing:   alone(acmePod, unmanagedPod),
 		theReopening:         alone(acmePod, privileged),

@@ -20,6 +20,7 @@ const (
 	theVerification      omission = "the verification of what a leader inherits"
 	theListAtRelease     omission = "the LIST at the release"
 	theWaitForBinds      omission = "the wait for one's own binds at the release"
+	theLookBack          omission = "the look back, after the LIST of the release, at who was bound while it was made"
 	theClosing           omission = "the new id before the release, after a bind of unknown outcome"
 	theSettleOfClosing   omission = "the settle time after that new id"
 	theReopening         omission = "the opening anew after a bind of unknown outcome"

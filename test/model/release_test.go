@@ -54,7 +54,8 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 		return
 	}
 	for p := range w.pods {
-		if me.knows[p] == on(n) || (me.assumed[p] == on(n) && w.without != theWaitForBinds) {
+		known := me.knows[p] == on(n) && (!c.empty || w.without != theLookBack)
+		if known || (me.assumed[p] == on(n) && w.without != theWaitForBinds) {
 			return
 		}
 	}
@@ -64,34 +65,44 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 		}, to)
 		return
 	}
-	if w.without != theListAtRelease {
-		for p := range w.pods {
-			if s.pods[p] != on(n) {
-				continue
-			}
-			if c.owner == nobody && w.pods[p].owner != nobody {
-				d.owner = w.pods[p].owner
-				to(t, "{leader} lists the pods of {node} and learns whose it is", about{leader: l, node: n})
-			}
-			return
-		}
+	if !c.empty && w.without != theListAtRelease {
+		w.listForRelease(s, l, n, to)
+		return
 	}
-	d.step, d.seen = removing, 0
+	d.empty, d.seen = false, 0
+	d.step = removing
 	if !w.afterReboot || w.without == theRebootItself {
-		to(t, "{leader} finds {node} empty", about{leader: l, node: n})
+		to(t, "{leader} sees that nobody has been assumed on {node} since", about{leader: l, node: n})
 		return
 	}
 	if c.boot == 0 {
 		d.step = noting
-		to(t, "{leader} finds {node} empty", about{leader: l, node: n})
+		to(t, "{leader} sees that nobody has been assumed on {node} since", about{leader: l, node: n})
 		return
 	}
 	for _, boot := range w.bootsRead(s, n) {
 		if boot != c.boot {
-			to(t, "{leader} finds {node} empty and rebooted since", about{leader: l, node: n})
+			to(t, "{leader} sees that {node} has been rebooted since it was empty", about{leader: l, node: n})
 			return
 		}
 	}
+}
+
+func (w *world) listForRelease(s *state, l, n int, to emit) {
+	t := *s
+	c := &t.leaders[l].claims[n]
+	for p := range w.pods {
+		if s.pods[p] != on(n) {
+			continue
+		}
+		if c.owner == nobody && w.pods[p].owner != nobody {
+			c.owner = w.pods[p].owner
+			to(t, "{leader} lists the pods of {node} and learns whose it is", about{leader: l, node: n})
+		}
+		return
+	}
+	c.empty = true
+	to(t, "{leader} lists the pods of {node}: there are none", about{leader: l, node: n})
 }
 
 // bootsRead is what a process may read as the boot of a node.

@@ -157,6 +157,8 @@ type claim struct {
 	fresh bool
 	// doubtful: a bind by this id, or one before it, has an unknown outcome.
 	doubtful bool
+	// empty: a LIST found nobody, and nobody has been assumed here since it was asked for.
+	empty bool
 	// linked: nobody has written the Node since this process read it.
 	linked bool
 	// seen are the pods of the last LIST, as bits.
