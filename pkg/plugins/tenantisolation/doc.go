@@ -20,6 +20,7 @@
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
 //	watch.go      event handlers: everything else that the rule reads
+//	audit.go      the leader asks the rule of what runs already
 //	volumes.go    claims and volumes, followed
 //	wake.go       which pending pods a change helps
 //

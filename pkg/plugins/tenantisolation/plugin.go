@@ -76,6 +76,7 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 		engine = claims.New(handle.ClientSet(), engineView{pl}, claimsConfig(args.Claims, pl), clock.RealClock{}, klog.LoggerWithName(pl.logger, "claims"))
 		pl.dedication = newDedication(engine)
 	}
+	pl.startAudit(ctx, args.Audit)
 	if err := pl.watch(ctx); err != nil {
 		return nil, err
 	}
