@@ -16,6 +16,7 @@
 //	binding.go    Bind, with the evidence of what was judged
 //	claiming.go   PreBind: the node is claimed before the first bind
 //	dedication.go claimed nodes, as known now
+//	leading.go    whether this process leads
 //	engineview.go what the claims engine sees of the plugin
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes

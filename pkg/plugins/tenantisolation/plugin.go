@@ -82,6 +82,7 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	}
 	if engine != nil {
 		go engine.Run(ctx)
+		go pl.awaitLead(ctx)
 	}
 	return pl, nil
 }
