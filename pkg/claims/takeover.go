@@ -111,6 +111,10 @@ func (e *Engine) inherit(entries map[string]entry) {
 	}
 }
 
+// SetNodes tells how many nodes there are. MayOpen knows it at once, before whoever waits for
+// a node more is tried again.
+func (e *Engine) SetNodes(count int) { e.nodes.Store(int64(count)) }
+
 // touchAll has every node looked at, and every claim.
 func (e *Engine) touchAll() {
 	nodes := e.cluster.Nodes()
