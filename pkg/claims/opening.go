@@ -106,11 +106,12 @@ func (e *Engine) prepare(ctx context.Context, node string, rec *record, w *work,
 		e.advance(rec, held)
 	}
 	w.err = public(err)
+	claim := rec.claim
 	e.mu.Unlock()
 	close(w.done)
 
 	if err == nil {
-		e.logger.V(2).Info("Node is claimed", "node", node, "claim", rec.claim)
+		e.logger.V(2).Info("Node is claimed", "node", node, "claim", claim)
 		e.backoff.Forget(node)
 		e.queue.Add(node)
 		return

@@ -56,8 +56,6 @@ type record struct {
 	entry entry
 	// leases are the pods that have reserved the node and whose bind has not ended.
 	leases map[types.UID]struct{}
-	// notBefore is until when a bind of unknown outcome may take effect.
-	notBefore time.Time
 	// emptySince is since when nobody is there, zero while somebody is.
 	emptySince time.Time
 	// work is what is being done for the node in the cluster, nil if nothing is. Only

@@ -55,21 +55,24 @@ func (e *Engine) idle(ctx context.Context, name string, rec *record) time.Durati
 	case rec.emptySince.IsZero():
 		rec.emptySince = now
 	}
-	wait := rec.emptySince.Add(e.cfg.ReleaseAfter).Sub(now)
-	if !exists || waitsForReboot {
-		// What has no Node, or has been rebooted since, need not cool down.
-		wait = 0
-	}
-	// Nor must a LIST be made before a bind of unknown outcome has taken effect.
-	if wait = max(wait, rec.notBefore.Sub(now)); wait > 0 {
+	// What has no Node, or has been rebooted since, need not cool down.
+	if wait := rec.emptySince.Add(e.cfg.ReleaseAfter).Sub(now); wait > 0 && exists && !waitsForReboot {
 		e.mu.Unlock()
 		return wait
 	}
+	if rec.phase == doubtful {
+		// No LIST tells of a bind that is still good: another id comes first, which nobody
+		// is given. Its end comes back here.
+		e.begin(name, rec)
+		e.mu.Unlock()
+		return 0
+	}
 	w := newWork()
 	rec.work = w
+	from := rec.phase
 	e.mu.Unlock()
 
-	err := e.giveBack(ctx, name, rec, w)
+	err := e.giveBack(ctx, name, rec, w, from)
 	if err == nil || ctx.Err() != nil {
 		return 0
 	}
@@ -86,14 +89,14 @@ func rebooted(rec *record, node *v1.Node) bool {
 
 // giveBack releases a node on which nobody is, or notes in which boot it was left. The
 // record stays usable until it is certain that it goes.
-func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work) error {
-	node, vacate, err := e.look(ctx, name, rec)
+func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work, from phase) error {
+	node, fate, err := e.look(ctx, name, rec)
 
 	e.mu.Lock()
-	if err == nil && len(rec.leases) > 0 {
+	if err == nil && (len(rec.leases) > 0 || rec.phase != from) {
 		err = errInUse
 	}
-	if err != nil || vacate == stay {
+	if err != nil || fate == stay {
 		rec.work = nil
 		rec.emptySince = time.Time{}
 		e.mu.Unlock()
@@ -103,7 +106,7 @@ func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work
 		}
 		return err
 	}
-	if vacate == noteBoot {
+	if fate == noteBoot {
 		// Binds wait: they need an entry without a note.
 		e.advance(rec, vacated)
 		e.mu.Unlock()

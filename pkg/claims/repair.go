@@ -42,8 +42,10 @@ func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
 		e.close(ctx, name, rec)
 		return 0
 	}
+	shape := dressOf(rec.claim, rec.openedBy, e.cfg.TaintEffect)
+	known := rec.claim.Known()
 	e.mu.Unlock()
-	if wait := e.mend(ctx, name, rec); wait > 0 {
+	if wait := e.mend(ctx, name, rec, shape, known); wait > 0 {
 		return wait
 	}
 	return e.idle(ctx, name, rec)
@@ -107,9 +109,9 @@ func soleTenant(o *isolation.Occupancy) string {
 
 // mend makes a claimed Node look like its claim. It returns when to try again, zero if
 // there is nothing to mend, or it is mended.
-func (e *Engine) mend(ctx context.Context, name string, rec *record) time.Duration {
+func (e *Engine) mend(ctx context.Context, name string, rec *record, shape dress, known bool) time.Duration {
 	node, exists := e.cluster.Node(name)
-	if !exists || dressOf(rec.claim, rec.openedBy, e.cfg.TaintEffect).worn(node) && rec.claim.Known() {
+	if !exists || (known && shape.worn(node)) {
 		return 0
 	}
 	if !e.repairs.TryAccept() {
@@ -122,9 +124,10 @@ func (e *Engine) mend(ctx context.Context, name string, rec *record) time.Durati
 	}
 	w := newWork()
 	rec.work = w
+	from := rec.phase
 	e.mu.Unlock()
 
-	changed, err := e.redress(ctx, name, rec)
+	changed, err := e.redress(ctx, name, rec, from)
 
 	e.mu.Lock()
 	rec.work = nil
@@ -143,12 +146,12 @@ func (e *Engine) mend(ctx context.Context, name string, rec *record) time.Durati
 
 // redress asks the API server how a Node looks and mends it. Of what was inherited it finds
 // out what it is claimed for, and reports whether that is news.
-func (e *Engine) redress(ctx context.Context, name string, rec *record) (changed bool, err error) {
+func (e *Engine) redress(ctx context.Context, name string, rec *record, from phase) (changed bool, err error) {
 	node, err := e.current(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	if rec.phase == inherited {
+	if from == inherited {
 		if changed, err = e.identify(ctx, node, rec); err != nil || !rec.claim.Known() {
 			return changed, err
 		}
@@ -193,7 +196,7 @@ func (e *Engine) verify(ctx context.Context, name string, rec *record, w *work) 
 			return err
 		}
 	}
-	changed, err := e.redress(ctx, name, rec)
+	changed, err := e.redress(ctx, name, rec, inherited)
 	if changed {
 		e.cluster.ClaimChanged(name)
 	}

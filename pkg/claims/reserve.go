@@ -92,12 +92,9 @@ func (e *Engine) release(uid types.UID, node string, outcome Outcome) (gone bool
 		return false
 	}
 	delete(rec.leases, uid)
-	if outcome == OutcomeUnknown && rec.phase != planned {
-		rec.notBefore = e.clock.Now().Add(e.cfg.SettleTime)
-		if rec.phase == held {
-			// Its token is good for as long as the id is: whoever comes next gets another.
-			e.advance(rec, doubtful)
-		}
+	if outcome == OutcomeUnknown && rec.phase == held {
+		// Its token is good for as long as the id is: whoever comes next gets another.
+		e.advance(rec, doubtful)
 	}
 	if rec.phase == planned && rec.work == nil && len(rec.leases) == 0 {
 		e.strike(node, rec)
