@@ -94,7 +94,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 // it is used first.
 func (e *Engine) inherit(entries map[string]entry) {
 	nodes := e.cluster.Nodes()
-	e.nodes.Store(int64(len(nodes)))
+	e.SetNodes(len(nodes))
 	byName := make(map[string]*v1.Node, len(nodes))
 	for _, node := range nodes {
 		byName[node.Name] = node
@@ -118,7 +118,7 @@ func (e *Engine) SetNodes(count int) { e.nodes.Store(int64(count)) }
 // touchAll has every node looked at, and every claim.
 func (e *Engine) touchAll() {
 	nodes := e.cluster.Nodes()
-	e.nodes.Store(int64(len(nodes)))
+	e.SetNodes(len(nodes))
 	for _, node := range nodes {
 		e.queue.Add(node.Name)
 	}
