@@ -38,6 +38,7 @@ func unread() *prune.Tree {
 		{"status", "images"},
 		{"status", "conditions"},
 		{"metadata", "ownerReferences", "uid"},
+		{"spec", "tolerations", "tolerationSeconds"},
 		{"spec", "volumes", "configMap", "items"},
 		{"spec", "volumes", "configMap", "name"},
 		{"spec", "volumes", "secret", "items"},

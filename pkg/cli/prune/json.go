@@ -225,42 +225,47 @@ func (t *Tree) names() map[string]*Tree {
 // Keys notices a name that comes a second time. Sorted names, as the API server writes
 // them, cost one comparison each.
 type Keys struct {
-	sorted []byte
-	all    [][]byte
-	set    map[string]bool
+	count int
+	// few are the first names, beside the object that they are of and not on the heap.
+	few  [32][]byte
+	many map[string]bool
+	// last is the last name; unsorted says that it did not come after all others.
+	last     []byte
+	unsorted bool
 }
 
 // Add reports whether the name is new. It keeps the slice.
 func (k *Keys) Add(name []byte) bool {
-	if len(k.all) == 0 || bytes.Compare(k.sorted, name) < 0 {
-		k.sorted = name
+	if !k.unsorted && (k.count == 0 || bytes.Compare(k.last, name) < 0) {
+		k.last = name
 		k.remember(name)
 		return true
 	}
-	if k.set != nil {
-		if k.set[string(name)] {
-			return false
-		}
-	} else {
-		for _, other := range k.all {
-			if bytes.Equal(other, name) {
-				return false
-			}
-		}
+	k.unsorted = true
+	if k.has(name) {
+		return false
 	}
 	k.remember(name)
 	return true
 }
 
-func (k *Keys) remember(name []byte) {
-	k.all = append(k.all, name)
-	switch {
-	case k.set != nil:
-		k.set[string(name)] = true
-	case len(k.all) == 64:
-		k.set = make(map[string]bool, 2*len(k.all))
-		for _, other := range k.all {
-			k.set[string(other)] = true
+func (k *Keys) has(name []byte) bool {
+	for _, other := range k.few[:min(k.count, len(k.few))] {
+		if bytes.Equal(other, name) {
+			return true
 		}
 	}
+	return k.many[string(name)]
+}
+
+func (k *Keys) remember(name []byte) {
+	if k.count < len(k.few) {
+		k.few[k.count] = name
+	} else {
+		if k.many == nil {
+			k.many = map[string]bool{}
+		}
+		k.many[string(name)] = true
+	}
+	k.count++
 }
