@@ -46,6 +46,8 @@ type Config struct {
 	AllowedRuntimeAnnotations []string
 	// Preemption says whether a conflict may evict.
 	Preemption Preemption
+	// Observe: nothing is refused.
+	Observe bool
 }
 
 // Policy is the rule with an administrator's choices built in. It never changes
@@ -67,6 +69,7 @@ type Policy struct {
 	platform           map[string]bool
 	allowedAnnotations map[string]bool
 	preemption         Preemption
+	observe            bool
 }
 
 // NewPolicy returns the policy that c describes, or an error that names every field
@@ -85,6 +88,7 @@ func NewPolicy(c Config) (*Policy, error) {
 		platform:           map[string]bool{},
 		allowedAnnotations: map[string]bool{},
 		preemption:         c.Preemption,
+		observe:            c.Observe,
 	}
 	var errs []error
 	fault := func(field, format string, args ...any) {

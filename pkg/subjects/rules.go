@@ -34,6 +34,7 @@ func NewRules(args *config.TenantIsolationArgs) (*Rules, error) {
 		BoundaryByHandler:         make(map[string]isolation.Boundary, len(args.BoundaryByHandler)),
 		PlatformNamespaces:        args.PlatformNamespaces.Names,
 		AllowedRuntimeAnnotations: args.AllowedRuntimeAnnotations,
+		Observe:                   args.Enforcement == config.EnforcementAudit,
 	}
 	var errs []error
 	for _, name := range args.SeparateBy {

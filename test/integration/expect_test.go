@@ -147,7 +147,7 @@ func (c *cluster) asleep(m mark) {
 // then it has got word of what happened before.
 func (c *cluster) roundTrip() {
 	c.Helper()
-	pod := c.pod(metav1.NamespaceSystem)
+	pod := c.pod(metav1.NamespaceSystem, tolerant)
 	c.placed(pod)
 	c.remove(pod)
 }

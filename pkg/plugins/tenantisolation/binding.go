@@ -63,14 +63,18 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName string) error {
 	f := pl.roster.gatherer.Gather(pod)
 	// The stores know of a volume that was bound in PreBind; the plugin's books may not yet.
-	if !pl.cluster.resolve(c.rules, pod, &f, pl.claimNow).Equivalent(c.subject) {
+	subject := pl.cluster.resolve(c.rules, pod, &f, pl.claimNow)
+	if !subject.Equivalent(c.subject) && !c.rules.Observes() {
 		return errJudgedOtherwise
 	}
 	node := pl.currentNode(c.rules, nodeName)
-	if !isolation.Decide(&c.subject, &node).Allowed() {
+	if c.rules.Refuses(isolation.Decide(&c.subject, &node)) {
 		return errNodeTaken
 	}
-	annotations := map[string]string{isolation.EvidenceAnnotation: c.subject.String()}
+	annotations := map[string]string{}
+	if _, managed := subject.TrustDomain(); managed {
+		annotations[isolation.EvidenceAnnotation] = subject.String()
+	}
 	if pl.dedication != nil {
 		token, held := pl.dedication.engine.Token(nodeName)
 		if !held {
@@ -101,5 +105,21 @@ func binding(annotations map[string]string, pod *v1.Pod, nodeName, resourceVersi
 			Annotations:     annotations,
 		},
 		Target: v1.ObjectReference{Kind: "Node", Name: nodeName},
+	}
+}
+
+// PostBind counts what the pod was placed by, and says what would have been refused.
+func (pl *Plugin) PostBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) {
+	data, err := state.Read(placementKey)
+	if err != nil {
+		return
+	}
+	p, ok := data.(*placement)
+	if !ok {
+		return
+	}
+	shared().placed(p.rules, p.reason)
+	if !p.reason.Admits() {
+		klog.FromContext(ctx).Info("Placed a pod that would have been refused", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName), "reason", p.reason)
 	}
 }

@@ -3,6 +3,7 @@ package tenantisolation
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,6 +17,7 @@ type claimer interface {
 	Lead()
 	Ready() bool
 	Touch(node string)
+	SetNodes(count int)
 	Claim(node string) (isolation.Claim, bool)
 	MayOpen(subject *isolation.Subject) bool
 	Reserve(uid types.UID, node string, subject *isolation.Subject) error
@@ -29,6 +31,9 @@ type claimer interface {
 // where claims are off, and then knows of none.
 type dedication struct {
 	engine claimer
+
+	// count is how many nodes there are.
+	count atomic.Int64
 
 	mu sync.RWMutex
 	// nodes are the claimed ones, homes the same by their claim.
@@ -65,6 +70,18 @@ func (d *dedication) touch(node string) {
 	if d != nil && node != "" {
 		d.engine.Touch(node)
 	}
+}
+
+// node counts nodes that come and go.
+func (d *dedication) node(come, gone bool) {
+	if d == nil || come == gone {
+		return
+	}
+	change := int64(1)
+	if gone {
+		change = -1
+	}
+	d.engine.SetNodes(int(d.count.Add(change)))
 }
 
 // claim returns what a node is claimed for, false if it is free.

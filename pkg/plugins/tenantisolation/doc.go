@@ -6,6 +6,7 @@
 // # Where to find what
 //
 //	plugin.go     the plugin and its extension points
+//	metrics.go    what the plugin counts
 //	profile.go    the plugin's place among the others
 //	cluster.go    namespaces, RuntimeClasses, claims and runtime handlers, as known now
 //	roster.go     pods, each judged once per version; where each trust domain is at home
@@ -13,7 +14,7 @@
 //	filtering.go  PreFilter, Filter, Reserve
 //	focus.go      above 100 nodes: the nodes that the pod should go to
 //	scoring.go    PreScore, Score
-//	binding.go    Bind, with the evidence of what was judged
+//	binding.go    Bind, with the evidence of what was judged; PostBind
 //	claiming.go   PreBind: the node is claimed before the first bind
 //	dedication.go claimed nodes, as known now
 //	leading.go    whether this process leads

@@ -21,6 +21,17 @@ type cycle struct {
 	subject isolation.Subject
 }
 
+const placementKey fwk.StateKey = Name + "/placement"
+
+// placement is what Reserve judged of the node.
+type placement struct {
+	rules  *subjects.Rules
+	reason isolation.Reason
+}
+
+// Clone returns the placement itself: it is never changed.
+func (p *placement) Clone() fwk.StateData { return p }
+
 // Clone returns the cycle itself: it is never changed after PreFilter.
 func (c *cycle) Clone() fwk.StateData { return c }
 
@@ -41,6 +52,7 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 	c := pl.newCycle(pod)
 	takenOver := pl.dedication.takenOver()
 	c.subject = pl.dedication.confineToWait(c.subject)
+	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)
 	if c.subject.Platform() {
 		return nil, fwk.NewStatus(fwk.Skip)
@@ -49,6 +61,9 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		return nil, denial(isolation.TakingOver)
 	}
 	if reason, denied := c.subject.Denied(); denied {
+		if c.rules.Observes() {
+			return nil, nil
+		}
 		klog.FromContext(ctx).V(4).Info("Pod may not be placed on any node", "pod", klog.KObj(pod), "reason", reason)
 		return nil, denial(reason)
 	}
@@ -74,7 +89,7 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 		}
 	}
 	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
-	if verdict.Allowed() {
+	if !c.rules.Refuses(verdict) {
 		return nil
 	}
 	return status(c.rules, verdict)
@@ -89,7 +104,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		return fwk.AsStatus(fmt.Errorf("getting node %q from the snapshot: %w", nodeName, err))
 	}
 	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
-	if !verdict.Allowed() {
+	if c.rules.Refuses(verdict) {
 		logger := klog.FromContext(ctx)
 		logger.V(4).Info("What the pod was placed by has changed meanwhile", "pod", klog.KObj(pod), "node", nodeName, "reason", verdict.Reason())
 		// No event will follow the change that has just happened, and another node may
@@ -102,6 +117,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		return denial(refusal(err))
 	}
 	pl.roster.assume(c.rules, pod, nodeName)
+	state.Write(placementKey, &placement{rules: c.rules, reason: verdict.Reason()})
 	return nil
 }
 

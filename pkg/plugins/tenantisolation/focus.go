@@ -2,6 +2,7 @@ package tenantisolation
 
 import (
 	"context"
+	"hash/fnv"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -57,10 +58,29 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 	if search.found.Len() == 0 && c.subject.Open() {
 		search.among(ctx, pl.roster.sharedNodes(focusLooks))
 	}
+	if search.found.Len() == 0 && c.rules.Observes() {
+		search.among(ctx, turned(nodes, pod))
+	}
 	if search.found.Len() == 0 {
 		return nil
 	}
 	return &fwk.PreFilterResult{NodeNames: search.found}
+}
+
+// turned returns the names of all nodes, for each pod from another one on. Where nothing is
+// refused, the nodes that keep the rule are not told from the others by a filter, and may
+// be few.
+func turned(nodes []fwk.NodeInfo, pod *v1.Pod) []string {
+	names := make([]string, 0, len(nodes))
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(pod.UID))
+	first := int(hash.Sum32()) % len(nodes)
+	for i := range nodes {
+		if node := nodes[(first+i)%len(nodes)].Node(); node != nil {
+			names = append(names, node.Name)
+		}
+	}
+	return names
 }
 
 // focusable reports whether the profile's filters can be asked from this PreFilter: if no

@@ -34,6 +34,7 @@ var (
 	_ fwk.ReservePlugin     = &Plugin{}
 	_ fwk.PreBindPlugin     = &Plugin{}
 	_ fwk.BindPlugin        = &Plugin{}
+	_ fwk.PostBindPlugin    = &Plugin{}
 	_ fwk.SignPlugin        = &Plugin{}
 	_ fwk.EnqueueExtensions = &Plugin{}
 )
@@ -67,6 +68,7 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	if errs := validation.ValidateTenantIsolationArgs(nil, args); len(errs) > 0 {
 		return nil, errs.ToAggregate()
 	}
+	registerMetrics()
 	pl, err := newPlugin(klog.LoggerWithName(klog.FromContext(ctx), Name), args, handle)
 	if err != nil {
 		return nil, err

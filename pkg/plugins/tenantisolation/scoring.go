@@ -25,7 +25,11 @@ func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info
 	if err != nil {
 		return 0, fwk.AsStatus(err)
 	}
-	return isolation.Preference(&c.subject, pl.node(state, c.rules, info)), nil
+	node := pl.node(state, c.rules, info)
+	if c.rules.Observes() {
+		return isolation.ObservedPreference(&c.subject, node), nil
+	}
+	return isolation.Preference(&c.subject, node), nil
 }
 
 // ScoreExtensions returns nil: the preference is on the framework's scale already, and

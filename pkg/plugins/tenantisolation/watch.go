@@ -282,6 +282,7 @@ func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 // no event of the framework.
 func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	name := either(before, after).Name
+	pl.dedication.node(before == nil, after == nil)
 	defer pl.limitsChanged()
 	defer pl.dedication.touch(name)
 	if after == nil {
