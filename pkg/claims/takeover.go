@@ -87,9 +87,6 @@ func (e *Engine) takeOver(ctx context.Context) error {
 		return err
 	}
 	e.inherit(entries)
-	for name := range entries {
-		e.cluster.ClaimChanged(name)
-	}
 	return nil
 }
 

@@ -3,11 +3,21 @@ package tenantisolation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 	fwk "k8s.io/kube-scheduler/framework"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	schedulermetrics "k8s.io/kubernetes/pkg/scheduler/metrics"
 )
 
 // benchCluster has so many nodes with 30 pods each, of 20 tenants; tenant i is at home on
@@ -81,18 +91,96 @@ func BenchmarkNodeChange(b *testing.B) {
 	}
 }
 
+// BenchmarkPreFilter is one PreFilter call with the filters of the default profile. Each
+// tenant has a twentieth of the nodes: all with room for the pod, or full up to the last.
 func BenchmarkPreFilter(b *testing.B) {
-	for _, nodes := range []int{100, 5000} {
-		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
-			w, infos := benchCluster(b, nodes)
-			pod := w.add(w.pod("t0", "incoming"))
+	for _, nodes := range []int{100, 500, 5000, 15000} {
+		for name, full := range map[string]bool{"room": false, "full-but-one": true} {
+			if full && nodes != 5000 {
+				continue
+			}
+			b.Run(fmt.Sprintf("nodes=%d/%s", nodes, name), func(b *testing.B) {
+				w, infos := benchCluster(b, nodes)
+				for n := 0; full && n < nodes-20; n += 20 {
+					w.add(w.pod("t0", fmt.Sprintf("big-%d", n), on(infos[n].Node().Name), requests("64")))
+				}
+				f := w.defaultFramework(b)
+				pod := w.add(w.pod("t0", "incoming", requests("100m")))
+				ctx := context.Background()
+				state := framework.NewCycleState()
+				if result, status, _ := f.RunPreFilterPlugins(ctx, state, pod); !status.IsSuccess() || (result != nil) != (nodes > alwaysSampled) {
+					b.Fatalf("%v, %v", result, status)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					w.pl.PreFilter(ctx, state, pod, infos)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkPreFilterOfOthers is a pod that is none of the plugin's business.
+func BenchmarkPreFilterOfOthers(b *testing.B) {
+	w, infos := benchCluster(b, 5000)
+	w.namespace("nobodys")
+	for name, pod := range map[string]*v1.Pod{
+		"platform":  w.add(w.pod("kube-system", "agent")),
+		"unmanaged": w.add(w.pod("nobodys", "pod")),
+	} {
+		b.Run(name, func(b *testing.B) {
 			ctx := context.Background()
+			state := framework.NewCycleState()
 			b.ReportAllocs()
 			for b.Loop() {
-				w.pl.PreFilter(ctx, framework.NewCycleState(), pod, infos)
+				w.pl.PreFilter(ctx, state, pod, infos)
 			}
 		})
 	}
+}
+
+// noNominations is a scheduler in which no pod waits for a preemption.
+type noNominations struct{ fwk.PodNominator }
+
+func (noNominations) NominatedPodsForNode(string) []fwk.PodInfo { return nil }
+
+// defaultFramework is the default profile with the plugin in it, as it is shipped, on the
+// nodes of the world. The plugin is the world's and asks it from now on.
+func (w *world) defaultFramework(tb testing.TB) framework.Framework {
+	tb.Helper()
+	configuration, err := latest.Default()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	profile := &configuration.Profiles[0]
+	this := schedulerconfig.Plugin{Name: Name, Weight: 100}
+	profile.Plugins.MultiPoint.Enabled = append(profile.Plugins.MultiPoint.Enabled, this)
+	profile.Plugins.Filter.Enabled = append(profile.Plugins.Filter.Enabled, this)
+	profile.Plugins.Bind.Enabled = append(profile.Plugins.Bind.Enabled, this)
+	// Needs a cache of its own, and has nothing to do for these pods.
+	all := &profile.Plugins.MultiPoint
+	all.Enabled = slices.DeleteFunc(all.Enabled, func(p schedulerconfig.Plugin) bool { return p.Name == names.DynamicResources })
+	registry := plugins.NewInTreeRegistry()
+	if err := registry.Register(Name, func(_ context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		w.pl.handle = handle
+		return w.pl, nil
+	}); err != nil {
+		tb.Fatal(err)
+	}
+	schedulermetrics.Register()
+	client := fake.NewClientset()
+	ctx, cancel := context.WithCancel(context.Background())
+	tb.Cleanup(cancel)
+	f, err := frameworkruntime.NewFramework(ctx, registry, profile,
+		frameworkruntime.WithClientSet(client),
+		frameworkruntime.WithInformerFactory(informers.NewSharedInformerFactory(client, 0)),
+		frameworkruntime.WithSnapshotSharedLister(&fakeHandle{world: w}),
+		frameworkruntime.WithPodNominator(noNominations{}),
+	)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
 }
 
 func BenchmarkScore(b *testing.B) {

@@ -212,3 +212,22 @@ func (d *dedication) update(node string) dedicated {
 	}
 	return c
 }
+
+func someKeys(counts map[string]int, most int) []string {
+	keys := make([]string, 0, min(len(counts), most))
+	for key := range counts {
+		if len(keys) == most {
+			break
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func decrement(counts map[string]int, key string) {
+	if counts[key] <= 1 {
+		delete(counts, key)
+		return
+	}
+	counts[key]--
+}

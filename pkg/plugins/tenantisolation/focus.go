@@ -7,7 +7,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/component-helpers/resource"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
@@ -21,12 +20,16 @@ const (
 	// alwaysSampled is the number of nodes up to which the framework scores all that
 	// fit (minFeasibleNodesToFind in k8s.io/kubernetes/pkg/scheduler).
 	alwaysSampled = 100
-	// focusNodes is how many nodes the other scorers are left to choose among.
-	focusNodes = 32
-	// focusTries and focusLooks bound what PreFilter costs: how often the filters are
-	// run, and how many nodes are looked at for room.
+	// focusNodes is how many nodes the other scorers are left to choose among. The
+	// filters are run on each of them here, and again by the framework.
+	focusNodes = 8
+	// focusTries and focusLooks bound what it costs to find a first node: how often the
+	// filters are run, and how many nodes are looked at for room.
 	focusTries = 64
 	focusLooks = 1000
+	// focusMore bounds how many more nodes are looked at once there is one: of a trust
+	// domain that fills its nodes, all others are full.
+	focusMore = 24
 )
 
 // focus finds nodes that the pod should go to and that are known to take it.
@@ -43,7 +46,7 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 	if !pl.readProfile().focusable || boundToOneNode(pod) || heldByExtender(pl.handle.Extenders(), pod) {
 		return nil
 	}
-	search := &focusSearch{pl: pl, cycle: c, state: state, pod: pod, found: sets.New[string]()}
+	search := &focusSearch{pl: pl, cycle: c, state: state, pod: pod, found: make(sets.Set[string], focusNodes)}
 	search.request(pod)
 
 	// PreFilter plugins that have nothing to do for the pod have left no state, and
@@ -53,15 +56,22 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 	defer state.SetSkipFilterPlugins(noted)
 
 	group, _ := c.subject.KernelGroup()
-	search.among(ctx, pl.roster.homesOf(group, focusLooks))
-	search.among(ctx, pl.dedication.homesOf(&c.subject, focusLooks))
-	if search.found.Len() == 0 && c.subject.Open() {
-		search.among(ctx, pl.roster.sharedNodes(focusLooks))
+	first := search.among(ctx, func(skip int, names []string) int { return pl.roster.homesOf(group, skip, names) })
+	if first != "" {
+		pl.roster.foundHome(group, first)
 	}
-	if search.found.Len() == 0 && c.rules.Observes() {
-		search.among(ctx, turned(nodes, pod))
+	if first == "" {
+		first = search.among(ctx, portions(pl.dedication.homesOf(&c.subject, focusLooks)))
 	}
-	if search.found.Len() == 0 {
+	if first == "" && c.subject.Open() {
+		if first = search.among(ctx, pl.roster.sharedNodes); first != "" {
+			pl.roster.foundShared(first)
+		}
+	}
+	if first == "" && c.rules.Observes() {
+		first = search.among(ctx, portions(turned(nodes, pod)))
+	}
+	if first == "" {
 		return nil
 	}
 	return &fwk.PreFilterResult{NodeNames: search.found}
@@ -129,22 +139,45 @@ type focusSearch struct {
 	found       sets.Set[string]
 }
 
+// request adds up what the pod's containers ask for. What comes on top of that, such as
+// the overhead of a VM, is left to the filters.
 func (s *focusSearch) request(pod *v1.Pod) {
-	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
-	s.cpu = requests.Cpu().MilliValue()
-	s.memory = requests.Memory().Value()
+	for i := range pod.Spec.Containers {
+		requests := pod.Spec.Containers[i].Resources.Requests
+		s.cpu += requests.Cpu().MilliValue()
+		s.memory += requests.Memory().Value()
+	}
 }
 
-// among looks for nodes that take the pod until enough are found or tried.
-func (s *focusSearch) among(ctx context.Context, names []string) {
-	for _, name := range names {
-		if s.found.Len() == focusNodes || s.tries == focusTries {
-			return
+// among looks for nodes that take the pod until enough are found or tried, and returns the
+// first one. The nodes come in portions: next fills names with those after so many others.
+func (s *focusSearch) among(ctx context.Context, next func(skip int, names []string) int) (first string) {
+	var names [focusMore]string
+	tries, looks := s.tries, 0
+	for most := focusLooks; looks < most; {
+		n := next(looks, names[:min(len(names), most-looks)])
+		if n == 0 {
+			return first
 		}
-		if s.takes(ctx, name) {
-			s.found.Insert(name)
+		for _, name := range names[:n] {
+			looks++
+			if s.takes(ctx, name) {
+				s.found.Insert(name)
+				if first == "" {
+					first, most = name, min(looks+focusMore, focusLooks)
+				}
+			}
+			if s.found.Len() == focusNodes || s.tries-tries == focusTries {
+				return first
+			}
 		}
 	}
+	return first
+}
+
+// portions hands out names that are known already.
+func portions(names []string) func(skip int, into []string) int {
+	return func(skip int, into []string) int { return copy(into, names[min(skip, len(names)):]) }
 }
 
 func (s *focusSearch) takes(ctx context.Context, name string) bool {
@@ -171,9 +204,24 @@ func (s *focusSearch) hasRoom(info fwk.NodeInfo) bool {
 		s.memory <= allocatable.GetMemory()-requested.GetMemory()
 }
 
-// leaveState are the in-tree plugins that leave "PreFilter<name>" in the cycle's state
-// unless they have nothing to do for the pod.
-var leaveState = []string{
+// leaveState are the in-tree plugins that leave something in the cycle's state unless they
+// have nothing to do for the pod, and the key under which they leave it.
+var leaveState = []struct {
+	name string
+	key  fwk.StateKey
+}{
+	{names.NodeAffinity, "PreFilter" + names.NodeAffinity},
+	{names.NodePorts, "PreFilter" + names.NodePorts},
+	{names.InterPodAffinity, "PreFilter" + names.InterPodAffinity},
+	{names.PodTopologySpread, "PreFilter" + names.PodTopologySpread},
+	{names.VolumeRestrictions, "PreFilter" + names.VolumeRestrictions},
+	{names.VolumeZone, "PreFilter" + names.VolumeZone},
+	{names.NodeDeclaredFeatures, "PreFilter" + names.NodeDeclaredFeatures},
+}
+
+// inTree are all PreFilter plugins of Kubernetes. The filters of those that are not in
+// leaveState do without state, or find it empty; VolumeBinding's alone does not.
+var inTree = sets.New(
 	names.NodeAffinity,
 	names.NodePorts,
 	names.InterPodAffinity,
@@ -181,11 +229,6 @@ var leaveState = []string{
 	names.VolumeRestrictions,
 	names.VolumeZone,
 	names.NodeDeclaredFeatures,
-}
-
-// inTree are all PreFilter plugins of Kubernetes. The filters of those that are not in
-// leaveState do without state, or find it empty; VolumeBinding's alone does not.
-var inTree = sets.New(leaveState...).Insert(
 	names.VolumeBinding,
 	names.NodeResourcesFit,
 	names.NodeVolumeLimits,
@@ -198,10 +241,11 @@ var inTree = sets.New(leaveState...).Insert(
 
 // skipped returns the plugins that have nothing to do for the pod.
 func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
-	skip := sets.New[string]()
-	for _, name := range leaveState {
-		if _, err := state.Read(fwk.StateKey("PreFilter" + name)); err != nil {
-			skip.Insert(name)
+	// With VolumeBinding: a map of eight is made in one go.
+	skip := make(sets.Set[string], len(leaveState)+1)
+	for _, plugin := range leaveState {
+		if _, err := state.Read(plugin.key); err != nil {
+			skip.Insert(plugin.name)
 		}
 	}
 	if len(subjects.ClaimKeys(pod)) == 0 {

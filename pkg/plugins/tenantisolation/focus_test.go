@@ -160,6 +160,42 @@ func TestTheSearchForAHomeIsBounded(t *testing.T) {
 	}
 }
 
+// A trust domain that fills its nodes has one with room, and the next pod should not look
+// at all of the others again.
+func TestTheNextSearchForAHomeBeginsWhereThisOneFoundRoom(t *testing.T) {
+	w := tenants(t)
+	for i := range 150 {
+		node := fmt.Sprintf("n%03d", i)
+		w.node(node)
+		w.add(w.pod("red", "r"+node, on(node)))
+	}
+	var asked []string
+	w.otherFilters = func(_ fwk.CycleState, info fwk.NodeInfo) *fwk.Status {
+		asked = append(asked, info.Node().Name)
+		if info.Node().Name == "n040" {
+			return nil
+		}
+		return fwk.NewStatus(fwk.Unschedulable)
+	}
+	infos, _ := (&fakeHandle{world: w}).List()
+	for _, tc := range []struct {
+		first string
+		after int
+	}{{"n000", focusTries - 41}, {"n040", focusMore}} {
+		asked = nil
+		result, _ := w.pl.PreFilter(t.Context(), framework.NewCycleState(), w.pod("red", "p"), infos)
+		if result == nil || !result.NodeNames.Equal(sets.New("n040")) {
+			t.Fatalf("got %v, want n040", result)
+		}
+		if asked[0] != tc.first {
+			t.Errorf("the search begins with %s, want %s", asked[0], tc.first)
+		}
+		if after := len(asked) - slices.Index(asked, "n040") - 1; after != tc.after {
+			t.Errorf("%d nodes were asked for after the first one was found, want %d", after, tc.after)
+		}
+	}
+}
+
 type fakeExtender struct {
 	fwk.Extender
 	filters bool

@@ -36,10 +36,10 @@ type roster struct {
 	pods map[types.UID]*listed
 	// assumed are the pods that are on a node only in this scheduler's mind, by node.
 	assumed map[string]map[types.UID]*v1.Pod
-	// homes counts, for a trust domain, the nodes that hold it; shared counts the
-	// nodes with residents that share their machine.
-	homes  map[isolation.KernelGroup]map[string]int
-	shared map[string]int
+	// homes are, for a trust domain, the nodes that hold it; shared are the nodes with
+	// residents that share their machine.
+	homes  map[isolation.KernelGroup]*homes
+	shared *homes
 
 	// changes counts whatever may have changed who is on a node.
 	changes atomic.Uint64
@@ -63,8 +63,8 @@ func newRoster(g *subjects.Gatherer, c *cluster) *roster {
 		cluster:  c,
 		pods:     map[types.UID]*listed{},
 		assumed:  map[string]map[types.UID]*v1.Pod{},
-		homes:    map[isolation.KernelGroup]map[string]int{},
-		shared:   map[string]int{},
+		homes:    map[isolation.KernelGroup]*homes{},
+		shared:   newHomes(),
 	}
 }
 
@@ -154,8 +154,6 @@ func (r *roster) update(rules *subjects.Rules, pod *v1.Pod) (before, after isola
 
 // assume puts a pod on a node before the API server knows.
 func (r *roster) assume(rules *subjects.Rules, pod *v1.Pod, node string) {
-	j := r.judge(rules, pod, r.gatherer.Gather(pod))
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes.Add(1)
@@ -163,7 +161,7 @@ func (r *roster) assume(rules *subjects.Rules, pod *v1.Pod, node string) {
 	switch {
 	case l == nil:
 		// Deleted meanwhile, or not yet told of; binding will show which.
-		l = &listed{judged: j}
+		l = &listed{judged: r.judge(rules, pod, r.gatherer.Gather(pod))}
 		r.pods[pod.UID] = l
 	case l.judged.pod.Spec.NodeName != "":
 		return
@@ -245,30 +243,38 @@ func (r *roster) nodeOf(uid types.UID) string {
 	return ""
 }
 
-// homesOf returns nodes that hold the group, at most so many; any of them, if there are
-// more.
-func (r *roster) homesOf(group isolation.KernelGroup, most int) []string {
+// homesOf fills names with nodes that hold the group, and returns how many there were. It
+// begins after so many others, in an order that lasts as long as nothing changes.
+func (r *roster) homesOf(group isolation.KernelGroup, skip int, names []string) int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return someKeys(r.homes[group], most)
-}
-
-// sharedNodes returns nodes that several trust domains may share, at most so many.
-func (r *roster) sharedNodes(most int) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return someKeys(r.shared, most)
-}
-
-func someKeys(counts map[string]int, most int) []string {
-	keys := make([]string, 0, min(len(counts), most))
-	for key := range counts {
-		if len(keys) == most {
-			break
-		}
-		keys = append(keys, key)
+	if h := r.homes[group]; h != nil {
+		return h.copyFrom(skip, names)
 	}
-	return keys
+	return 0
+}
+
+// sharedNodes does the same with nodes that several trust domains may share.
+func (r *roster) sharedNodes(skip int, names []string) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.shared.copyFrom(skip, names)
+}
+
+// foundHome makes the next search among the homes of the group begin with this node.
+func (r *roster) foundHome(group isolation.KernelGroup, node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.homes[group]; h != nil {
+		h.advance(node)
+	}
+}
+
+// foundShared does the same for nodes that several trust domains may share.
+func (r *roster) foundShared(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shared.advance(node)
 }
 
 // The rest is called with the lock held.
@@ -291,11 +297,11 @@ func (r *roster) count(l *listed) {
 	}
 	l.counted, l.group, l.open = true, group, l.judged.subject.Open()
 	if r.homes[group] == nil {
-		r.homes[group] = map[string]int{}
+		r.homes[group] = newHomes()
 	}
-	r.homes[group][l.node]++
+	r.homes[group].add(l.node)
 	if l.open {
-		r.shared[l.node]++
+		r.shared.add(l.node)
 	}
 }
 
@@ -304,21 +310,13 @@ func (r *roster) uncount(l *listed) {
 		return
 	}
 	l.counted = false
-	decrement(r.homes[l.group], l.node)
-	if len(r.homes[l.group]) == 0 {
+	r.homes[l.group].remove(l.node)
+	if len(r.homes[l.group].list) == 0 {
 		delete(r.homes, l.group)
 	}
 	if l.open {
-		decrement(r.shared, l.node)
+		r.shared.remove(l.node)
 	}
-}
-
-func decrement(counts map[string]int, key string) {
-	if counts[key] <= 1 {
-		delete(counts, key)
-		return
-	}
-	counts[key]--
 }
 
 // notOlder reports whether a is the same version of an object as b or a later one; a

@@ -73,14 +73,14 @@ func TestTheRosterKnowsEveryHome(t *testing.T) {
 		if len(w.pl.roster.pods) != len(live) || len(w.pl.roster.assumed) != 0 {
 			t.Fatalf("step %d: %d pods listed and %d nodes with assumed pods, want %d and 0", step, len(w.pl.roster.pods), len(w.pl.roster.assumed), len(live))
 		}
-		if diff := cmp.Diff(shared, w.pl.roster.shared); diff != "" {
+		if diff := cmp.Diff(shared, counts(w.pl.roster.shared)); diff != "" {
 			t.Fatalf("step %d: shared (-want +got):\n%s", step, diff)
 		}
 		if len(homes) != len(w.pl.roster.homes) {
 			t.Fatalf("step %d: %d trust domains at home, want %d", step, len(w.pl.roster.homes), len(homes))
 		}
 		for group, nodes := range homes {
-			if diff := cmp.Diff(nodes, w.pl.roster.homes[group]); diff != "" {
+			if diff := cmp.Diff(nodes, counts(w.pl.roster.homes[group])); diff != "" {
 				t.Fatalf("step %d: homes (-want +got):\n%s", step, diff)
 			}
 		}

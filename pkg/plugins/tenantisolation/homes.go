@@ -1,0 +1,68 @@
+package tenantisolation
+
+// homes are nodes on which there are certain pods, with their number, in an order that
+// makes it cheap to find one with room: full nodes stay behind the front, where they were
+// when they became full, and one that a pod has left comes to the front.
+type homes struct {
+	at   map[string]int
+	list []home
+	// front is where a search begins; it goes round from there.
+	front int
+}
+
+type home struct {
+	node string
+	pods int
+}
+
+func newHomes() *homes { return &homes{at: map[string]int{}} }
+
+func (h *homes) add(node string) {
+	if i, ok := h.at[node]; ok {
+		h.list[i].pods++
+		return
+	}
+	h.at[node] = len(h.list)
+	h.list = append(h.list, home{node: node, pods: 1})
+}
+
+func (h *homes) remove(node string) {
+	i, ok := h.at[node]
+	if !ok {
+		return
+	}
+	if h.list[i].pods--; h.list[i].pods > 0 {
+		h.swap(i, h.front)
+		return
+	}
+	last := len(h.list) - 1
+	h.swap(i, last)
+	h.list[last] = home{}
+	h.list = h.list[:last]
+	delete(h.at, node)
+	if h.front >= last {
+		h.front = 0
+	}
+}
+
+func (h *homes) swap(i, j int) {
+	h.list[i], h.list[j] = h.list[j], h.list[i]
+	h.at[h.list[i].node], h.at[h.list[j].node] = i, j
+}
+
+// copyFrom fills names with the nodes that come after so many others in the search, and
+// returns how many there were.
+func (h *homes) copyFrom(skip int, names []string) int {
+	n := 0
+	for ; n < len(names) && skip+n < len(h.list); n++ {
+		names[n] = h.list[(h.front+skip+n)%len(h.list)].node
+	}
+	return n
+}
+
+// advance makes the next search begin with this node: those before it were of no use.
+func (h *homes) advance(node string) {
+	if i, ok := h.at[node]; ok {
+		h.front = i
+	}
+}
