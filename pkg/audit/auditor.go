@@ -37,7 +37,7 @@ type Config struct {
 
 const (
 	// lookEvery is how often changes are gathered into findings.
-	lookEvery = time.Second
+	lookEvery = 500 * time.Millisecond
 	// eventsPerSecond and eventsAtOnce bound the Events, so that a cluster full of
 	// findings does not crowd out the binds of the same client.
 	eventsPerSecond, eventsAtOnce = 5, 20

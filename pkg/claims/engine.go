@@ -110,8 +110,8 @@ func newID(length int) string {
 	return strings.ToLower(rand.Text()[:length])
 }
 
-// Lead tells that this process leads. It is cheap and idempotent, so every scheduling cycle
-// may call it.
+// Lead tells that this process leads and its informers have synced. It is cheap and
+// idempotent, so every scheduling cycle may call it.
 func (e *Engine) Lead() {
 	e.led.Do(func() { close(e.leading) })
 }

@@ -87,6 +87,9 @@ func (e *Engine) takeOver(ctx context.Context) error {
 		return err
 	}
 	e.inherit(entries)
+	for name := range entries {
+		e.cluster.ClaimChanged(name)
+	}
 	return nil
 }
 
