@@ -39,56 +39,97 @@ type cluster struct {
 
 // load reads what the flags say, and has the rule look at it.
 func (o *options) load(ctx context.Context) (*cluster, error) {
-	c := &cluster{argsFrom: "--config " + o.argsFile}
-	var err error
-	if c.args, err = o.readArguments(); err != nil {
+	if !o.fromFiles() {
+		return o.loadWith(ctx, nil)
+	}
+	namespace, err := o.namespace()
+	if err != nil {
 		return nil, err
 	}
 	p := newProgress(o.ErrOut)
 	defer p.done()
-	if o.fromFiles() {
-		err = c.fromFiles(ctx, o, p)
-	} else {
-		err = c.fromServer(ctx, o, p)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if c.args == nil {
-		c.args, c.argsFrom = arguments.Default(), "defaults"
-	}
-	if err := nameTenants(o.tenantKey, c.args, c.Inventory); err != nil {
-		return nil, err
-	}
-	p.say("judging %d pods", len(c.Pods))
-	return c, c.judge()
-}
-
-func (c *cluster) fromFiles(ctx context.Context, o *options, p *progress) error {
-	namespace, err := o.namespace()
-	if err != nil {
-		return err
-	}
-	c.Inventory, err = inventory.Read(ctx, inventory.Files{
+	files, err := inventory.Read(ctx, inventory.Files{
 		Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace,
 		Progress: func(bytes int64) { p.say("read %d MiB", bytes>>20) },
 	})
-	return err
+	if err != nil {
+		return nil, err
+	}
+	p.say("judging %d pods", len(files.Pods))
+	return o.judgeFiles(files)
 }
 
-func (c *cluster) fromServer(ctx context.Context, o *options, p *progress) error {
+// judgeFiles has the rule look at files.
+func (o *options) judgeFiles(files *inventory.Inventory) (*cluster, error) {
+	c := &cluster{Inventory: files}
+	return c, c.finish(o)
+}
+
+// loadWith reads a live cluster, and adds the namespaces and classes of manifests that
+// are to be applied to it.
+func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) (*cluster, error) {
+	p := newProgress(o.ErrOut)
+	defer p.done()
 	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{client: client}
+	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
+		return nil, err
+	}
+	if o.argsFile == "" {
+		c.installedArguments(ctx)
+	}
+	if manifests != nil {
+		c.apply(manifests)
+	}
+	p.say("judging %d pods", len(c.Pods))
+	return c, c.finish(o)
+}
+
+// apply puts what manifests say of the pods' surroundings in the place of what is there.
+func (c *cluster) apply(manifests *inventory.Inventory) {
+	c.Namespaces = overlay(c.Namespaces, manifests.Namespaces)
+	c.RuntimeClasses = overlay(c.RuntimeClasses, manifests.RuntimeClasses)
+	c.StorageClasses = overlay(c.StorageClasses, manifests.StorageClasses)
+	c.Volumes = overlay(c.Volumes, manifests.Volumes)
+	c.Claims = overlay(c.Claims, manifests.Claims)
+	c.Workloads = manifests.Workloads
+	c.Warnings = append(c.Warnings, manifests.Warnings...)
+}
+
+func overlay[T metav1.Object](there, applied []T) []T {
+	at := map[string]int{}
+	for i, object := range there {
+		at[object.GetNamespace()+"/"+object.GetName()] = i
+	}
+	for _, object := range applied {
+		if i, exists := at[object.GetNamespace()+"/"+object.GetName()]; exists {
+			there[i] = object
+		} else {
+			there = append(there, object)
+		}
+	}
+	return there
+}
+
+// finish settles the arguments and has the rule look at what was read.
+func (c *cluster) finish(o *options) error {
+	given, err := o.readArguments()
 	if err != nil {
 		return err
 	}
-	c.client = client
-	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
+	switch {
+	case given != nil:
+		c.args, c.argsFrom = given, "--config "+o.argsFile
+	case c.args == nil:
+		c.args, c.argsFrom = arguments.Default(), "defaults"
+	}
+	if err := nameTenants(o.tenantKey, c.args, c.Inventory); err != nil {
 		return err
 	}
-	if c.args == nil {
-		c.installedArguments(ctx)
-	}
-	return err
+	return c.judge()
 }
 
 // installedArguments takes those of the scheduler that is installed, if it can be read.

@@ -42,6 +42,9 @@ func (o *options) addInputFlags(cmd *cobra.Command) {
 }
 
 func (o *options) client() (kubernetes.Interface, error) {
+	if _, err := o.kube.ToRawKubeConfigLoader().RawConfig(); err == nil && !o.hasContext() {
+		return nil, errors.New("no cluster is configured: name one with --kubeconfig or --context, or read files with -f")
+	}
 	restConfig, err := o.kube.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("%w\nName a cluster with --kubeconfig or --context, or read files with -f", err)
@@ -93,5 +96,3 @@ func oneOf(flag, value string, values ...string) error {
 	}
 	return fmt.Errorf("--%s=%s: use %s", flag, value, strings.Join(values, ", "))
 }
-
-var errNoLiveAnswer = errors.New("this needs a cluster: leave -f out")

@@ -56,6 +56,7 @@ namespace, --tenant-key says which one.`,
 	})
 	root.AddCommand(
 		newAuditCommand(o),
+		newExplainCommand(o),
 		newVersionCommand(o),
 	)
 	return root

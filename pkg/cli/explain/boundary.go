@@ -1,0 +1,121 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+func (c *Cluster) boundary(pod *v1.Pod, facts *subjects.Facts, subject isolation.Subject) Boundary {
+	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: subjects.RuntimeClassName(pod)}
+	if labels, known := c.Engine.NamespaceLabels(pod.Namespace); known {
+		b.Demanded = labels[c.Args.LabelKeys.Boundary]
+	}
+	if b.RuntimeClass == "" {
+		return b
+	}
+	class, known := c.Engine.RuntimeClass(b.RuntimeClass)
+	if !known {
+		b.Voided = []string{fmt.Sprintf("spec.runtimeClassName: RuntimeClass %s does not exist", b.RuntimeClass)}
+		return b
+	}
+	b.Handler = class.Handler
+	given := c.Rules.BoundaryOf(class.Handler)
+	b.HandlerGives = given.String()
+	if given == subject.Boundary() {
+		return b
+	}
+	b.Voided = c.voided(pod, facts, subject.HostAccess())
+	if len(b.Voided) == 0 && pod.Status.StartTime != nil && pod.Status.StartTime.Before(&class.Created) {
+		b.Voided = []string{"the RuntimeClass was made after the pod was started: nobody knows which handler started it"}
+	}
+	return b
+}
+
+// voided names the fields behind each way through the wall.
+func (c *Cluster) voided(pod *v1.Pod, facts *subjects.Facts, access isolation.HostAccess) []string {
+	var fields []string
+	for _, way := range []struct {
+		bit   isolation.HostAccess
+		field string
+	}{
+		{isolation.HostNetwork, "spec.hostNetwork"},
+		{isolation.HostPID, "spec.hostPID"},
+		{isolation.HostIPC, "spec.hostIPC"},
+	} {
+		if access&way.bit != 0 {
+			fields = append(fields, way.field)
+		}
+	}
+	if access&isolation.HostPath != 0 {
+		fields = append(fields, c.hostPaths(pod, facts)...)
+	}
+	if access&isolation.PrivilegedContainer != 0 {
+		fields = append(fields, privileged(&pod.Spec)...)
+	}
+	if access&isolation.RuntimeAnnotation != 0 {
+		for key := range pod.Annotations {
+			if strings.HasPrefix(key, isolation.RuntimeAnnotationPrefix) && !slices.Contains(c.Args.AllowedRuntimeAnnotations, key) {
+				fields = append(fields, fmt.Sprintf("metadata.annotations[%s]", key))
+			}
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
+
+func (c *Cluster) hostPaths(pod *v1.Pod, facts *subjects.Facts) []string {
+	var fields []string
+	for i := range pod.Spec.Volumes {
+		if v := &pod.Spec.Volumes[i]; v.HostPath != nil {
+			fields = append(fields, fmt.Sprintf("spec.volumes[%s].hostPath", v.Name))
+		}
+	}
+	for _, key := range facts.Claims {
+		switch onHost, known := c.Engine.ClaimOnHost(key); {
+		case !known:
+			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is not known", key))
+		case onHost:
+			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is, or may become, a directory of the host", key))
+		}
+	}
+	for i := range pod.Spec.Volumes {
+		if v := &pod.Spec.Volumes[i]; v.CSI != nil && slices.Contains(c.Args.HostPathProvisioners, v.CSI.Driver) {
+			fields = append(fields, fmt.Sprintf("spec.volumes[%s].csi.driver", v.Name))
+		}
+	}
+	return fields
+}
+
+func privileged(spec *v1.PodSpec) []string {
+	var fields []string
+	add := func(list, name string, sc *v1.SecurityContext) {
+		if sc == nil {
+			return
+		}
+		if sc.Privileged != nil && *sc.Privileged {
+			fields = append(fields, fmt.Sprintf("spec.%s[%s].securityContext.privileged", list, name))
+		}
+		if sc.WindowsOptions != nil && sc.WindowsOptions.HostProcess != nil && *sc.WindowsOptions.HostProcess {
+			fields = append(fields, fmt.Sprintf("spec.%s[%s].securityContext.windowsOptions.hostProcess", list, name))
+		}
+	}
+	for i := range spec.InitContainers {
+		add("initContainers", spec.InitContainers[i].Name, spec.InitContainers[i].SecurityContext)
+	}
+	for i := range spec.Containers {
+		add("containers", spec.Containers[i].Name, spec.Containers[i].SecurityContext)
+	}
+	for i := range spec.EphemeralContainers {
+		add("ephemeralContainers", spec.EphemeralContainers[i].Name, spec.EphemeralContainers[i].SecurityContext)
+	}
+	if sc := spec.SecurityContext; sc != nil && sc.WindowsOptions != nil && sc.WindowsOptions.HostProcess != nil && *sc.WindowsOptions.HostProcess {
+		fields = append(fields, "spec.securityContext.windowsOptions.hostProcess")
+	}
+	return fields
+}

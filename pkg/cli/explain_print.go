@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli/explain"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+func printExplanation(out io.Writer, c *cluster, x *explain.Explanation) {
+	paint := newColour(out)
+	where := "not on a node"
+	if x.Node != "" {
+		where = "on node " + x.Node
+	}
+	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n\n", paint.bold(x.Name), x.Namespace, where, c.argsFrom)
+	printDomain(out, paint, x)
+	printBoundary(out, paint, x)
+	printNodes(out, paint, x)
+	printChanges(out, paint, x)
+}
+
+func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
+	switch {
+	case x.Denied != "":
+		fmt.Fprintf(out, "Trust domain: %s\n", paint.bad(x.TrustDomain))
+	case x.TrustDomain == "platform":
+		fmt.Fprintf(out, "Trust domain: none, it is of the platform: trusted by all and never judged\n")
+	default:
+		fmt.Fprintf(out, "Trust domain: %s\n", x.TrustDomain)
+	}
+	for _, part := range x.Parts {
+		for i, source := range part.From {
+			label := ""
+			if i == 0 {
+				label = part.Axis + ": " + part.Value
+			}
+			verb := "from"
+			if !source.Decided {
+				verb = "also"
+			}
+			fmt.Fprintf(out, "  %-28s %s %s: %s\n", label, verb, source.What, source.Value)
+		}
+	}
+	for _, raised := range x.Raised {
+		fmt.Fprintf(out, "  %s because of %s", paint.warn(raised.Level), raised.Reason)
+		if raised.Detail != "" {
+			fmt.Fprintf(out, " (%s)", raised.Detail)
+		}
+		fmt.Fprintln(out)
+		if len(raised.Fields) > 0 {
+			fmt.Fprintf(out, "    at %s\n", strings.Join(raised.Fields, ", "))
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
+	b := x.Boundary
+	fmt.Fprintf(out, "Boundary: %s", b.Value)
+	switch {
+	case b.RuntimeClass == "":
+		fmt.Fprint(out, ", it names no RuntimeClass")
+	case b.Handler == "":
+		fmt.Fprintf(out, ", RuntimeClass %s", b.RuntimeClass)
+	case b.HandlerGives == b.Value:
+		fmt.Fprintf(out, ", from RuntimeClass %s (handler %s)", b.RuntimeClass, b.Handler)
+	default:
+		fmt.Fprintf(out, ": handler %s of RuntimeClass %s would give %s, and it is voided", b.Handler, b.RuntimeClass, b.HandlerGives)
+	}
+	fmt.Fprintln(out)
+	for _, field := range b.Voided {
+		fmt.Fprintf(out, "  %s by %s\n", paint.warn("voided"), field)
+	}
+	if b.Demanded != "" {
+		fmt.Fprintf(out, "  the namespace demands: %s\n", b.Demanded)
+	}
+	fmt.Fprintln(out)
+}
+
+func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
+	if x.Total == 0 {
+		fmt.Fprint(out, "Nodes: none are known\n\n")
+		return
+	}
+	admitting := fmt.Sprintf("%d of %d admit it", x.Admitting, x.Total)
+	if x.Admitting == 0 {
+		admitting = paint.bad(admitting)
+	}
+	fmt.Fprintf(out, "Nodes: %s, by the rule alone\n", admitting)
+	for _, v := range x.Nodes {
+		verdict := paint.bad("denied")
+		if v.Admits {
+			verdict = paint.good("admitted")
+		}
+		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v.Reason), v.Example)
+	}
+	if x.OnNode != "" {
+		fmt.Fprintf(out, "  its own node %s, without it: %s\n", x.Node, x.OnNode)
+	}
+	fmt.Fprintln(out)
+}
+
+// meaning says what a verdict on a node means.
+func meaning(reason string) string {
+	for _, r := range isolation.Reasons() {
+		if r.String() != reason {
+			continue
+		}
+		switch {
+		case r == isolation.UnmanagedResident:
+			return "pods without a tenant are there"
+		case r == isolation.UnknownResident:
+			return "a pod is there of which it is not known whose it is"
+		case r == isolation.ForeignResident:
+			return "pods of another trust domain are there, and not everybody is in a VM"
+		case r == isolation.DemandedNode:
+			return "somebody demands the machine for itself"
+		case !r.Admits():
+			return r.Sentence()
+		case r == isolation.PlatformPod:
+			return "platform pods run everywhere"
+		case r == isolation.EmptyNode:
+			return "nobody is there but the platform"
+		case r == isolation.SameTrustDomain:
+			return "its own trust domain is there"
+		case r == isolation.SeparateKernels:
+			return "others are there, each in a VM of its own"
+		}
+	}
+	return "not judged"
+}
+
+func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
+	var lines []string
+	if x.Denied != "" {
+		if a := adviceOn(audit.Reason(x.Denied)); a.fix != "" {
+			lines = append(lines, a.fix)
+		} else {
+			lines = append(lines, "give the namespace a tenant label; an administrator has to")
+		}
+	}
+	for _, w := range x.WhatIf {
+		lines = append(lines, fmt.Sprintf("%s more nodes %s (%d in all)", paint.good(fmt.Sprint(w.More)), w.Change, w.Admitting))
+	}
+	if len(lines) == 0 && x.Admitting == 0 && x.Total > 0 {
+		lines = append(lines, "an empty node, or one of its own trust domain with room: add a node, or clear one of what breaks the rule (audit)")
+	}
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "What would have to change:")
+	for _, line := range lines {
+		fmt.Fprintf(out, "  %s\n", line)
+	}
+}
