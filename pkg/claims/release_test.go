@@ -1,0 +1,403 @@
+package claims
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// open places the first pod of a tenant on a node.
+func (v *view) open(node, tenant string) *v1.Pod {
+	v.t.Helper()
+	pod := v.pod("first-on-"+node, tenant)
+	if err := v.place(pod, node); err != nil {
+		v.t.Fatal(err)
+	}
+	v.sleep(0)
+	return pod
+}
+
+// leaves is a pod that goes, and the informer that sees it.
+func (v *view) leaves(pod *v1.Pod, node string) {
+	v.gone(pod)
+	v.engine.Touch(node)
+	v.sleep(0)
+}
+
+func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		w.sleep(time.Hour)
+		if !w.claimed("n1") {
+			t.Fatal("released with a pod on it")
+		}
+		p.leaves(pod, "n1")
+		w.sleep(releaseAfter - time.Millisecond)
+		if !w.claimed("n1") {
+			t.Error("released before it has cooled down")
+		}
+		w.sleep(time.Second)
+		if w.claimed("n1") {
+			t.Error("still claimed")
+		}
+		if err := p.place(w.pod("other", "bolt"), "n1"); err != nil {
+			t.Errorf("another tenant: %v", err)
+		}
+	})
+}
+
+func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		next := w.pod("next", "acme")
+		p.leaves(pod, "n1")
+		w.sleep(releaseAfter / 2)
+		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Hour)
+		if !w.claimed("n1") {
+			t.Fatal("released under a pod that has reserved it")
+		}
+		if err := p.bind(next, "n1"); err != nil {
+			t.Error(err)
+		}
+		p.engine.Release(next.UID, "n1", OutcomeKnown)
+		p.leaves(next, "n1")
+		w.sleep(releaseAfter + time.Second)
+		if w.claimed("n1") {
+			t.Error("still claimed after it has gone")
+		}
+	})
+}
+
+// The informer does not know of a pod that the API server has.
+func TestReleaseAsksTheAPIServer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		unseen := w.pod("unseen", "acme")
+		p.see(unseen, false)
+		w.bound(unseen, "n1")
+		p.leaves(pod, "n1")
+		w.sleep(time.Hour)
+		if !w.claimed("n1") {
+			t.Error("released with a pod on it")
+		}
+	})
+}
+
+func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		next := w.pod("next", "acme")
+		w.mu.Lock()
+		w.fault = func(call string) fault {
+			if call == "list pods" {
+				if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
+					t.Error(err)
+				}
+			}
+			return fault{}
+		}
+		w.mu.Unlock()
+		p.leaves(pod, "n1")
+		w.sleep(time.Hour)
+		if !w.claimed("n1") || !p.engine.Held(next.UID, "n1") {
+			t.Error("released under a pod that reserved it during the LIST")
+		}
+	})
+}
+
+func TestUnmanagedPodDoesNotKeepANodeClaimed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		w.bound(w.pod("mirror", ""), "n1")
+		p.leaves(pod, "n1")
+		w.sleep(releaseAfter + time.Second)
+		if w.claimed("n1") {
+			t.Error("still claimed")
+		}
+	})
+}
+
+func TestDeletedNodeLosesItsEntry(t *testing.T) {
+	tests := map[string]struct {
+		podStays bool
+		want     bool
+	}{
+		"with its pods":    {false, false},
+		"and its pods not": {true, true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader()
+				pod := p.open("n1", "acme")
+				w.deleteNode("n1")
+				if !tc.podStays {
+					w.gone(pod)
+				}
+				p.engine.Touch("n1")
+				w.sleep(0)
+				if _, got := w.entryOf("n1"); got != tc.want {
+					t.Errorf("entry %t, want %t", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestReleaseIsTriedAgain(t *testing.T) {
+	for _, call := range []string{"list pods", "update configmaps", "patch nodes"} {
+		t.Run("after "+call+" failed", func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader()
+				pod := p.open("n1", "acme")
+				fails := 20
+				w.mu.Lock()
+				w.fault = func(c string) fault {
+					if c == call && fails > 0 {
+						fails--
+						return fault{before: errLost}
+					}
+					return fault{}
+				}
+				w.mu.Unlock()
+				p.leaves(pod, "n1")
+				w.sleep(10 * time.Minute)
+				if w.claimed("n1") {
+					t.Error("still claimed")
+				}
+				if _, claimed := p.engine.Claim("n1"); claimed {
+					t.Error("the engine still has the claim")
+				}
+			})
+		})
+	}
+}
+
+// Its token is good until the node has another id.
+func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		p.open("n1", "acme")
+		old, _ := p.engine.Token("n1")
+		lost := w.pod("lost", "acme", privileged)
+		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
+			t.Fatal(err)
+		}
+		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
+		next := w.pod("next", "acme")
+		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
+			t.Fatal(err)
+		}
+		if p.engine.Held(next.UID, "n1") {
+			t.Error("held, want it opened anew first")
+		}
+		if _, ok := p.engine.Token("n1"); ok {
+			t.Error("a token, want none before the node is opened anew")
+		}
+		began := time.Now()
+		if err := p.engine.Ensure(t.Context(), next, "n1", p.subject(next)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != settleTime {
+			t.Errorf("took %v, want the settle time", took)
+		}
+		if err := w.bindWith(old, lost, "n1"); err == nil {
+			t.Error("the lost bind takes effect after the node was opened anew")
+		}
+	})
+}
+
+func TestBindOfUnknownOutcomeThatTookEffectIsSeen(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		lost := w.pod("lost", "acme", privileged)
+		if err := p.placeAs(lost, "n1", OutcomeUnknown); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.place(w.pod("next", "acme"), "n1"); !errors.Is(err, ErrTaken) {
+			t.Errorf("got %v, want %v", err, ErrTaken)
+		}
+	})
+}
+
+func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		p := w.leader()
+		pod := p.open("n1", "acme")
+		before, _ := w.entryOf("n1")
+		old, _ := p.engine.Token("n1")
+		lost := w.pod("lost", "acme")
+		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
+			t.Fatal(err)
+		}
+		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
+		p.leaves(pod, "n1")
+		// The bind is admitted when the LIST of a release without a new id has been made.
+		w.mu.Lock()
+		w.fault = func(call string) fault {
+			if call == "list pods" {
+				go func() { _ = w.bindWith(old, lost, "n1") }()
+			}
+			return fault{}
+		}
+		w.mu.Unlock()
+		w.sleep(releaseAfter + settleTime/2)
+		if after, ok := w.entryOf("n1"); !ok || after.id == before.id {
+			t.Errorf("entry %v, want one with another id", after)
+		}
+		w.sleep(settleTime)
+		if w.claimed("n1") || len(w.pods) > 0 {
+			t.Errorf("claimed %t with %d pods, want neither", w.claimed("n1"), len(w.pods))
+		}
+	})
+}
+
+func afterReboot(c *Config) { c.NodeReuse = ReuseAfterReboot }
+
+func (w *world) reboot(name, boot string) {
+	w.node(name, func(n *v1.Node) { n.Status.NodeInfo.BootID = boot })
+}
+
+func TestNodeIsReleasedAfterAReboot(t *testing.T) {
+	tests := map[string]struct {
+		before, while, after func(w *world, p *view)
+		want                 bool
+	}{
+		"that does not come":                  {nil, nil, nil, true},
+		"that comes when it has cooled down":  {nil, nil, func(w *world, _ *view) { w.reboot("n1", "second") }, false},
+		"that came while a pod was there":     {func(w *world, _ *view) { w.reboot("n1", "second") }, nil, nil, true},
+		"that comes while it cools down":      {nil, func(w *world, _ *view) { w.reboot("n1", "second") }, nil, true},
+		"of which nobody reports":             {nil, nil, func(w *world, _ *view) { w.reboot("n1", "") }, true},
+		"after which a pod of its own came":   {nil, nil, comeAndGo, true},
+		"two of them, a pod of its own first": {nil, nil, func(w *world, p *view) { comeAndGo(w, p); w.reboot("n1", "third") }, false},
+		"of another machine of the same name": {nil, nil, func(w *world, _ *view) { w.deleteNode("n1"); w.node("n1") }, true},
+		"or deletion of the Node":             {nil, nil, func(w *world, p *view) { w.deleteNode("n1"); p.engine.Touch("n1"); w.sleep(0); w.node("n1") }, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader(afterReboot)
+				pod := p.open("n1", "acme")
+				step := func(f func(*world, *view)) {
+					if f != nil {
+						f(w, p)
+					}
+					p.engine.Touch("n1")
+					w.sleep(0)
+				}
+				step(tc.before)
+				p.leaves(pod, "n1")
+				w.sleep(releaseAfter / 2)
+				step(tc.while)
+				w.sleep(releaseAfter)
+				step(tc.after)
+				w.sleep(releaseAfter + time.Minute)
+				if got := w.claimed("n1"); got != tc.want {
+					t.Errorf("claimed %t, want %t", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// comeAndGo is a pod of the same tenant that uses the node again before it is rebooted, is
+// there when it is, and goes.
+func comeAndGo(w *world, p *view) {
+	pod := w.pod("again", "acme")
+	if err := p.place(pod, "n1"); err != nil {
+		w.t.Error(err)
+	}
+	w.reboot("n1", "second")
+	p.engine.Touch("n1")
+	w.sleep(time.Minute)
+	p.leaves(pod, "n1")
+	w.sleep(releaseAfter + time.Second)
+}
+
+func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
+	tests := map[string]struct {
+		maximum intstr.IntOrString
+		want    int
+	}{
+		"no limit":                  {intstr.FromInt32(0), 10},
+		"a number":                  {intstr.FromInt32(3), 3},
+		"a percentage":              {intstr.FromString("20%"), 2},
+		"a percentage, rounded up":  {intstr.FromString("11%"), 2},
+		"a percentage, at least 1":  {intstr.FromString("0%"), 1},
+		"a percentage of all":       {intstr.FromString("100%"), 10},
+		"a number above all":        {intstr.FromInt32(99), 10},
+		"what is no number at all":  {intstr.FromString("many"), 0},
+		"a percentage above a half": {intstr.FromString("51%"), 6},
+	}
+	names := []string{"n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				for _, node := range names {
+					w.node(node)
+				}
+				p := w.leader(func(c *Config) { c.MaxNodesPerTenant = tc.maximum })
+				got := 0
+				for _, node := range names {
+					// Those in VMs count for the tenant that opens the node.
+					pod := w.pod("on-"+node, "acme", func(pod *v1.Pod) {
+						if got%2 == 1 {
+							inVM(pod)
+						}
+					})
+					if p.engine.MayOpen(p.subject(pod)) != (got < tc.want) {
+						t.Errorf("MayOpen with %d nodes: %t", got, got >= tc.want)
+					}
+					switch err := p.place(pod, node); {
+					case err == nil:
+						got++
+					case !errors.Is(err, ErrTooManyNodes):
+						t.Errorf("got %v, want %v", err, ErrTooManyNodes)
+					}
+				}
+				if got != tc.want {
+					t.Errorf("opened %d nodes, want %d", got, tc.want)
+				}
+				if err := p.place(w.pod("other", "bolt"), "n9"); tc.want > 0 && got < 10 && err != nil {
+					t.Errorf("another tenant: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestReleasedNodesCountNoMore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		w.node("n2")
+		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
+		pod := p.open("n1", "acme")
+		p.leaves(pod, "n1")
+		w.sleep(releaseAfter + time.Second)
+		if err := p.place(w.pod("next", "acme"), "n2"); err != nil {
+			t.Error(err)
+		}
+	})
+}
