@@ -83,6 +83,7 @@ fmt: ## Format the code and order its imports
 generate: ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
 	go generate ./...
 	go run ./hack/docs/argumentsdoc
+	go run ./hack/docs/metricsdoc
 	go run ./hack/policies
 
 .PHONY: bench

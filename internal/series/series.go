@@ -1,0 +1,96 @@
+// Package series describes the metrics of the project as the code makes them, for the
+// reference page and for the tests of alerts and dashboard.
+package series
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	k8smetrics "k8s.io/component-base/metrics"
+
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
+)
+
+// Series is one metric.
+type Series struct {
+	Name, Type, Help, Stability string
+	Labels                      []string
+}
+
+// Group is the metrics of one package.
+type Group struct {
+	Title, Text string
+	Series      []Series
+}
+
+// Groups describes all metrics of the project.
+func Groups() ([]Group, error) {
+	var groups []Group
+	for _, source := range []struct {
+		title, text string
+		metrics     []k8smetrics.Registerable
+	}{
+		{"Placement", "Told by whoever places pods: the leader.", tenantisolation.Metrics()},
+		{"Claims", "Told by the leader while `claims.mode` is `Enabled`.", claims.Metrics()},
+		{"Audit", "Told by the leader while `audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
+	} {
+		group := Group{Title: source.title, Text: source.text}
+		for _, metric := range source.metrics {
+			s, err := describe(metric)
+			if err != nil {
+				return nil, err
+			}
+			group.Series = append(group.Series, s)
+		}
+		groups = append(groups, group)
+	}
+	return groups, nil
+}
+
+// What prometheus tells of a metric, it tells as text only.
+var (
+	helpOf   = regexp.MustCompile(`help: ("(?:[^"\\]|\\.)*")`)
+	labelsOf = regexp.MustCompile(`variableLabels: \{([^}]*)\}`)
+	levelOf  = regexp.MustCompile(`^\[([A-Z]+)\] (.*)$`)
+)
+
+func describe(metric k8smetrics.Registerable) (Series, error) {
+	s := Series{Name: metric.FQName()}
+	switch metric.(type) {
+	case *k8smetrics.Counter, *k8smetrics.CounterVec:
+		s.Type = "counter"
+	case *k8smetrics.Gauge, *k8smetrics.GaugeVec:
+		s.Type = "gauge"
+	case *k8smetrics.Histogram, *k8smetrics.HistogramVec:
+		s.Type = "histogram"
+	default:
+		return s, fmt.Errorf("%s: a %T has no type here: add it", s.Name, metric)
+	}
+	metric.Create(nil)
+	descriptions := make(chan *prometheus.Desc, 1)
+	metric.Describe(descriptions)
+	text := (<-descriptions).String()
+
+	help, labels := helpOf.FindStringSubmatch(text), labelsOf.FindStringSubmatch(text)
+	if help == nil || labels == nil {
+		return s, fmt.Errorf("%s: cannot be read from %s", s.Name, text)
+	}
+	plain, err := strconv.Unquote(help[1])
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	level := levelOf.FindStringSubmatch(plain)
+	if level == nil {
+		return s, fmt.Errorf("%s: no stability level in %q", s.Name, plain)
+	}
+	s.Stability, s.Help = level[1], level[2]
+	if labels[1] != "" {
+		s.Labels = strings.Split(labels[1], ",")
+	}
+	return s, nil
+}
