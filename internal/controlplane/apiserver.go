@@ -197,3 +197,7 @@ func (c *ControlPlane) Client() (*kubernetes.Clientset, error) {
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	return kubernetes.NewForConfig(config)
 }
+
+// EtcdURL is where etcd serves, without credentials. What it holds is Kubernetes' own
+// affair; its history tells in which order things happened.
+func (c *ControlPlane) EtcdURL() string { return c.plane.Etcd.URL.String() }

@@ -1,0 +1,137 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A burst of tenants' pods is placed while the stock scheduler places unmanaged pods on the
+// same nodes and the leader is killed again and again. The same without claims shows that
+// there was something to prevent.
+func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
+	s := scale{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
+	faults := []fault{killTheLeader, killTheLeader}
+	if *full {
+		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
+		faults = append(faults, killTheLeader)
+	}
+	seed := theSeed(t)
+	t.Run("with claims", func(t *testing.T) {
+		a := newArena(t, s, true)
+		a.burst(seed, s, faults...)
+		a.expectSound()
+		if terms := a.witness.report().terms; terms != len(faults)+1 {
+			t.Errorf("binds of %d leaders were committed, want those of %d", terms, len(faults)+1)
+		}
+	})
+	t.Run("without claims there are pairs that break it", func(t *testing.T) {
+		a := newArena(t, s, false)
+		a.burst(seed, s, faults...)
+		if r := a.witness.report(); len(r.broken) == 0 {
+			t.Error("none does: the run with claims proves nothing")
+		} else {
+			t.Logf("for example:\n\t%s", head(r.broken))
+		}
+	})
+}
+
+// expectSound judges a burst, and that its claims go with its pods.
+func (a *arena) expectSound() {
+	a.Helper()
+	for _, line := range a.witness.report().broken {
+		a.Errorf("broken: %s", line)
+	}
+	if final := a.check(); !final.Sound() {
+		a.Errorf("at the end: %s", final)
+	} else {
+		a.Logf("at the end: %s", final)
+	}
+	a.expectConsistentClaims()
+	a.expectNoClaimsForNobody()
+}
+
+// burst creates pods in as many parts as there are faults and one more, has something fail
+// in the middle of each and returns when every pod is placed.
+func (a *arena) burst(seed uint64, s scale, faults ...fault) {
+	a.Helper()
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeated
+	a.startStock()
+	a.startFleet(2)
+	a.eventually("a leader", func(context.Context) (bool, error) { return a.fleet.leader() != nil, nil })
+
+	begin := time.Now()
+	var creating sync.WaitGroup
+	pods := a.load(random, s)
+	part := len(pods) / (len(faults) + 1)
+	for i, fails := range faults {
+		before := a.witness.report().managed
+		creating.Go(func() { a.create(pods[i*part : (i+1)*part]) })
+		// At least half of the tenants' pods of this part are still to be placed.
+		moment := before + 1 + random.IntN(s.managed/(len(faults)+1)/2)
+		a.eventually(fmt.Sprintf("%d binds of tenants' pods", moment), func(context.Context) (bool, error) {
+			return a.witness.report().managed >= moment, nil
+		})
+		fails(a)
+	}
+	creating.Go(func() { a.create(pods[len(faults)*part:]) })
+	creating.Wait()
+	a.expectAllPlaced(s.managed + s.unmanaged)
+	a.figures(begin)
+}
+
+// expectAllPlaced: nobody is lost.
+func (a *arena) expectAllPlaced(want int) {
+	a.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		waiting := a.witness.waitingPods()
+		if bound := a.witness.report().binds; bound == want && len(waiting) == 0 {
+			return
+		} else if time.Now().After(deadline) {
+			a.Fatalf("%d of %d pods were bound, %d wait:\n\t%s", bound, want, len(waiting), head(waiting))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (a *arena) figures(begin time.Time) {
+	a.Helper()
+	r := a.witness.report()
+	a.Logf("%d pods bound in %.1f s, %d of tenants and %d unmanaged, by %d leaders with claims",
+		r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged, r.terms)
+	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
+	a.Logf("%d binds were committed after a change of the table that they were admitted before%s",
+		len(r.contradictions), map[bool]string{true: ":\n\t" + head(r.contradictions)}[len(r.contradictions) > 0])
+	a.Logf("%d writes of the table, %d of Nodes; refused by the fence: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
+}
+
+// expectConsistentClaims: once nothing moves, whoever says which nodes are claimed says the
+// same.
+func (a *arena) expectConsistentClaims() {
+	a.Helper()
+	var c claimed
+	a.eventually("table, taints and pods to name the same nodes", func(context.Context) (bool, error) {
+		var err error
+		c, err = a.claimed()
+		return err == nil && c.consistent(), nil
+	})
+	a.Logf("claims: %s", c)
+}
+
+// expectNoClaimsForNobody removes all pods: nothing may remind of them.
+func (a *arena) expectNoClaimsForNobody() {
+	a.Helper()
+	a.removeAll()
+	begin := time.Now()
+	var c claimed
+	a.eventually("all claims to be released", func(context.Context) (bool, error) {
+		var err error
+		c, err = a.claimed()
+		return err == nil && len(c.table)+len(c.taints)+len(c.tenants) == 0, nil
+	})
+	a.Logf("all claims released %.1f s after the last pod was deleted: %s", time.Since(begin).Seconds(), c)
+}

@@ -1,0 +1,167 @@
+package failover
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+)
+
+// A leader that is gone is replaced within seconds here and not within half a minute, so
+// that a test sees several. The proportions are those of the defaults.
+const leaseSeconds, renewSeconds = 4, 3
+
+const (
+	settleTime   = "1s"
+	releaseAfter = "2s"
+)
+
+// fleet is the replicas of our scheduler.
+type fleet struct {
+	*arena
+	config   string
+	user     *rest.Config
+	replicas []*replica
+	started  int
+}
+
+// replica is one process of our scheduler.
+type replica struct {
+	*controlplane.Scheduler
+	name   string
+	paused bool
+}
+
+// startFleet starts replicas of the shipped binary with the shipped configuration, short
+// leases, and claims if the arena has them.
+func (a *arena) startFleet(replicas int) {
+	a.Helper()
+	_, err := buildProgram()
+	a.must(err)
+	user, err := a.plane.ServiceAccount(a.Context(), systemNamespace, schedulerName)
+	a.must(err)
+	a.fleet = &fleet{arena: a, config: a.writeConfig(), user: user}
+	for range replicas {
+		a.fleet.start()
+	}
+}
+
+func (f *fleet) start() *replica {
+	f.Helper()
+	f.started++
+	name := fmt.Sprintf("ours-%d", f.started)
+	scheduler, err := f.plane.StartScheduler(f.Context(), controlplane.SchedulerOptions{
+		Name: name, Config: f.config, User: f.user, Args: []string{"--v=2"},
+	})
+	f.must(err)
+	r := &replica{Scheduler: scheduler, name: name}
+	f.replicas = append(f.replicas, r)
+	return r
+}
+
+// leader is the replica that has the lease, nil if none has. One that lost it ends itself.
+func (f *fleet) leader() *replica {
+	for _, r := range f.replicas {
+		if r.running() && !r.paused && r.hasLed(f.T) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (r *replica) running() bool {
+	select {
+	case <-r.Exited():
+		return false
+	default:
+		return true
+	}
+}
+
+// hasLed reads the log: which process has a lease is nowhere else to be seen.
+func (r *replica) hasLed(t *testing.T) bool {
+	t.Helper()
+	text, err := os.ReadFile(r.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(bytes.ToLower(text), []byte("successfully acquired lease"))
+}
+
+func (a *arena) writeConfig() string {
+	a.Helper()
+	root, err := controlplane.ModuleRoot()
+	a.must(err)
+	text, err := os.ReadFile(filepath.Join(root, "manifests", "base", "scheduler-config.yaml"))
+	a.must(err)
+	config := map[string]any{}
+	a.must(yaml.UnmarshalStrict(text, &config))
+	for field, seconds := range map[string]string{
+		"leaseDuration": fmt.Sprintf("%ds", leaseSeconds), "renewDeadline": fmt.Sprintf("%ds", renewSeconds), "retryPeriod": "500ms",
+	} {
+		a.must(unstructured.SetNestedField(config, seconds, "leaderElection", field))
+	}
+	// A pod that could not be placed is tried again at once where it can be.
+	config["podMaxBackoffSeconds"] = int64(2)
+	if a.claims {
+		args := a.arguments(config)
+		args["claims"] = map[string]any{"mode": "Enabled", "settleTime": settleTime, "releaseAfter": releaseAfter}
+	}
+	text, err = yaml.Marshal(config)
+	a.must(err)
+	path := filepath.Join(a.TempDir(), "config.yaml")
+	a.must(os.WriteFile(path, text, 0o600))
+	return path
+}
+
+// arguments are those of the plugin, in a configuration.
+func (a *arena) arguments(config map[string]any) map[string]any {
+	a.Helper()
+	profiles, _ := config["profiles"].([]any)
+	for _, profile := range profiles {
+		pluginConfig, _, err := unstructured.NestedFieldNoCopy(profile.(map[string]any), "pluginConfig")
+		a.must(err)
+		for _, each := range pluginConfig.([]any) {
+			args, _, err := unstructured.NestedFieldNoCopy(each.(map[string]any), "args")
+			a.must(err)
+			return args.(map[string]any)
+		}
+	}
+	a.Fatal("the shipped configuration has no arguments")
+	return nil
+}
+
+const stockConfig = `
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+leaderElection: {leaderElect: false}
+clientConnection: {qps: 300, burst: 600}
+podMaxBackoffSeconds: 2
+profiles:
+- schedulerName: default-scheduler
+  plugins:
+    score: {disabled: [{name: NodeResourcesBalancedAllocation}, {name: ImageLocality}]}
+  pluginConfig:
+  # It likes best the nodes that are in use: those of tenants.
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu, weight: 1}]}}
+`
+
+// startStock starts the cluster's own scheduler.
+func (a *arena) startStock() *controlplane.Scheduler {
+	a.Helper()
+	config := filepath.Join(a.TempDir(), "stock.yaml")
+	a.must(os.WriteFile(config, []byte(stockConfig), 0o600))
+	user, err := a.plane.AddUser("system:kube-scheduler")
+	a.must(err)
+	scheduler, err := a.plane.StartScheduler(a.Context(), controlplane.SchedulerOptions{Name: "stock", Stock: true, Config: config, User: user})
+	a.must(err)
+	return scheduler
+}
