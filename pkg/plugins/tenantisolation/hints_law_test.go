@@ -16,15 +16,16 @@ import (
 // TestL6SoundHints runs random histories. At each step it asks Filter about every
 // pending pod and node before and after, and compares with what the plugin wakes:
 // whoever a node has turned to admit must be woken, and nobody else but a pod whose own
-// trust domain or boundary has changed.
+// trust domain or boundary has changed, or whose tenant has reached its limit of nodes or left it. In every
+// second history nodes are claimed.
 func TestL6SoundHints(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for history := range 40 {
-		h := newHistory(t, rand.New(rand.NewPCG(seed, uint64(history))))
+		h := newHistory(t, rand.New(rand.NewPCG(seed, uint64(history))), history%2 == 1)
 		for step := range 60 {
 			before := h.admitted()
-			own := h.subjects()
+			own, confined := h.subjects(), h.confined()
 			what, woken := h.step()
 			after := h.admitted()
 			for key := range h.pending() {
@@ -35,7 +36,7 @@ func TestL6SoundHints(t *testing.T) {
 				switch {
 				case flipped && !woken[key]:
 					t.Fatalf("history %d, step %d: %s lets %s in somewhere, and it was not woken", history, step, what, key)
-				case !flipped && woken[key] && own[key] == h.subjects()[key]:
+				case !flipped && woken[key] && own[key] == h.subjects()[key] && confined[key] == h.confined()[key]:
 					t.Fatalf("history %d, step %d: %s does not help %s, and it was woken", history, step, what, key)
 				}
 			}
@@ -47,13 +48,19 @@ type history struct {
 	*world
 	random *rand.Rand
 	count  int
+	// engine is nil in a history without claims.
+	engine *fakeEngine
 }
 
 var historyNamespaces = []string{"a", "b", "c", "kube-system"}
 
-func newHistory(t *testing.T, random *rand.Rand) *history {
+func newHistory(t *testing.T, random *rand.Rand, claims bool) *history {
 	t.Helper()
 	h := &history{world: newWorld(t), random: random}
+	if claims {
+		h.engine = h.claiming()
+		h.engine.limit = 1 + random.IntN(3)
+	}
 	for _, node := range []string{"n1", "n2", "n3"} {
 		h.node(node)
 	}
@@ -109,6 +116,15 @@ func (h *history) subjects() map[string]isolation.Subject {
 	return all
 }
 
+// confined are the pending pods whose tenant may open no other node.
+func (h *history) confined() map[string]bool {
+	all := map[string]bool{}
+	for key, subject := range h.subjects() {
+		all[key] = h.engine != nil && !h.engine.MayOpen(&subject)
+	}
+	return all
+}
+
 // step makes one change and returns the pods that it wakes, by event handler or hint.
 func (h *history) step() (string, map[string]bool) {
 	h.woken()
@@ -121,7 +137,11 @@ func (h *history) step() (string, map[string]bool) {
 		}
 	}
 	what := ""
-	switch h.random.IntN(9) {
+	kinds := 9
+	if h.engine != nil {
+		kinds = 12
+	}
+	switch h.random.IntN(kinds) {
 	case 0, 1:
 		what = "a pod comes"
 		h.count++
@@ -177,6 +197,19 @@ func (h *history) step() (string, map[string]bool) {
 			pod := pods[h.random.IntN(len(pods))]
 			h.add(h.changed(pod, labelled("data-class="+h.pick("public", "restricted"))))
 		}
+	case 9, 10:
+		node := h.pick("n1", "n2", "n3")
+		pods := h.podsWhere(func(p *v1.Pod) bool { _, ok := h.subjects()[podKey(p)].Claim(); return ok })
+		if len(pods) == 0 {
+			break
+		}
+		pod := pods[h.random.IntN(len(pods))]
+		what = fmt.Sprintf("node %s is claimed for %s", node, podKey(pod))
+		h.claimFor(h.engine, node, pod)
+	case 11:
+		node := h.pick("n1", "n2", "n3")
+		what = fmt.Sprintf("node %s is released", node)
+		h.engine.free(node)
 	}
 	for _, key := range h.woken() {
 		hinted[key] = true

@@ -4,32 +4,101 @@ import (
 	"context"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// PreScore skips Score for pods to which all nodes are equal.
-func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, _ *v1.Pod, _ []fwk.NodeInfo) *fwk.Status {
+const demandKey fwk.StateKey = Name + "/demand"
+
+// demand is what a pod asks of a node.
+type demand struct {
+	cpu, memory int64
+	others      map[v1.ResourceName]int64
+}
+
+// Clone returns the demand itself: it is never changed.
+func (d *demand) Clone() fwk.StateData { return d }
+
+func newDemand(pod *v1.Pod) *demand {
+	d := &demand{}
+	for name, amount := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
+		switch name {
+		case v1.ResourceCPU:
+			d.cpu = amount.MilliValue()
+		case v1.ResourceMemory:
+			d.memory = amount.Value()
+		default:
+			if d.others == nil {
+				d.others = map[v1.ResourceName]int64{}
+			}
+			d.others[name] = amount.Value()
+		}
+	}
+	return d
+}
+
+// room returns what the pod would make of the node.
+func (d *demand) room(info fwk.NodeInfo) isolation.Room {
+	var room isolation.Room
+	fill, kinds := 0.0, 0.0
+	has := func(allocatable, requested, wanted int64) {
+		if allocatable <= 0 {
+			return
+		}
+		if free := allocatable - requested; wanted > 0 && free > 0 {
+			room.Share = max(room.Share, float64(wanted)/float64(free))
+		}
+		fill += float64(requested+wanted) / float64(allocatable)
+		kinds++
+	}
+	allocatable, requested := info.GetAllocatable(), info.GetRequested()
+	has(allocatable.GetMilliCPU(), requested.GetMilliCPU(), d.cpu)
+	has(allocatable.GetMemory(), requested.GetMemory(), d.memory)
+	for name, amount := range allocatable.GetScalarResources() {
+		has(amount, requested.GetScalarResources()[name], d.others[name])
+	}
+	if kinds > 0 {
+		room.Fill = fill / kinds
+	}
+	return room
+}
+
+// PreScore skips Score for pods to which all nodes are equal, and notes for the others what
+// they ask for.
+func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	c, err := readCycle(state)
 	if err != nil || c.subject.Platform() {
 		return fwk.NewStatus(fwk.Skip)
 	}
+	state.Write(demandKey, newDemand(pod))
 	return nil
 }
 
-// Score prefers machines that the pod's trust domain has opened already, and opens a new
-// one last.
-func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
+// Score prefers machines that the pod's trust domain has opened already, the fullest of them,
+// and opens a new one last, a large one.
+func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	c, err := readCycle(state)
 	if err != nil {
 		return 0, fwk.AsStatus(err)
 	}
 	node := pl.node(state, c.rules, info)
+	preference := int64(0)
 	if c.rules.Observes() {
-		return isolation.ObservedPreference(&c.subject, node), nil
+		preference = isolation.ObservedPreference(&c.subject, node)
+	} else {
+		preference = isolation.Preference(&c.subject, node)
 	}
-	return isolation.Preference(&c.subject, node), nil
+	return isolation.InRoom(preference, readDemand(state, pod).room(info)), nil
+}
+
+func readDemand(state fwk.CycleState, pod *v1.Pod) *demand {
+	data, err := state.Read(demandKey)
+	if d, ok := data.(*demand); ok && err == nil {
+		return d
+	}
+	return newDemand(pod) // PreScore is switched off in the profile
 }
 
 // ScoreExtensions returns nil: the preference is on the framework's scale already, and
