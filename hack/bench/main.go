@@ -73,6 +73,9 @@ func read(env func(string) string) (settings, error) {
 			return settings{}, fmt.Errorf("QUICK measures one thing: leave BENCH, BENCH_NODES and BENCH_RUNS out")
 		}
 		s.parts, s.nodes, s.runs = []string{partPerf}, []int{500}, 1
+		if len(s.variants) == 0 {
+			s.variants = []string{performance.None, performance.AntiAffinity, performance.AntiAffinityFastPath, performance.Plugin}
+		}
 	}
 	if len(s.parts) == 0 {
 		s.parts = parts
@@ -133,6 +136,9 @@ func run(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "%s\n", text)
 		if err := update("docs/benchmarks.md", part, text); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -85,6 +85,10 @@ func (p *perf) collect(ctx context.Context, sizes func(performance.Case) []int) 
 		all = append(all, m)
 		return nil
 	})
+	if ctx.Err() != nil && len(all) > 0 {
+		fmt.Fprintf(p.log, "bench: interrupted: the table has the %d measurements until then\n", len(all))
+		return all, nil
+	}
 	return all, err
 }
 

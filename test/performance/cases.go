@@ -15,6 +15,8 @@ const (
 	AntiAffinityFastPath = "antiAffinityFastPath"
 	// Plugin is this plugin.
 	Plugin = "plugin"
+	// PluginClaims is this plugin with claims: it dedicates each node that it opens.
+	PluginClaims = "pluginClaims"
 )
 
 // The size of the plain workload.
@@ -48,7 +50,8 @@ func Cases() []Case {
 		plain(None, Case{}),
 		plain(AntiAffinity, Case{ops: affinity}),
 		plain(AntiAffinityFastPath, Case{ops: affinity, gates: map[string]bool{"InterPodAffinityHostnameFastPath": true}}),
-		plain(Plugin, Case{scheduler: pluginConfig, Nodes: append(comparison, 15000)}),
+		plain(Plugin, Case{scheduler: pluginConfig, Nodes: []int{500, 5000, 15000}}),
+		plain(PluginClaims, Case{scheduler: "scheduler-plugin-claims.yaml", ops: claimsOps}),
 	}
 	for _, m := range []Case{
 		{Workload: "fourAxes", ops: fourAxesOps},
@@ -145,4 +148,11 @@ func settled(dir, namespace, pod string) []op {
 func plainOps(dir, pod string) []op {
 	return append(settled(dir, "namespace.yaml", pod),
 		measure(allTenants(), createPods(dir, "measured", pod, measured, allTenants())...)...)
+}
+
+// claimsOps is the plain workload with what the admission policies would add to it: the
+// namespace of the table of claims, and pods that tolerate those of their tenant.
+func claimsOps(dir string) []op {
+	system := op{"opcode": "createAny", "templatePath": path.Join(dir, "namespace-system.yaml")}
+	return append([]op{system}, plainOps(dir, "pod-claims.yaml")...)
 }
