@@ -57,6 +57,7 @@ namespace, --tenant-key says which one.`,
 	root.AddCommand(
 		newAuditCommand(o),
 		newExplainCommand(o),
+		newPlanCommand(o),
 		newVersionCommand(o),
 	)
 	return root

@@ -41,8 +41,8 @@ type Explanation struct {
 	Raised   []Raised `json:"raised,omitempty"`
 	Boundary Boundary `json:"boundary"`
 	// Denied is why the pod may not be placed anywhere, empty if it may.
-	Denied string `json:"denied,omitempty"`
-	Nodes  []Verdicts      `json:"nodes"`
+	Denied string     `json:"denied,omitempty"`
+	Nodes  []Verdicts `json:"nodes"`
 	// Admitting is how many nodes the rule admits the pod to, Total how many there are.
 	Admitting int      `json:"admitting"`
 	Total     int      `json:"total"`

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -44,6 +45,12 @@ func raised(pod *v1.Pod) ([]Raised, error) {
 		}
 	}
 	return all, nil
+}
+
+// RaisedBy lists the checks whose failing makes a pod this privileged.
+func RaisedBy(pod *v1.Pod, privilege string) ([]Raised, error) {
+	all, err := raised(pod)
+	return slices.DeleteFunc(all, func(r Raised) bool { return r.Level != privilege }), err
 }
 
 // fields finds the paths of what a check's text names: containers and volumes in quotes,

@@ -1,0 +1,353 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"tenantisolation.dev/scheduler/pkg/cli/explain"
+	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	"tenantisolation.dev/scheduler/pkg/cli/plan"
+)
+
+type planOptions struct {
+	*options
+	output               string
+	cpu, memory          string
+	pods                 int64
+	vmClass              string
+	vmCPU, vmMemory      string
+	cpuGiven, vmCPUGiven bool
+}
+
+func newPlanCommand(o *options) *cobra.Command {
+	p := &planOptions{options: o}
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Estimate what enforcing the rule costs in nodes, and what would save some",
+		Long: paragraphs(
+			`Packs the pods of the cluster anew, into nodes like those that there are: without the rule, with it, and with
+VMs where they save nodes. Lists which workloads share a node today against the rule and would move, and which
+ones are in a trust domain of their own for their privilege alone and would best be mended.`,
+			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
+disks are left out. Pods of DaemonSets and of the platform are taken to be on every node.`,
+			`Of manifests without nodes, the pods of the workloads are packed into nodes of --node-cpu and --node-memory.`,
+		),
+		Example: examples(
+			"# The cluster of the current context, whose tenants Capsule names",
+			"kubectl isolation plan --tenant-key=capsule.clastix.io/tenant",
+			"",
+			"# Manifests, on nodes of a size",
+			"kubectl isolation plan -f manifests/ -R --tenant-key=namespace --node-cpu=16 --node-memory=64Gi",
+		),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.cpuGiven = cmd.Flags().Changed("node-cpu") || cmd.Flags().Changed("node-memory")
+			p.vmCPUGiven = cmd.Flags().Changed("vm-cpu") || cmd.Flags().Changed("vm-memory")
+			return p.run(cmd.Context())
+		},
+	}
+	o.addInputFlags(cmd)
+	outputFlag(cmd, &p.output, "json", "yaml")
+	flags := cmd.Flags()
+	flags.StringVar(&p.cpu, "node-cpu", "8", "CPU of a node, where none is known")
+	flags.StringVar(&p.memory, "node-memory", "32Gi", "Memory of a node, where none is known")
+	flags.Int64Var(&p.pods, "node-pods", 110, "Pods of a node, where none is known")
+	flags.StringVar(&p.vmClass, "vm-runtime-class", "", "RuntimeClass to put pods into VMs with; without it the first one whose handler isolates")
+	flags.StringVar(&p.vmCPU, "vm-cpu", "250m", "CPU that a VM costs beside its containers, where the RuntimeClass does not say")
+	flags.StringVar(&p.vmMemory, "vm-memory", "160Mi", "Memory that a VM costs beside its containers, where the RuntimeClass does not say")
+	return cmd
+}
+
+func (p *planOptions) run(ctx context.Context) error {
+	if err := oneOf("output", p.output, "", "json", "yaml"); err != nil {
+		return err
+	}
+	c, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	in, notes, err := p.input(c)
+	if err != nil {
+		return err
+	}
+	c.Warnings = append(c.Warnings, notes...)
+	p.warn(c)
+	made := plan.Make(in)
+	if p.output != "" {
+		return p.printObject(p.output, made)
+	}
+	return printPlan(p.Out, c, in, made)
+}
+
+// input gathers pods and sizes. Notes say what had to be assumed.
+func (p *planOptions) input(c *cluster) (in plan.Input, notes []string, err error) {
+	in = plan.Input{Rules: c.rules, Surroundings: c.engine}
+	pods, common := p.gather(c)
+	if len(pods) == 0 {
+		return in, nil, errors.New("there is no pod to place: of the platform's and of DaemonSets every node has one")
+	}
+	in.Pods = pods
+	usual, err := p.usualNode(c)
+	if err != nil {
+		return in, nil, err
+	}
+	for _, node := range c.Nodes {
+		size := plan.Resources(node.Status.Allocatable)
+		size.Pods = node.Status.Allocatable.Pods().Value()
+		if size.MilliCPU == 0 || size.Memory == 0 {
+			continue
+		}
+		in.Nodes = append(in.Nodes, less(size, common))
+	}
+	if len(in.Nodes) == 0 {
+		notes = append(notes, fmt.Sprintf("no node says how large it is: nodes of %s CPU, %s and %d pods are taken, --node-cpu and the like say otherwise",
+			p.cpu, p.memory, p.pods))
+	}
+	in.More = less(usual, common)
+	class, note := p.class(c)
+	if note != "" {
+		notes = append(notes, note)
+	}
+	if class != nil {
+		in.VMClass = class.Name
+		if in.VMOverhead, err = p.overhead(class); err != nil {
+			return in, nil, err
+		}
+	}
+	return in, notes, nil
+}
+
+func less(size, common plan.Size) plan.Size {
+	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
+}
+
+// gather lists the pods to be placed, and what every node has besides.
+func (p *planOptions) gather(c *cluster) (pods []plan.Pod, common plan.Size) {
+	daemons := map[string]plan.Size{}
+	add := func(workload string, object *v1.Pod, daemon bool, copies int) {
+		facts := c.gatherer.Gather(object)
+		subject := c.rules.Subject(object, &facts, c.engine)
+		if daemon {
+			// Each node has one; of what runs the largest counts.
+			size := plan.Request(object)
+			if old := daemons[workload]; size.MilliCPU > old.MilliCPU || size.Memory > old.Memory {
+				daemons[workload] = size
+			}
+			return
+		}
+		if subject.Platform() || copies == 0 {
+			return
+		}
+		pods = append(pods, plan.Pod{
+			Workload: workload, Object: object, Facts: facts, Subject: subject, Node: object.Spec.NodeName, Copies: copies,
+		})
+	}
+	for _, pod := range c.Pods {
+		if !inventory.Ended(pod) {
+			workload, daemon := ownerOf(pod)
+			add(workload, pod, daemon, 1)
+		}
+	}
+	// Workloads beside running pods are those pods' own.
+	if len(c.Pods) == 0 {
+		for i := range c.Workloads {
+			w := &c.Workloads[i]
+			add(fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name), w.Pod, w.Kind == "DaemonSet", w.Replicas)
+		}
+	}
+	for _, size := range daemons {
+		common = plan.Size{MilliCPU: common.MilliCPU + size.MilliCPU, Memory: common.Memory + size.Memory, Pods: common.Pods + size.Pods}
+	}
+	return pods, common
+}
+
+// ownerOf names the workload of a pod: what its controller is, and of a ReplicaSet the
+// Deployment that its name says.
+func ownerOf(pod *v1.Pod) (workload string, daemon bool) {
+	kind, name := "pod", pod.Name
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		kind, name = strings.ToLower(owner.Kind), owner.Name
+		hash := pod.Labels["pod-template-hash"]
+		if kind == "replicaset" && hash != "" && strings.HasSuffix(name, "-"+hash) {
+			kind, name = "deployment", strings.TrimSuffix(name, "-"+hash)
+		}
+		// A static pod is of its node, and on no other.
+		if kind == "node" {
+			return pod.Namespace + "/pod/" + pod.Name, true
+		}
+	}
+	return pod.Namespace + "/" + kind + "/" + name, kind == "daemonset"
+}
+
+// usualNode is the size that most nodes have.
+func (p *planOptions) usualNode(c *cluster) (plan.Size, error) {
+	cpu, err := resource.ParseQuantity(p.cpu)
+	if err != nil {
+		return plan.Size{}, fmt.Errorf("--node-cpu=%s: %w", p.cpu, err)
+	}
+	memory, err := resource.ParseQuantity(p.memory)
+	if err != nil {
+		return plan.Size{}, fmt.Errorf("--node-memory=%s: %w", p.memory, err)
+	}
+	usual := plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value(), Pods: p.pods}
+	if p.cpuGiven {
+		return usual, nil
+	}
+	counts := map[plan.Size]int{}
+	for _, node := range c.Nodes {
+		size := plan.Resources(node.Status.Allocatable)
+		size.Pods = node.Status.Allocatable.Pods().Value()
+		if size.MilliCPU > 0 && size.Memory > 0 {
+			counts[size]++
+		}
+	}
+	most := 0
+	for size, n := range counts {
+		if n > most || (n == most && size.MilliCPU > usual.MilliCPU) {
+			usual, most = size, n
+		}
+	}
+	return usual, nil
+}
+
+// class finds the RuntimeClass for VMs.
+func (p *planOptions) class(c *cluster) (class *nodev1.RuntimeClass, note string) {
+	var all []*nodev1.RuntimeClass
+	for _, rc := range c.RuntimeClasses {
+		if c.rules.Isolates(c.rules.BoundaryOf(rc.Handler)) && (p.vmClass == "" || p.vmClass == rc.Name) {
+			all = append(all, rc)
+		}
+	}
+	if len(all) == 0 {
+		if p.vmClass != "" {
+			return nil, fmt.Sprintf("RuntimeClass %s does not exist, or its handler does not isolate: VMs are left out", p.vmClass)
+		}
+		return nil, ""
+	}
+	return slices.MinFunc(all, func(a, b *nodev1.RuntimeClass) int { return cmp.Compare(a.Name, b.Name) }), ""
+}
+
+func (p *planOptions) overhead(class *nodev1.RuntimeClass) (plan.Size, error) {
+	if class.Overhead != nil && !p.vmCPUGiven {
+		return plan.Resources(class.Overhead.PodFixed), nil
+	}
+	cpu, err := resource.ParseQuantity(p.vmCPU)
+	if err != nil {
+		return plan.Size{}, fmt.Errorf("--vm-cpu=%s: %w", p.vmCPU, err)
+	}
+	memory, err := resource.ParseQuantity(p.vmMemory)
+	if err != nil {
+		return plan.Size{}, fmt.Errorf("--vm-memory=%s: %w", p.vmMemory, err)
+	}
+	return plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value()}, nil
+}
+
+// maxListed is how many lines a list for people has.
+const maxListed = 15
+
+func printPlan(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) error {
+	paint := newColour(out)
+	fmt.Fprintf(out, "%s to place (rule: %s), in nodes of %s CPU and %s after what every node has\n\n",
+		count(made.Pods, "pod"), c.argsFrom,
+		resource.NewMilliQuantity(in.More.MilliCPU, resource.DecimalSI), resource.NewQuantity(in.More.Memory, resource.BinarySI))
+	table := printers.GetNewTabWriter(out)
+	fmt.Fprintln(table, "NODES\tFOR")
+	if made.Today > 0 {
+		fmt.Fprintf(table, "%d\tin use now\n", made.Today)
+	}
+	fmt.Fprintf(table, "%d\tthe same pods packed wherever there is room: without the rule\n", made.WithoutRule)
+	fmt.Fprintf(table, "%s\twith the rule, each trust domain on nodes of its own\n", paint.bold(fmt.Sprint(made.WithRule)))
+	if made.WithVMs > 0 {
+		fmt.Fprintf(table, "%s\twith the rule, and VMs (RuntimeClass %s) where they save nodes\n", paint.bold(fmt.Sprint(made.WithVMs)), made.VMClass)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if made.WithVMs == 0 {
+		fmt.Fprintln(out, "\nNo RuntimeClass for VMs is there, so nothing is said of them.")
+	}
+	printDomains(out, made)
+	printMoves(out, c, made)
+	printRaising(out, c, in, made)
+	for _, u := range made.Unplaceable {
+		fmt.Fprintf(out, "\n%s %s (%s) is left out: %s\n", paint.warn("note:"), u.Workload, count(u.Pods, "pod"), u.Why)
+	}
+	return nil
+}
+
+func printDomains(out io.Writer, made *plan.Plan) {
+	fmt.Fprintf(out, "\n%s:\n", count(len(made.TrustDomains), "trust domain"))
+	for i, d := range made.TrustDomains {
+		if i == maxListed {
+			fmt.Fprintf(out, "  and %d more\n", len(made.TrustDomains)-maxListed)
+			break
+		}
+		fmt.Fprintf(out, "  %s: %s, %s\n", d.Name, count(d.Pods, "pod"), count(d.Nodes, "node"))
+	}
+}
+
+func printMoves(out io.Writer, c *cluster, made *plan.Plan) {
+	switch {
+	case made.Today == 0:
+	case len(made.Moves) == 0:
+		fmt.Fprintln(out, "\nNo workload would have to move: nobody shares a node with another trust domain.")
+	default:
+		fmt.Fprintf(out, "\n%s would move, away from nodes where another trust domain has more pods:\n", count(len(made.Moves), "workload"))
+		for i, m := range made.Moves {
+			if i == maxListed {
+				fmt.Fprintf(out, "  and %d more\n", len(made.Moves)-maxListed)
+				break
+			}
+			fmt.Fprintf(out, "  %s: %s on %s\n", m.Workload, count(m.Pods, "pod"), fewOf(m.Nodes, fewPods))
+		}
+	}
+}
+
+func printRaising(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) {
+	if len(made.Raising) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s in a trust domain of its own for its privilege alone; mending it saves:\n", count(len(made.Raising), "workload"))
+	for i, r := range made.Raising {
+		if i == maxListed {
+			fmt.Fprintf(out, "  and %d more\n", len(made.Raising)-maxListed)
+			break
+		}
+		fmt.Fprintf(out, "  %s: %s, %s where %s is usual, by %s\n", r.Workload, count(r.Saves, "node"), r.Privilege, r.Instead, whyRaised(in, r))
+	}
+}
+
+// whyRaised names the fields that set a workload apart.
+func whyRaised(in plan.Input, r plan.Raising) string {
+	for i := range in.Pods {
+		if in.Pods[i].Workload != r.Workload {
+			continue
+		}
+		raised, err := explain.RaisedBy(in.Pods[i].Object, r.Privilege)
+		if err != nil || len(raised) == 0 {
+			break
+		}
+		var texts []string
+		for _, x := range raised {
+			text := x.Reason
+			if len(x.Fields) > 0 {
+				text += " (" + strings.Join(x.Fields, ", ") + ")"
+			}
+			texts = append(texts, text)
+		}
+		return fewOf(texts, fewPods)
+	}
+	return "its spec"
+}
