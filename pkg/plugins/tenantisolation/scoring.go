@@ -84,11 +84,11 @@ func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, pod *v1.Pod, in
 		return 0, fwk.AsStatus(err)
 	}
 	node := pl.node(state, c.rules, info)
-	preference := int64(0)
+	preference := isolation.Preference(&c.subject, node)
 	if c.rules.Observes() {
-		preference = isolation.ObservedPreference(&c.subject, node)
-	} else {
-		preference = isolation.Preference(&c.subject, node)
+		if preference = isolation.ObservedPreference(&c.subject, node); preference == 0 {
+			return 0, nil // no room makes up for breaking the rule
+		}
 	}
 	return isolation.InRoom(preference, readDemand(state, pod).room(info)), nil
 }

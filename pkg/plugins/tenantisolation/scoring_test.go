@@ -1,0 +1,65 @@
+package tenantisolation
+
+import (
+	"math"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+func amounts(cpu, memory, gpu string) v1.ResourceList {
+	list := v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu), v1.ResourceMemory: resource.MustParse(memory)}
+	if gpu != "" {
+		list["example.com/gpu"] = resource.MustParse(gpu)
+	}
+	return list
+}
+
+func asking(requests v1.ResourceList) *v1.Pod {
+	return &v1.Pod{Spec: v1.PodSpec{Containers: []v1.Container{{Resources: v1.ResourceRequirements{Requests: requests}}}}}
+}
+
+func TestRoomIsWhatThePodMakesOfTheNode(t *testing.T) {
+	for name, tc := range map[string]struct {
+		node, there, asked v1.ResourceList
+		want               isolation.Room
+	}{
+		"the share is that of the resource of which the pod takes most": {
+			node: amounts("10", "100Gi", ""), asked: amounts("5", "10Gi", ""),
+			want: isolation.Room{Share: 0.5, Fill: 0.3},
+		},
+		"what is there already makes the share larger and the node fuller": {
+			node: amounts("10", "100Gi", ""), there: amounts("2", "0", ""), asked: amounts("4", "20Gi", ""),
+			want: isolation.Room{Share: 0.5, Fill: 0.4},
+		},
+		"a resource of which the pod takes nothing counts for how full the node is": {
+			node: amounts("10", "100Gi", "8"), asked: amounts("3", "30Gi", ""),
+			want: isolation.Room{Share: 0.3, Fill: 0.2},
+		},
+		"an extended resource counts like any other": {
+			node: amounts("10", "100Gi", "8"), asked: amounts("1", "10Gi", "4"),
+			want: isolation.Room{Share: 0.5, Fill: (0.1 + 0.1 + 0.5) / 3},
+		},
+		"a pod without requests takes nothing": {
+			node: amounts("10", "100Gi", ""), asked: v1.ResourceList{},
+			want: isolation.Room{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := &v1.Node{Status: v1.NodeStatus{Allocatable: tc.node}}
+			info := framework.NewNodeInfo()
+			if tc.there != nil {
+				info = framework.NewNodeInfo(asking(tc.there))
+			}
+			info.SetNode(node)
+			got := newDemand(asking(tc.asked)).room(info)
+			if math.Abs(got.Share-tc.want.Share) > 1e-9 || math.Abs(got.Fill-tc.want.Fill) > 1e-9 {
+				t.Errorf("want %+v, got %+v", tc.want, got)
+			}
+		})
+	}
+}
