@@ -7,8 +7,16 @@ func descending(a, b float64) int { return cmp.Compare(b, a) }
 // order is the size of a pod by which the large ones come first.
 type order func(request, scale Vector) float64
 
-// orders are the usual ones: no order is best for all.
-var orders = []order{byLargestShare, bySumOfShares, byFirstDimension}
+// orders are the usual ones, and the order in which the pods come: no order is best for all.
+func orders(dimensions int) []order {
+	all := []order{byLargestShare, bySumOfShares, asTheyCome}
+	for d := range dimensions {
+		all = append(all, func(request, _ Vector) float64 { return float64(request[d]) })
+	}
+	return all
+}
+
+func asTheyCome(Vector, Vector) float64 { return 0 }
 
 // byLargestShare takes the dimension in which the pod is largest.
 func byLargestShare(request, scale Vector) float64 {
@@ -25,13 +33,6 @@ func bySumOfShares(request, scale Vector) float64 {
 		sum += float64(amount) / float64(scale[d])
 	}
 	return sum
-}
-
-func byFirstDimension(request, _ Vector) float64 {
-	if len(request) == 0 {
-		return 0
-	}
-	return float64(request[0])
 }
 
 // opening tells how gladly a free node is opened while this is still to be placed.

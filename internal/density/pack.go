@@ -2,47 +2,17 @@ package density
 
 import "slices"
 
-// Pack returns the best placement that best-fit decreasing finds: it knows all pods before
-// it places the first, takes the large ones first, and gives each to the fullest node that
-// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Trust domains
-// that share with nobody are packed one after the other, the largest first, each onto the
-// machines of which it needs the fewest; then the pods that share machines. Of several
-// orders it keeps what leaves out the fewest pods, then opens the fewest nodes.
+// Pack returns the placement that best-fit decreasing finds: it knows all pods before it
+// places the first, takes the large ones first, and gives each to the fullest node that
+// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Pods that few
+// nodes can hold come before all others. Trust domains that share with nobody are packed one
+// after the other, the largest first; then the pods that share machines. For each it tries
+// several orders and every machine shape to open, and keeps what leaves out the fewest pods,
+// then opens the fewest nodes, then the smallest.
 //
 // It is what can be had in practice, not the optimum: that is NP-hard.
 func (in *Instance) Pack() Placement {
-	var best Placement
-	for _, order := range orders {
-		p := in.packBy(order)
-		if best == nil || in.better(p, best) {
-			best = p
-		}
-	}
-	return best
-}
-
-func (in *Instance) better(a, b Placement) bool {
-	ua, ub := in.Use(a), in.Use(b)
-	if ua.Unplaced != ub.Unplaced {
-		return ua.Unplaced < ub.Unplaced
-	}
-	return ua.Nodes < ub.Nodes
-}
-
-// packer is one packing in the making.
-type packer struct {
-	in    *Instance
-	order order
-	scale Vector
-	free  []Vector
-	pods  [][]int // by node
-	with  []neighbours
-	used  []int // nodes in the order in which they were opened
-	at    Placement
-}
-
-func (in *Instance) packBy(o order) Placement {
-	k := newPacker(in, o)
+	k := newPacker(in)
 	openings := in.openings()
 	k.placeScarce()
 	for _, group := range k.groups() {
@@ -52,9 +22,20 @@ func (in *Instance) packBy(o order) Placement {
 	return k.at
 }
 
-func newPacker(in *Instance, o order) *packer {
+// packer is one packing in the making.
+type packer struct {
+	in    *Instance
+	scale Vector
+	free  []Vector
+	pods  [][]int // by node
+	with  []neighbours
+	used  []int // nodes in the order in which they were opened
+	at    Placement
+}
+
+func newPacker(in *Instance) *packer {
 	k := &packer{
-		in: in, order: o, scale: in.scale(),
+		in: in, scale: in.scale(),
 		free: make([]Vector, len(in.Nodes)),
 		pods: make([][]int, len(in.Nodes)),
 		with: make([]neighbours, len(in.Nodes)),
@@ -129,44 +110,49 @@ func (k *packer) share(v Vector) float64 {
 	return sum
 }
 
-// packBest packs the group with each way to open nodes, and keeps what takes the fewest.
+// result is how well a group was packed.
+type result struct {
+	left, nodes int
+	size        float64
+}
+
+func (r result) betterThan(other result) bool {
+	if r.left != other.left {
+		return r.left < other.left
+	}
+	if r.nodes != other.nodes {
+		return r.nodes < other.nodes
+	}
+	return r.size < other.size
+}
+
+// packBest packs the group in each order with each way to open nodes, and keeps the best.
 func (k *packer) packBest(group []int, openings []opening) {
-	group = slices.Clone(group)
-	slices.SortStableFunc(group, func(a, b int) int {
-		return descending(k.order(k.in.Pods[a].Request, k.scale), k.order(k.in.Pods[b].Request, k.scale))
-	})
 	first := len(k.used)
-	type result struct {
-		left, nodes int
-		size        float64
-	}
-	worse := func(a, b result) bool {
-		if a.left != b.left {
-			return a.left > b.left
-		}
-		if a.nodes != b.nodes {
-			return a.nodes > b.nodes
-		}
-		return a.size > b.size
-	}
-	var best opening
+	var best func()
 	var least result
-	for _, open := range openings {
-		r := result{left: k.pack(group, open), nodes: len(k.used) - first}
-		for _, n := range k.used[first:] {
-			r.size += k.share(k.in.Nodes[n].Capacity)
-		}
-		if best == nil || worse(least, r) {
-			best, least = open, r
-		}
-		for _, i := range group {
-			if k.at[i] != Unplaced {
-				k.take(i)
+	for _, order := range orders(len(k.in.Dimensions)) {
+		sorted := slices.Clone(group)
+		slices.SortStableFunc(sorted, func(a, b int) int {
+			return descending(order(k.in.Pods[a].Request, k.scale), order(k.in.Pods[b].Request, k.scale))
+		})
+		for _, open := range openings {
+			r := result{left: k.pack(sorted, open), nodes: len(k.used) - first}
+			for _, n := range k.used[first:] {
+				r.size += k.share(k.in.Nodes[n].Capacity)
 			}
+			if best == nil || r.betterThan(least) {
+				best, least = func() { k.pack(sorted, open) }, r
+			}
+			for _, i := range group {
+				if k.at[i] != Unplaced {
+					k.take(i)
+				}
+			}
+			k.used = k.used[:first]
 		}
-		k.used = k.used[:first]
 	}
-	k.pack(group, best)
+	best()
 	k.shrink(first)
 }
 

@@ -3,13 +3,13 @@ package density
 import "slices"
 
 // Pools returns the placement in static pools: for each key a number of nodes of one shape,
-// set aside for its pods alone and packed first-fit decreasing. It has no spare node, knows
-// all pods beforehand and takes for each pool the shape of which it needs the fewest: no
-// real pool is that small. Only if no shape takes all pods of a key has it a further pool,
-// of another shape, for the others. Pinned pods stay where they are, and their node is in
-// no pool.
+// set aside for its pods alone, and filled first-fit in the order in which the pods come,
+// which is the order of the instance. It takes for each pool the shape of which it needs the
+// fewest, and has no spare node: with as much hindsight as that no real pool is sized. Only
+// if no shape takes all pods of a key has it a further pool, of another shape, for the
+// others. The node of a pinned pod is in the pool of that pod.
 func (in *Instance) Pools(key func(*Pod) string) Placement {
-	k := newPacker(in, byLargestShare)
+	k := newPacker(in)
 	byKey := map[string]int{}
 	var groups [][]int
 	for i := range in.Pods {
@@ -27,11 +27,12 @@ func (in *Instance) Pools(key func(*Pod) string) Placement {
 	}
 	slices.SortStableFunc(groups, func(a, b []int) int { return descending(k.share(k.demand(a)), k.share(k.demand(b))) })
 	for _, group := range groups {
-		slices.SortStableFunc(group, func(a, b int) int {
-			return descending(byLargestShare(in.Pods[a].Request, k.scale), byLargestShare(in.Pods[b].Request, k.scale))
-		})
+		own := key(&in.Pods[group[0]])
+		usable := func(n int) bool {
+			return !slices.ContainsFunc(k.pods[n], func(i int) bool { return key(&in.Pods[i]) != own })
+		}
 		for len(group) > 0 {
-			group = k.pool(group)
+			group = k.pool(group, usable)
 		}
 	}
 	return k.at
@@ -39,14 +40,14 @@ func (in *Instance) Pools(key func(*Pod) string) Placement {
 
 // pool places as much of the group as one shape takes and returns the rest, nothing if no
 // shape takes any of it.
-func (k *packer) pool(group []int) []int {
+func (k *packer) pool(group []int, usable func(node int) bool) []int {
 	type try struct {
 		at    map[int]int
 		nodes int
 		size  float64
 	}
 	var best *try
-	for _, nodes := range k.freeByShape() {
+	for _, nodes := range k.byShape(usable) {
 		t := &try{at: map[int]int{}, size: k.share(k.in.Nodes[nodes[0]].Capacity)}
 		t.nodes = k.firstFit(group, nodes, t.at)
 		if len(t.at) == 0 {
@@ -93,21 +94,29 @@ func (k *packer) firstFit(group, nodes []int, at map[int]int) int {
 	return len(used)
 }
 
-// freeByShape returns the nodes that nobody is on, by shape, in the order of the nodes.
-func (k *packer) freeByShape() [][]int {
-	byShape := map[string]int{}
+// byShape returns the usable nodes by shape, in the order of the nodes; but before others of
+// its shape one that somebody of the same pool is on.
+func (k *packer) byShape(usable func(node int) bool) [][]int {
+	index := map[string]int{}
 	var shapes [][]int
-	for n := range k.in.Nodes {
-		if len(k.pods[n]) > 0 {
-			continue
-		}
-		s, known := byShape[k.in.Nodes[n].Shape]
+	add := func(n int) {
+		s, known := index[k.in.Nodes[n].Shape]
 		if !known {
 			s = len(shapes)
-			byShape[k.in.Nodes[n].Shape] = s
+			index[k.in.Nodes[n].Shape] = s
 			shapes = append(shapes, nil)
 		}
 		shapes[s] = append(shapes[s], n)
+	}
+	for _, n := range k.used {
+		if usable(n) {
+			add(n)
+		}
+	}
+	for n := range k.in.Nodes {
+		if len(k.pods[n]) == 0 {
+			add(n)
+		}
 	}
 	return shapes
 }

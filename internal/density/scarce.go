@@ -28,7 +28,7 @@ func (k *packer) placeScarce() {
 		if holders[a] != holders[b] {
 			return holders[a] - holders[b]
 		}
-		return descending(k.order(k.in.Pods[a].Request, k.scale), k.order(k.in.Pods[b].Request, k.scale))
+		return descending(byLargestShare(k.in.Pods[a].Request, k.scale), byLargestShare(k.in.Pods[b].Request, k.scale))
 	})
 	for _, i := range few {
 		node := k.bestFit(i, k.used)

@@ -128,22 +128,8 @@ func (l *loader) finish(o LoadOptions) (*Cluster, error) {
 		l.oncePerTenant(o.Tenants)
 	}
 	l.expandDaemons()
-	if o.Defaults.RuntimeClasses != nil && len(c.RuntimeClasses) == 0 {
-		names, err := manifestFiles(o.Defaults.RuntimeClasses)
-		if err != nil {
-			return nil, err
-		}
-		d := newLoader()
-		if err := d.readManifests(o.Defaults.RuntimeClasses, slices.DeleteFunc(names, isKustomization), "RuntimeClasses"); err != nil {
-			return nil, err
-		}
-		c.RuntimeClasses = d.cluster.RuntimeClasses
-		if c.Mapping != "" {
-			// Every machine of the trace is taken to run VMs.
-			for _, class := range c.RuntimeClasses {
-				class.Scheduling = nil
-			}
-		}
+	if err := l.addDefaultClasses(o.Defaults.RuntimeClasses); err != nil {
+		return nil, err
 	}
 	for _, kind := range slices.Sorted(maps.Keys(l.ignored)) {
 		note("%d objects of kind %s are left out: the scheduler does not read them, or makes no pods of them", l.ignored[kind], kind)
@@ -157,6 +143,31 @@ func (l *loader) finish(o LoadOptions) (*Cluster, error) {
 		return nil, fmt.Errorf("%s: there is no pod to place in it", c.Source)
 	}
 	return c, nil
+}
+
+// addDefaultClasses adds the RuntimeClasses that are not there.
+func (l *loader) addDefaultClasses(folder fs.FS) error {
+	if folder == nil {
+		return nil
+	}
+	names, err := manifestFiles(folder)
+	if err != nil {
+		return err
+	}
+	d := newLoader()
+	if err := d.readManifests(folder, slices.DeleteFunc(names, isKustomization), "RuntimeClasses"); err != nil {
+		return err
+	}
+	for _, class := range d.cluster.RuntimeClasses {
+		if l.cluster.runtimeClass(class.Name) != nil {
+			continue
+		}
+		if l.cluster.Mapping != "" {
+			class.Scheduling = nil // every machine of a trace is taken to run VMs
+		}
+		l.cluster.RuntimeClasses = append(l.cluster.RuntimeClasses, class)
+	}
+	return nil
 }
 
 func isKustomization(name string) bool { return strings.HasPrefix(name, "kustomization.") }

@@ -140,7 +140,49 @@ func newModel(c *Cluster, rules *subjects.Rules) (*model, error) {
 			return nil, err
 		}
 	}
+	m.keepOffPinned()
 	return m, nil
+}
+
+// keepOffPinned takes from each pod the nodes of pods that are there already and that it may
+// not share a machine with.
+func (m *model) keepOffPinned() {
+	for i := range m.Pods {
+		pinned := &m.Pods[i]
+		if !pinned.Pinned {
+			continue
+		}
+		for j := range m.Pods {
+			p := &m.Pods[j]
+			if !p.Pinned && p.Nodes[pinned.On] && !p.MayShare(pinned) {
+				p.Nodes = slices.Clone(p.Nodes)
+				p.Nodes[pinned.On] = false
+			}
+		}
+	}
+}
+
+// homeless reports whether no node would hold the pod, even if it were the only one there.
+func (m *model) homeless(i int) bool {
+	p := &m.Pods[i]
+	if p.Pinned {
+		return false
+	}
+	for n := range m.Nodes {
+		if p.Nodes[n] && fits(p.Request, m.Nodes[n].Capacity) {
+			return false
+		}
+	}
+	return true
+}
+
+func fits(request, capacity density.Vector) bool {
+	for d, amount := range request {
+		if amount > 0 && amount > capacity[d] {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *model) takePlatform(pod *corev1.Pod, request density.Vector) {

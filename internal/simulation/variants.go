@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/internal/density"
@@ -32,30 +33,52 @@ type variants struct {
 
 func newVariants(c *Cluster, rules *subjects.Rules, small float64) (*variants, error) {
 	v := &variants{base: c.clone(), rules: rules, small: small}
-	for _, class := range c.RuntimeClasses {
-		if rules.Isolates(rules.BoundaryOf(class.Handler)) {
-			v.kata = class.Name
-			break
-		}
-	}
-	return v, v.dropRefused()
+	v.kata = v.chooseRuntimeClass()
+	return v, v.dropImpossible()
 }
 
-// dropRefused leaves out the pods of tenants that the rule lets go nowhere as they are: no
-// variant is better or worse for them.
-func (v *variants) dropRefused() error {
-	admitted := v.base.clone()
-	admitted.admit()
-	m, err := newModel(admitted, v.rules)
+// chooseRuntimeClass returns the one that isolates and that most nodes offer.
+func (v *variants) chooseRuntimeClass() string {
+	chosen, most := "", 0
+	for _, class := range v.base.RuntimeClasses {
+		if !v.rules.Isolates(v.rules.BoundaryOf(class.Handler)) {
+			continue
+		}
+		offered := 0
+		for _, node := range v.base.Nodes {
+			if handlers := subjects.ReportedHandlers(node); handlers == nil || handlers[class.Handler] {
+				offered++
+			}
+		}
+		if offered > most {
+			chosen, most = class.Name, offered
+		}
+	}
+	return chosen
+}
+
+// dropImpossible leaves out the pods of tenants that the rule lets go nowhere as they are,
+// and those that no node could take: no variant is better or worse for them.
+func (v *variants) dropImpossible() error {
+	m, err := newModel(v.asGiven(), v.rules)
 	if err != nil {
 		return err
 	}
+	out := map[types.UID]bool{}
+	for uid := range m.refused {
+		out[uid] = true
+	}
+	for i, uid := range m.uids {
+		if m.homeless(i) {
+			out[uid] = true
+		}
+	}
+	v.base.Pods = slices.DeleteFunc(v.base.Pods, func(p *corev1.Pod) bool { return out[p.UID] })
 	if len(m.refused) > 0 {
-		v.base.Pods = slices.DeleteFunc(v.base.Pods, func(p *corev1.Pod) bool {
-			_, refused := m.refused[p.UID]
-			return refused
-		})
 		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that the rule lets go nowhere are left out", len(m.refused)))
+	}
+	if homeless := len(out) - len(m.refused); homeless > 0 {
+		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that no node could take are left out", homeless))
 	}
 	return nil
 }
