@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -70,31 +69,9 @@ func (pl *Plugin) awaitElection(ctx context.Context) bool {
 			alone = now
 			return false, nil
 		}
-		elects, leads := election()
-		if elects {
-			return leads, nil
+		if pl.election.Elects() {
+			return pl.election.Leads(), nil
 		}
 		return now.Sub(alone) >= noElectionAfter, nil
 	}) == nil
-}
-
-// election reports whether this process takes part in an election and whether it has won.
-// The framework tells its plugins neither; the metric of the process's elector does.
-func election() (elects, leads bool) {
-	families, err := legacyregistry.DefaultGatherer.Gather()
-	if err != nil {
-		return false, false
-	}
-	for _, family := range families {
-		if family.GetName() != "leader_election_master_status" {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			elects = true
-			if metric.GetGauge().GetValue() == 1 {
-				leads = true
-			}
-		}
-	}
-	return elects, leads
 }

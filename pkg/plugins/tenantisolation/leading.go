@@ -14,13 +14,13 @@ const lookForLead = 2 * time.Second
 // claims that another process left behind have to be released all the same.
 //
 // The framework does not tell its plugins who leads. The first scheduling cycle shows it, and
-// so does election. That there is no election cannot be told for sure, and a process that
+// so does the election. That there is none cannot be told for sure, and a process that
 // took over by mistake would end the one that leads: so without one, the first cycle alone
 // tells.
 func (pl *Plugin) awaitLead(ctx context.Context) {
 	// It ends with ctx only, and then nobody is to be told.
 	_ = wait.PollUntilContextCancel(ctx, lookForLead, false, func(context.Context) (bool, error) {
-		if _, leads := election(); !pl.synced() || !leads {
+		if !pl.synced() || !pl.election.Leads() {
 			return pl.dedication.engine.Ready(), nil
 		}
 		pl.dedication.engine.Lead()

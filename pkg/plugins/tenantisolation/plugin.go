@@ -17,6 +17,7 @@ import (
 	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
 	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
 	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/leadership"
 	"tenantisolation.dev/scheduler/pkg/subjects"
 )
 
@@ -53,6 +54,8 @@ type Plugin struct {
 	profile profile
 	// dedication is nil while claims are disabled.
 	dedication *dedication
+	// election is nil where nobody tells of one.
+	election *leadership.Signal
 
 	// lastGone remembers the answer to the latest event for the many pending pods
 	// that are asked about it.
@@ -61,6 +64,19 @@ type Plugin struct {
 
 // New makes the plugin from its arguments, which it validates.
 func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	return newElected(ctx, obj, handle, nil)
+}
+
+// Elected returns New for a process whose election is told of by the signal: such a plugin
+// does what only the leader may do as soon as it leads, and not when it first has a pod to
+// place.
+func Elected(signal *leadership.Signal) func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		return newElected(ctx, obj, handle, signal)
+	}
+}
+
+func newElected(ctx context.Context, obj runtime.Object, handle fwk.Handle, signal *leadership.Signal) (fwk.Plugin, error) {
 	args, ok := obj.(*config.TenantIsolationArgs)
 	if !ok {
 		return nil, fmt.Errorf("want args of type TenantIsolationArgs, got %T", obj)
@@ -73,6 +89,7 @@ func New(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin
 	if err != nil {
 		return nil, err
 	}
+	pl.election = signal
 	var engine *claims.Engine
 	if args.Claims.Mode == config.ModeEnabled {
 		engine = claims.New(handle.ClientSet(), engineView{pl}, claimsConfig(args.Claims, pl), clock.RealClock{}, klog.LoggerWithName(pl.logger, "claims"))
