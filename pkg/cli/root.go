@@ -58,6 +58,7 @@ namespace, --tenant-key says which one.`,
 		newAuditCommand(o),
 		newExplainCommand(o),
 		newPlanCommand(o),
+		newPreflightCommand(o),
 		newVersionCommand(o),
 	)
 	return root

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tenantisolation.dev/scheduler/pkg/cli/preflight"
+)
+
+type preflightOptions struct {
+	*options
+	output string
+}
+
+func newPreflightCommand(o *options) *cobra.Command {
+	p := &preflightOptions{options: o}
+	cmd := &cobra.Command{
+		Use:   "preflight",
+		Short: "Check whether the cluster is ready, and what is still to do",
+		Long: paragraphs(
+			`Looks at what the isolation relies on: versions, admission policies and their bindings, the scheduler and its
+rights, RuntimeClasses and handlers of nodes, DaemonSets that would be in the way, labels of namespaces, and who
+may edit isolation labels or bind pods. One line each: pass, warn or fail, and the fix.`,
+			`It reads RBAC objects and does not ask on behalf of others. What another authorizer allows is not seen.`,
+			`Exit status: 0 if nothing failed, 1 if something did, 2 if it could not be looked at.`,
+		),
+		Example: examples(
+			"# Before the installation, and after it",
+			"kubectl isolation preflight",
+			"",
+			"# Only what is to be done",
+			"kubectl isolation preflight -o json | jq '.[] | select(.status != \"pass\")'",
+		),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context()) },
+	}
+	o.addInputFlags(cmd)
+	outputFlag(cmd, &p.output, "json", "yaml")
+	return cmd
+}
+
+func (p *preflightOptions) run(ctx context.Context) error {
+	if err := oneOf("output", p.output, "", "json", "yaml"); err != nil {
+		return err
+	}
+	if p.fromFiles() {
+		return errors.New("preflight asks an API server: leave -f out, and name a cluster with --context")
+	}
+	c, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	results, err := (&preflight.Cluster{
+		Client: c.client, Args: c.args, Rules: c.rules, Engine: c.engine,
+		Server: c.Server, Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
+	}).Run(ctx)
+	if err != nil {
+		return err
+	}
+	if p.output != "" {
+		err = p.printObject(p.output, results)
+	} else {
+		p.warn(c)
+		err = printPreflight(p.Out, results)
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Status == preflight.Fail {
+			return errFindings
+		}
+	}
+	return nil
+}
+
+func printPreflight(out io.Writer, results []preflight.Result) error {
+	paint := newColour(out)
+	counts := map[preflight.Status]int{}
+	for _, r := range results {
+		counts[r.Status]++
+		word := string(r.Status)
+		switch r.Status {
+		case preflight.Pass:
+			word = paint.good(word)
+		case preflight.Warn:
+			word = paint.warn(word)
+		case preflight.Fail:
+			word = paint.bad(word)
+		}
+		fmt.Fprintf(out, "%s  %s: %s", word, r.Check, r.Says)
+		if r.Fix != "" {
+			fmt.Fprintf(out, ". Fix: %s", r.Fix)
+		}
+		fmt.Fprintln(out)
+	}
+	_, err := fmt.Fprintf(out, "\n%d passed, %s, %d failed\n",
+		counts[preflight.Pass], count(counts[preflight.Warn], "warning"), counts[preflight.Fail])
+	return err
+}

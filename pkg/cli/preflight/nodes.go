@@ -1,0 +1,131 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/klog/v2"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+func (c *Cluster) runtimeClasses(context.Context) ([]Result, error) {
+	var isolating, unlisted []string
+	for _, class := range c.RuntimeClasses {
+		switch {
+		case c.Rules.Isolates(c.Rules.BoundaryOf(class.Handler)):
+			isolating = append(isolating, class.Name)
+		case c.Rules.BoundaryOf(class.Handler) == isolation.BoundaryContainer && c.Args.BoundaryByHandler[class.Handler] == "":
+			unlisted = append(unlisted, fmt.Sprintf("%s (handler %s)", class.Name, class.Handler))
+		}
+	}
+	var results []Result
+	if len(unlisted) > 0 {
+		results = append(results, warn("list the handler in boundaryByHandler if it isolates", "%s: not a known handler, so a container", some(unlisted)))
+	}
+	var demanding []string
+	for _, ns := range c.Namespaces {
+		if demand, err := isolation.ParseDemand(ns.Labels[c.Args.LabelKeys.Boundary]); err == nil && demand.Boundary > isolation.BoundaryContainer {
+			demanding = append(demanding, ns.Name)
+		}
+	}
+	switch {
+	case len(isolating) > 0:
+		results = append(results, pass("%s let trust domains share a node", some(isolating))...)
+	case len(demanding) > 0:
+		results = append(results, fail("install Kata Containers, and manifests/examples/kata-runtimeclasses",
+			"none is for VMs, and %s demand one: their pods stay Pending", some(demanding)))
+	default:
+		results = append(results, warn("install Kata Containers, and manifests/examples/kata-runtimeclasses, if nodes are to be shared",
+			"none is for VMs: every trust domain needs nodes of its own"))
+	}
+	return results, nil
+}
+
+func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
+	silent := 0
+	offering := map[string]int{}
+	for _, node := range c.Nodes {
+		handlers := subjects.ReportedHandlers(node)
+		if handlers == nil {
+			silent++
+		}
+		for handler := range handlers {
+			offering[handler]++
+		}
+	}
+	var results []Result
+	if silent > 0 {
+		results = append(results, warn("use a container runtime that reports them (containerd 2, CRI-O 1.31), or give RuntimeClasses a scheduling.nodeSelector",
+			"%d of %d nodes report no runtime handlers: they are taken to have all of them", silent, len(c.Nodes)))
+	}
+	for _, class := range c.RuntimeClasses {
+		if silent == 0 && len(c.Nodes) > 0 && offering[class.Handler] == 0 {
+			results = append(results, fail("install the handler, or delete the RuntimeClass", "no node has handler %s of RuntimeClass %s: its pods stay Pending", class.Handler, class.Name))
+		}
+	}
+	if len(results) == 0 {
+		results = pass("every node reports them, and each RuntimeClass has a node")
+	}
+	return results, nil
+}
+
+// daemonSets finds those that keep tenants off every node, and those that a claim would
+// repel or evict.
+func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
+	list, err := c.Client.AppsV1().DaemonSets("").List(ctx, listOptions())
+	if err != nil {
+		return nil, err
+	}
+	var unmanaged, several, repelled []string
+	for i := range list.Items {
+		d := &list.Items[i]
+		name := d.Namespace + "/" + d.Name
+		pod := &v1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
+		pod.Namespace = d.Namespace
+		facts := subjects.Facts{Privilege: isolation.PrivilegeRestricted}
+		subject := c.Rules.Subject(pod, &facts, c.Engine)
+		if subject.Platform() {
+			if c.Args.Claims.Mode == config.ModeEnabled && !tolerates(pod, c.Args) {
+				repelled = append(repelled, name)
+			}
+			continue
+		}
+		if _, managed := subject.TrustDomain(); managed {
+			several = append(several, name)
+			continue
+		}
+		unmanaged = append(unmanaged, name)
+	}
+	var results []Result
+	if len(unmanaged) > 0 {
+		results = append(results, fail("add their namespaces to platformNamespaces if they are the platform's, or keep them off tenants' nodes",
+			"%s are of no tenant and not of the platform: no tenant's pod fits on a node where they run", some(unmanaged)))
+	}
+	if len(several) > 0 {
+		results = append(results, warn("give them a node pool, or a VM RuntimeClass",
+			"%s are tenants': they keep every other tenant off the nodes where they run", some(several)))
+	}
+	if len(repelled) > 0 {
+		results = append(results, fail("give them a toleration for the keys "+c.Args.LabelKeys.Tenant+", "+c.Args.LabelKeys.DataClass+" and "+c.Args.LabelKeys.Boundary,
+			"%s would be repelled, or evicted, by the taints of claimed nodes", some(repelled)))
+	}
+	if len(results) == 0 {
+		results = pass("%d, all of the platform", len(list.Items))
+	}
+	return results, nil
+}
+
+// tolerates reports whether a pod stays on a node that is claimed.
+func tolerates(pod *v1.Pod, args *config.TenantIsolationArgs) bool {
+	return !slices.ContainsFunc([]string{args.LabelKeys.Tenant, args.LabelKeys.DataClass, args.LabelKeys.Boundary}, func(key string) bool {
+		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(args.Claims.TaintEffect)))}
+		return !corev1.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &taint, true)
+	})
+}

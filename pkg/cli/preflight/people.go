@@ -1,0 +1,80 @@
+package preflight
+
+import (
+	"context"
+	"strings"
+)
+
+// people lists who may do what undoes the isolation.
+func (c *Cluster) people(ctx context.Context) ([]Result, error) {
+	rules, err := c.readRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, power := range []struct {
+		verbs           []string
+		group, resource string
+		may, fix        string
+		// inNamespaces: a right in one namespace does harm as well.
+		inNamespaces bool
+	}{
+		{
+			[]string{"administer"}, "tenantisolation.dev", "isolation",
+			"may change isolation labels of namespaces (the verb administer)", "keep it to administrators of the platform", false,
+		},
+		{
+			[]string{"update", "patch"}, "", "namespaces",
+			"may edit Namespaces, and their isolation labels wherever the policy tenant-isolation-namespaces is not enforced",
+			"enforce the policies, or take the right away", true,
+		},
+		{
+			[]string{"create"}, "", "pods/binding",
+			"may bind pods to nodes, wherever the policy tenant-isolation-binding is not enforced", "leave it to schedulers", true,
+		},
+		{
+			[]string{"create"}, "", "bindings",
+			"may bind pods to nodes, wherever the policy tenant-isolation-binding is not enforced", "leave it to schedulers", true,
+		},
+		{
+			[]string{"update", "patch"}, "", "nodes",
+			"may edit Nodes: their labels, taints and what they report of runtime handlers", "keep it to administrators of the platform", false,
+		},
+		{
+			[]string{"create", "update", "patch", "delete"}, "node.k8s.io", "runtimeclasses",
+			"may make a RuntimeClass mean another handler", "keep it to administrators of the platform", false,
+		},
+		{
+			[]string{"update", "patch", "delete"}, "admissionregistration.k8s.io", "validatingadmissionpolicybindings",
+			"may switch the policies off", "keep it to administrators of the platform", false,
+		},
+	} {
+		var everywhere, somewhere []string
+		for _, verb := range power.verbs {
+			e, s := rules.who(verb, power.group, power.resource)
+			everywhere, somewhere = append(everywhere, e...), append(somewhere, s...)
+		}
+		everywhere, somewhere = distinct(everywhere), distinct(somewhere)
+		if !power.inNamespaces {
+			somewhere = nil
+		}
+		results = append(results, judgePower(everywhere, somewhere, power.may, power.fix)...)
+	}
+	if len(results) == 0 {
+		results = pass("beside Kubernetes itself nobody may edit isolation labels, bind pods or change RuntimeClasses, as far as RBAC says")
+	}
+	return results, nil
+}
+
+func judgePower(everywhere, somewhere []string, may, fix string) []Result {
+	all := append(everywhere, somewhere...)
+	if len(all) == 0 {
+		return nil
+	}
+	for _, name := range all {
+		if strings.HasPrefix(name, "group system:") {
+			return []Result{fail(fix, "%s %s: that is everybody", name, may)}
+		}
+	}
+	return []Result{warn(fix, "%s %s", some(all), may)}
+}

@@ -1,0 +1,129 @@
+// Package preflight looks whether a cluster is ready for the scheduler and its policies,
+// or still is: one line for each thing, with what to do. It only reads.
+//
+// # Where to find what
+//
+//	preflight.go  the checks in order, and what each of them may ask
+//	versions.go   API server, admission types, NodeRestriction
+//	policies.go   the policies, and whether they are bound and deny
+//	install.go    the scheduler, its rights and its arguments
+//	nodes.go      RuntimeClasses, handlers, DaemonSets
+//	tenants.go    namespaces and the pods in them
+//	people.go     who may do what undoes the isolation
+package preflight
+
+import (
+	"context"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// Status is how a check came out.
+type Status string
+
+// The statuses, the worst last. Unknown is what could not be looked at: it counts as a
+// warning.
+const (
+	Pass Status = "pass"
+	Warn Status = "warn"
+	Fail Status = "fail"
+)
+
+// Result is one line.
+type Result struct {
+	Check  string `json:"check"`
+	Status Status `json:"status"`
+	// Says is what was found.
+	Says string `json:"says"`
+	// Fix is what to do, empty if nothing is to be done.
+	Fix string `json:"fix,omitempty"`
+}
+
+// Cluster is what the checks look at.
+type Cluster struct {
+	Client kubernetes.Interface
+	Args   *config.TenantIsolationArgs
+	Rules  *subjects.Rules
+	Engine *audit.Engine
+
+	Server         string
+	Nodes          []*v1.Node
+	Namespaces     []*v1.Namespace
+	Pods           []*v1.Pod
+	RuntimeClasses []*nodev1.RuntimeClass
+}
+
+// Run makes every check, in a fixed order. What the user has no right to look at is a
+// warning with that text; any other error of the API server ends it.
+func (c *Cluster) Run(ctx context.Context) ([]Result, error) {
+	var all []Result
+	for _, check := range []struct {
+		name string
+		run  func(context.Context) ([]Result, error)
+	}{
+		{"api server", c.apiServer},
+		{"admission types", c.admissionTypes},
+		{"node restriction", c.nodeRestriction},
+		{"policies", c.policies},
+		{"scheduler", c.scheduler},
+		{"scheduler rights", c.schedulerRights},
+		{"runtime classes", c.runtimeClasses},
+		{"runtime handlers", c.runtimeHandlers},
+		{"daemon sets", c.daemonSets},
+		{"namespaces", c.namespaces},
+		{"pods", c.pods},
+		{"who administers", c.people},
+	} {
+		results, err := check.run(ctx)
+		switch {
+		case apierrors.IsForbidden(err):
+			results = append(results, Result{
+				Status: Warn, Says: "could not be looked at: " + err.Error(), Fix: "run it as somebody who may read this",
+			})
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", check.name, err)
+		}
+		for i := range results {
+			results[i].Check = check.name
+		}
+		all = append(all, results...)
+	}
+	return all, nil
+}
+
+func pass(format string, args ...any) []Result {
+	return []Result{{Status: Pass, Says: fmt.Sprintf(format, args...)}}
+}
+
+func warn(fix, format string, args ...any) Result {
+	return Result{Status: Warn, Says: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+func fail(fix, format string, args ...any) Result {
+	return Result{Status: Fail, Says: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+// maxNamed is how many names a line has.
+const maxNamed = 3
+
+func some(names []string) string {
+	text := ""
+	for i, name := range names {
+		if i == maxNamed {
+			return fmt.Sprintf("%s and %d more", text, len(names)-maxNamed)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}

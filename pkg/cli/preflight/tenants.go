@@ -1,0 +1,111 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+func (c *Cluster) namespaces(context.Context) ([]Result, error) {
+	platform, err := metav1.LabelSelectorAsSelector(c.Args.PlatformNamespaces.Selector)
+	if err != nil {
+		return nil, err
+	}
+	keys := c.Args.LabelKeys
+	var managed, both, empty, unmanaged, unknown []string
+	for _, ns := range c.Namespaces {
+		isPlatform := slices.Contains(c.Args.PlatformNamespaces.Names, ns.Name) || platform.Matches(labels.Set(ns.Labels))
+		tenant, isManaged := ns.Labels[keys.Tenant]
+		switch {
+		case isManaged && tenant == "":
+			empty = append(empty, ns.Name)
+		case isManaged && isPlatform:
+			both = append(both, ns.Name)
+		case isManaged:
+			managed = append(managed, ns.Name)
+		case !isPlatform:
+			unmanaged = append(unmanaged, ns.Name)
+		}
+		if isManaged {
+			unknown = append(unknown, c.unknownLabels(ns.Name, ns.Labels)...)
+		}
+	}
+	var results []Result
+	if len(empty) > 0 {
+		results = append(results, fail("give the label a value, or take it away", "%s: the tenant label %s is empty, so their pods are denied", some(empty), keys.Tenant))
+	}
+	if len(unknown) > 0 {
+		results = append(results, fail("correct the labels, or add the class to dataClasses", "%s: their pods are denied", some(unknown)))
+	}
+	if len(both) > 0 {
+		results = append(results, warn("take the tenant label off, or the namespace off the platform", "%s are platform and have a tenant: the tenant counts", some(both)))
+	}
+	if len(unmanaged) > 0 {
+		results = append(results, warn("label them with "+keys.Tenant+", or list them in platformNamespaces",
+			"%d namespaces have no tenant (%s): other schedulers may put their pods beside tenants'", len(unmanaged), some(unmanaged)))
+	}
+	if len(managed) == 0 {
+		results = append(results, warn("kubectl label namespace NAME "+keys.Tenant+"=TENANT", "none has a tenant yet: nothing is protected"))
+	} else {
+		results = append(results, pass("%d have a tenant", len(managed))...)
+	}
+	return results, nil
+}
+
+func (c *Cluster) unknownLabels(name string, set map[string]string) []string {
+	var unknown []string
+	keys := c.Args.LabelKeys
+	if class, ok := set[keys.DataClass]; ok && class != isolation.Unclassified && !slices.Contains(c.Args.DataClasses, class) {
+		unknown = append(unknown, fmt.Sprintf("%s has the unknown data class %s", name, class))
+	}
+	if level, ok := set[keys.Privilege]; ok {
+		if _, err := isolation.ParsePrivilege(level); err != nil {
+			unknown = append(unknown, fmt.Sprintf("%s has the unknown privilege %s", name, level))
+		}
+	}
+	if demand, ok := set[keys.Boundary]; ok {
+		if _, err := isolation.ParseDemand(demand); err != nil {
+			unknown = append(unknown, fmt.Sprintf("%s has the unknown boundary %s", name, demand))
+		}
+	}
+	return unknown
+}
+
+// pods looks at what runs: pods of tenants that another scheduler places are placed by
+// nobody's rule.
+func (c *Cluster) pods(context.Context) ([]Result, error) {
+	var others []string
+	managed := 0
+	tenants := map[string]bool{}
+	for _, ns := range c.Namespaces {
+		tenants[ns.Name] = ns.Labels[c.Args.LabelKeys.Tenant] != ""
+	}
+	for _, pod := range c.Pods {
+		if !tenants[pod.Namespace] {
+			continue
+		}
+		managed++
+		if pod.Spec.SchedulerName != schedulerName {
+			others = append(others, pod.Namespace+"/"+pod.Name)
+		}
+	}
+	report := c.Engine.Report()
+	var results []Result
+	if len(others) > 0 {
+		results = append(results, warn("restart them under the enforced policies, which name the scheduler",
+			"%d of %d pods of tenants name another scheduler: %s", len(others), managed, some(others)))
+	}
+	if len(report.Findings) > 0 {
+		results = append(results, warn("kubectl isolation audit", "%d findings: pods share a kernel against the rule now", len(report.Findings)))
+	}
+	if len(results) == 0 {
+		results = pass("%d of tenants, all placed by this scheduler, and none shares a kernel against the rule", managed)
+	}
+	return results, nil
+}
