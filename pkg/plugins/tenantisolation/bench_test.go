@@ -43,7 +43,7 @@ func benchCluster(b *testing.B, nodes int) (*world, []fwk.NodeInfo) {
 // BenchmarkFilter is one Filter call on a warm node, over all nodes in turn, as in a
 // cycle: memory that the processor's caches do not hold is part of the price.
 func BenchmarkFilter(b *testing.B) {
-	for _, nodes := range []int{500, 5000} {
+	for _, nodes := range []int{500, 5000, 15000} {
 		w, infos := benchCluster(b, nodes)
 		for name, only := range map[string]func(i int) bool{
 			"admit": func(i int) bool { return i%20 == 0 },
