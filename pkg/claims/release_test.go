@@ -62,9 +62,13 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 			t.Fatal(err)
 		}
+		clear(w.calls)
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Fatal("released under a pod that has reserved it")
+		}
+		if w.calls["list pods"] > 0 {
+			t.Errorf("%d LISTs for a node that a pod has reserved, want none", w.calls["list pods"])
 		}
 		if err := p.bind(next, "n1"); err != nil {
 			t.Error(err)
@@ -398,6 +402,77 @@ func TestReleasedNodesCountNoMore(t *testing.T) {
 		w.sleep(releaseAfter + time.Second)
 		if err := p.place(w.pod("next", "acme"), "n2"); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// The note of the boot is of before whoever uses the node again, however they come.
+func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
+	tests := map[string]func(w *world, p *view) *view{
+		"by a pod of the tenant's": func(w *world, p *view) *view {
+			if err := p.place(w.pod("again", "acme"), "n1"); err != nil {
+				w.t.Error(err)
+			}
+			return p
+		},
+		"by a pod of the tenant's, after a takeover": func(w *world, _ *view) *view {
+			p := w.leader(afterReboot)
+			if err := p.place(w.pod("again", "acme"), "n1"); err != nil {
+				w.t.Error(err)
+			}
+			return p
+		},
+		"by a pod that comes past the scheduler": func(w *world, p *view) *view {
+			w.bound(w.pod("again", "acme"), "n1")
+			p.engine.Touch("n1")
+			return p
+		},
+		"by a pod that comes while nobody leads": func(w *world, p *view) *view {
+			p.see(w.pod("again", "acme"), false)
+			w.bound(w.pod("again", "acme"), "n1")
+			return w.leader(afterReboot)
+		},
+	}
+	for name, use := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader(afterReboot)
+				p.leaves(p.open("n1", "acme"), "n1")
+				w.sleep(releaseAfter)
+				if e, _ := w.entryOf("n1"); e.boot == "" {
+					t.Fatal("no boot noted for an empty node")
+				}
+				p = use(w, p)
+				w.sleep(0)
+				if e, ok := w.entryOf("n1"); e.boot != "" || !ok {
+					t.Errorf("entry %v, want one without a note", e)
+				}
+				w.reboot("n1", "second")
+				p.engine.Touch("n1")
+				p.leaves(w.pod("again", "acme"), "n1")
+				w.sleep(time.Hour)
+				if !w.claimed("n1") {
+					t.Error("released in the boot in which it was used")
+				}
+			})
+		})
+	}
+}
+
+func TestNodeThatReportsNoBootStaysClaimedInPeace(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		w.reboot("n1", "")
+		p := w.leader(afterReboot)
+		p.leaves(p.open("n1", "acme"), "n1")
+		clear(w.writes)
+		w.sleep(time.Hour)
+		if !w.claimed("n1") {
+			t.Error("released, although nobody can tell of a reboot")
+		}
+		if len(w.writes) > 0 {
+			t.Errorf("writes %v, want none", w.writes)
 		}
 	})
 }

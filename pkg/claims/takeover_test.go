@@ -80,6 +80,38 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 	})
 }
 
+// The informer still showed what the node was claimed for before.
+func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.node("n1")
+		first, stop := w.process()
+		first.lead()
+		first.open("n1", "acme")
+		stop()
+		w.pods = map[string]*v1.Pod{}
+		second := w.leader()
+		pod := w.pod("web", "acme")
+		if err := second.engine.Reserve(pod.UID, "n1", second.subject(pod)); err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		w.fault = func(call string) fault {
+			if call == "get nodes" {
+				w.node("n1", func(n *v1.Node) { n.Spec.Taints[0].Value, n.Annotations[OpenedByAnnotation] = "bolt", "bolt" })
+			}
+			return fault{}
+		}
+		w.mu.Unlock()
+		if err := second.engine.Ensure(t.Context(), pod, "n1", second.subject(pod)); !errors.Is(err, ErrClaimed) {
+			t.Errorf("got %v, want %v", err, ErrClaimed)
+		}
+		claim, _ := second.engine.Claim("n1")
+		if tenant, _ := claim.Tenant(); tenant != "bolt" {
+			t.Errorf("claim %v, want bolt's", claim)
+		}
+	})
+}
+
 // A leader is paused with a bind decided, and wakes when another has taken over.
 func TestPausedLeaderBindsNobody(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
