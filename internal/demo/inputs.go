@@ -6,8 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Fleet returns the nodes that the embedded workload is made for.
-func Fleet() []*corev1.Node { return fleet(DefaultNodes) }
+// Fleet returns the nodes of a demo of this size; the embedded workload is made for
+// DefaultNodes.
+func Fleet(count int) []*corev1.Node { return fleet(count) }
 
 // Workload returns the embedded manifests, what runs before the scheduler included. The
 // first in the order of their names is that.

@@ -115,8 +115,9 @@ type Size struct {
 
 // Verdict holds the result against the targets. Nil is not measured.
 type Verdict struct {
-	WithinFivePercent     *bool `json:"withinFivePercentOfPacking,omitempty"`
-	NeverMoreThanPools    *bool `json:"noMoreNodesThanPoolsPerTrustDomain,omitempty"`
+	WithinFivePercent  *bool `json:"withinFivePercentOfPacking,omitempty"`
+	NeverMoreThanPools *bool `json:"noMoreNodesThanPoolsPerTrustDomain,omitempty"`
+	// AntiAffinityLeft20: it opens 20 % more nodes, or leaves out more pods.
 	AntiAffinityLeft20    *bool `json:"antiAffinityLeftBehindBy20Percent,omitempty"`
 	AntiAffinityOverheads *int  `json:"antiAffinityNodesMorePercent,omitempty"`
 }
@@ -220,7 +221,7 @@ func (r *Report) compare() {
 	}
 	if more := over(antiAffine.id, pluginContainers.id); more != nil && apart != nil {
 		percent := int(*more)
-		left := *more >= 20
+		left := *more >= 20 || apart.Unplaced > plugin.Unplaced
 		r.Verdict.AntiAffinityOverheads, r.Verdict.AntiAffinityLeft20 = &percent, &left
 	}
 }

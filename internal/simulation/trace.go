@@ -175,7 +175,7 @@ func (d *dealer) sample(rows []row) []row {
 
 func (d *dealer) next() (tenant, class string) {
 	n, _ := slices.BinarySearch(d.shares, d.random.Float64())
-	tenant = tenantName(min(n, d.Tenants-1))
+	tenant = TenantName(min(n, d.Tenants-1))
 	percent := d.random.IntN(100)
 	for _, share := range dataClassShares {
 		if percent < share.percent {
@@ -186,7 +186,8 @@ func (d *dealer) next() (tenant, class string) {
 	return tenant, dataClassShares[0].class
 }
 
-func tenantName(n int) string { return fmt.Sprintf("tenant-%02d", n+1) }
+// TenantName is the name of the n-th tenant that a simulation makes up, from 0.
+func TenantName(n int) string { return fmt.Sprintf("tenant-%02d", n+1) }
 
 func traceNamespace(tenant, class string) string { return tenant + "-" + class }
 
@@ -195,8 +196,8 @@ func (d *dealer) namespaces() []*corev1.Namespace {
 	for n := range d.Tenants {
 		for _, share := range dataClassShares {
 			all = append(all, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-				Name:   traceNamespace(tenantName(n), share.class),
-				Labels: map[string]string{tenantLabel: tenantName(n), dataClassLabel: share.class},
+				Name:   traceNamespace(TenantName(n), share.class),
+				Labels: map[string]string{tenantLabel: TenantName(n), dataClassLabel: share.class},
 			}})
 		}
 	}

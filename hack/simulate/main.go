@@ -1,0 +1,169 @@
+// Command simulate lets the real scheduler place the pods of a cluster that is given as
+// files, in every variant that one could use instead, and compares them: make simulate.
+//
+// Its exit status is 0 if it could be simulated, 1 if not, 2 for a wrong option, and 130 if
+// it was interrupted.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+	"tenantisolation.dev/scheduler/internal/demo"
+	"tenantisolation.dev/scheduler/internal/simulation"
+)
+
+func main() { os.Exit(run()) }
+
+type settings struct {
+	cluster, tenants, only, profile string
+	output, out, html               string
+	nodes, pods                     int
+	simulation.Options
+}
+
+func run() int {
+	s := settings{}
+	flag.StringVar(&s.cluster, "cluster", "", "manifest `file`, folder of manifests, or folder with the two CSV files of a trace (default: the demo's workload and nodes)")
+	flag.StringVar(&s.tenants, "tenants", "", "`number` of tenants that a trace is dealt out to (default 20); for manifests a number, or names a,b,...: each has the whole workload")
+	flag.IntVar(&s.nodes, "nodes", demo.DefaultNodes, "how many of the demo's nodes a cluster without nodes is given")
+	flag.IntVar(&s.pods, "pods", 0, "how many rows of a trace are taken, drawn by the seed; 0 takes all")
+	flag.Uint64Var(&s.Seed, "seed", 1, "decides what is left to chance")
+	flag.Float64Var(&s.Small, "small", 0.5, "share of a machine that a trust domain has to fit into to be given VMs in variant vi")
+	flag.StringVar(&s.profile, "profile", "", "scheduler configuration `file` (default manifests/base/scheduler-config.yaml)")
+	flag.StringVar(&s.only, "only", "", "ids of the variants to run, `v,best-fit,...` (default all)")
+	flag.StringVar(&s.output, "o", "text", "what stdout gets: text, json or nothing")
+	flag.StringVar(&s.out, "out", "", "`file` that gets the report as JSON besides")
+	flag.StringVar(&s.html, "html", "", "`file` that gets the report as a page with a picture of the nodes")
+	klog.InitFlags(flag.CommandLine)
+	flag.Parse()
+	if flag.NArg() > 0 || (s.output != "text" && s.output != "json" && s.output != "nothing") {
+		flag.Usage()
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := simulate(ctx, s)
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "simulate: interrupted")
+		return 130
+	}
+	fmt.Fprintln(os.Stderr, "simulate:", err)
+	return 1
+}
+
+func simulate(ctx context.Context, s settings) error {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	if s.profile == "" {
+		s.profile = filepath.Join("manifests", "base", "scheduler-config.yaml")
+		s.Profile = filepath.Join(root, s.profile)
+	} else {
+		s.Profile = s.profile
+	}
+	cluster, err := load(root, s)
+	if err != nil {
+		return err
+	}
+	if s.only != "" {
+		s.Only = strings.Split(s.only, ",")
+	}
+	begin := time.Now()
+	s.Progress = func(line string) { fmt.Fprintf(os.Stderr, "[%3.0fs] %s\n", time.Since(begin).Seconds(), line) }
+	report, err := simulation.Run(ctx, cluster, s.Options)
+	if err != nil {
+		return err
+	}
+	report.Input.Profile = s.profile
+	return write(report, s)
+}
+
+func load(root string, s settings) (*simulation.Cluster, error) {
+	o := simulation.LoadOptions{
+		Defaults: simulation.Defaults{
+			Nodes:          demo.Fleet(s.nodes),
+			RuntimeClasses: os.DirFS(filepath.Join(root, "manifests", "examples", "kata-runtimeclasses")),
+		},
+		Trace: simulation.TraceOptions{Tenants: 20, Seed: s.Seed, Limit: s.pods},
+	}
+	if s.tenants != "" {
+		number, err := strconv.Atoi(s.tenants)
+		switch {
+		case err != nil:
+			o.Tenants = strings.Split(s.tenants, ",")
+			if o.Trace.Tenants = len(o.Tenants); strings.Contains(s.tenants, " ") || s.tenants == "" {
+				return nil, fmt.Errorf("-tenants: want a number, or names without blanks between the commas, got %q", s.tenants)
+			}
+		case number < 1:
+			return nil, errors.New("-tenants: want 1 or more")
+		default:
+			o.Trace.Tenants = number
+			for n := range number {
+				o.Tenants = append(o.Tenants, simulation.TenantName(n))
+			}
+		}
+	}
+	if s.cluster != "" {
+		return simulation.Load(s.cluster, o)
+	}
+	workload, err := demo.Workload()
+	if err != nil {
+		return nil, err
+	}
+	return simulation.LoadManifests(workload, nil, "internal/demo/workload", "the demo's workload", o)
+}
+
+func write(report *simulation.Report, s settings) error {
+	encoded, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	encoded = append(encoded, '\n')
+	switch s.output {
+	case "json":
+		_, err = os.Stdout.Write(encoded)
+	case "text":
+		err = report.WriteText(os.Stdout)
+	}
+	if err != nil {
+		return err
+	}
+	if s.out != "" {
+		if err := os.WriteFile(s.out, encoded, 0o644); err != nil { //nolint:gosec // a report that anybody may read
+			return err
+		}
+	}
+	if s.html == "" {
+		return nil
+	}
+	f, err := os.Create(s.html)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writePage(report, f), f.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "the page is "+s.html)
+	return nil
+}
+
+func writePage(report *simulation.Report, w io.Writer) error { return report.WriteHTML(w) }

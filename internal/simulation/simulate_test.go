@@ -1,0 +1,150 @@
+package simulation
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+)
+
+const shipped = "../../manifests/base/scheduler-config.yaml"
+
+func traceReport(t *testing.T) *Report {
+	t.Helper()
+	o := kataClasses()
+	o.Trace = TraceOptions{Tenants: 4, Seed: 1}
+	r, err := Run(t.Context(), load(t, "testdata/trace", o), Options{Seed: 1, Small: 0.5, Profile: shipped, Progress: func(line string) { t.Log(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTheVariantsAreMeasuredTogether(t *testing.T) {
+	r := traceReport(t)
+	var ids []string
+	for _, v := range r.Variants {
+		ids = append(ids, v.ID)
+	}
+	want := []string{"best-fit", "best-fit-vm", "i", "ii", "none", "iii", "iv", "v", "vi"}
+	if diff := cmp.Diff(want, ids); diff != "" {
+		t.Fatalf("variants (-want +got)\n%s", diff)
+	}
+	for _, id := range []string{"v", "vi"} {
+		v := r.Result(id)
+		if v.PairsChecked == 0 || v.PairsBroken != 0 {
+			t.Errorf("%s: of %d pairs %d break the rule", id, v.PairsChecked, v.PairsBroken)
+		}
+		if v.Radius.TenantsMax > 1 {
+			t.Errorf("%s: one kernel reaches %d tenants", id, v.Radius.TenantsMax)
+		}
+		for _, m := range v.Meetings {
+			if m.Kernel != 0 {
+				t.Errorf("%s: %d attacker pods are on a victim's kernel with probability %g", id, m.Pods, m.Kernel)
+			}
+		}
+	}
+	if r.Result("none").Radius.TenantsMax < 2 {
+		t.Error("without isolation tenants do not mix: the measurement says nothing")
+	}
+	if r.Result("iii").Radius.TenantsMax > 1 {
+		t.Error("the anti-affinity variant does not keep tenants apart")
+	}
+	if r.Bounds.Anyhow > r.Result("iv").Nodes || (r.Result("best-fit").Unplaced == 0 && r.Bounds.Apart > r.Result("best-fit").Nodes) {
+		t.Errorf("a lower bound is above what was reached: %+v", r.Bounds)
+	}
+	if vms, alone := r.Result("best-fit-vm"), r.Result("best-fit"); vms.Nodes > alone.Nodes || r.Input.PodsInVMs == 0 {
+		t.Errorf("with %d pods in VMs %d nodes, without %d", r.Input.PodsInVMs, vms.Nodes, alone.Nodes)
+	}
+}
+
+func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
+	o := kataClasses()
+	o.Trace = TraceOptions{Tenants: 4, Seed: 1}
+	c := load(t, "testdata/trace", o)
+	c.admit()
+	place := func(seed uint64) map[string]string {
+		profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome, err := Place(t.Context(), c, profile, seed, func(int, int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := map[string]string{}
+		for uid, node := range outcome.Node {
+			nodes[string(uid)] = node
+		}
+		return nodes
+	}
+	first := place(1)
+	if diff := cmp.Diff(first, place(1)); diff != "" {
+		t.Errorf("(-first +again)\n%s", diff)
+	}
+	if maps.Equal(first, place(2)) {
+		t.Error("another seed decides nothing otherwise")
+	}
+}
+
+func TestWhatTheSchedulerRefusesHasAReason(t *testing.T) {
+	c := load(t, "testdata/manifests", kataClasses())
+	c.admit()
+	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Nodes = c.Nodes[:1] // red and blue do not get on
+	c.Pods = c.Pods[3:]
+	outcome, err := Place(t.Context(), c, profile, 1, func(int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(outcome.Node) != 3 || len(outcome.Why) != 2 {
+		t.Fatalf("placed %v, refused %v", outcome.Node, outcome.Why)
+	}
+	for uid, why := range outcome.Why {
+		if !strings.Contains(why, "trust domain") {
+			t.Errorf("%s: %s", uid, why)
+		}
+	}
+}
+
+func TestTheReportIsTextJSONAndAPageThatNeedsNothingElse(t *testing.T) {
+	r := traceReport(t)
+	var text, page bytes.Buffer
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"seed 1", "4 tenants", "testdata/trace", "Kubernetes"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the text does not say %q", want)
+		}
+	}
+	for _, want := range []string{"<dt>Seed</dt><dd>1</dd>", "testdata/trace", "prefers-color-scheme: dark", "tabindex"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not have %q", want)
+		}
+	}
+	if found := regexp.MustCompile(`(?i)https?:|src=|@import|url\(|ZgotmplZ|<no value>`).FindString(page.String()); found != "" {
+		t.Errorf("the page needs something else, or was not filled in: %q", found)
+	}
+	for _, want := range []string{`"seed":1`, `"versions":`, `"blastRadius":`, `"coResidence":`, `"podSizes":`, `"lowerBounds":`} {
+		if !bytes.Contains(encoded, []byte(want)) {
+			t.Errorf("the JSON does not have %s", want)
+		}
+	}
+}
