@@ -227,8 +227,9 @@ func (a *arena) load(random *rand.Rand, s scale) []*corev1.Pod {
 	return pods
 }
 
-// create creates pods, several at a time, and repeats what the API server could not do.
-func (a *arena) create(pods []*corev1.Pod) {
+// create creates pods, several at a time and as long as no more than so many wait for a
+// node, and repeats what the API server could not do.
+func (a *arena) create(pods []*corev1.Pod, backlog int) {
 	a.Helper()
 	var creators sync.WaitGroup
 	todo := make(chan *corev1.Pod)
@@ -248,7 +249,10 @@ func (a *arena) create(pods []*corev1.Pod) {
 			}
 		})
 	}
-	for _, pod := range pods {
+	for i, pod := range pods {
+		for a.Context().Err() == nil && i-a.witness.report().binds >= backlog {
+			time.Sleep(10 * time.Millisecond)
+		}
 		todo <- pod
 	}
 	close(todo)

@@ -54,8 +54,8 @@ func (a *arena) expectSound() {
 	a.expectNoClaimsForNobody()
 }
 
-// burst creates pods in as many parts as there are faults and one more, has something fail
-// in the middle of each and returns when every pod is placed.
+// burst creates pods as fast as they are placed, has something fail again and again
+// meanwhile, and returns when every pod is placed.
 func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	a.Helper()
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeated
@@ -64,20 +64,18 @@ func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	a.eventually("a leader", func(context.Context) (bool, error) { return a.fleet.leader() != nil, nil })
 
 	begin := time.Now()
-	var creating sync.WaitGroup
 	pods := a.load(random, s)
-	part := len(pods) / (len(faults) + 1)
+	var creating sync.WaitGroup
+	// Never all at once: whatever fails, there are pods that wait, and pods still to come.
+	creating.Go(func() { a.create(pods, len(pods)/5) })
+	part := s.managed / (len(faults) + 1)
 	for i, fails := range faults {
-		before := a.witness.report().managed
-		creating.Go(func() { a.create(pods[i*part : (i+1)*part]) })
-		// At least half of the tenants' pods of this part are still to be placed.
-		moment := before + 1 + random.IntN(s.managed/(len(faults)+1)/2)
+		moment := i*part + 1 + random.IntN(part)
 		a.eventually(fmt.Sprintf("%d binds of tenants' pods", moment), func(context.Context) (bool, error) {
 			return a.witness.report().managed >= moment, nil
 		})
 		fails(a)
 	}
-	creating.Go(func() { a.create(pods[len(faults)*part:]) })
 	creating.Wait()
 	a.expectAllPlaced(s.managed + s.unmanaged)
 	a.figures(begin)
