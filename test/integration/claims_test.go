@@ -237,6 +237,31 @@ func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
 	return pod
 }
 
+func TestPreemptionDoesNotCrossAClaim(t *testing.T) {
+	w, err := sharedWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mayClaim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	args := claimsArgs(forever)
+	args["preemption"] = "Any"
+	c := newClusterWith(t, args)
+	node := c.node(cpus("1"))
+	acme := c.namespace(tenant("acme"))
+	low := c.tenantPod(acme, cpu("1"), priority(lowPriority))
+	c.expectOn(node, low)
+	c.refused(c.tenantPod(c.namespace(tenant("globex")), cpu("1"), priority(highPriority)), foreignThere)
+	if got := c.get(low); got.DeletionTimestamp != nil {
+		t.Error("a pod was evicted for one that may not use its node")
+	}
+	// Within the claim it goes on as ever.
+	high := c.tenantPod(acme, cpu("1"), priority(highPriority))
+	c.expectOn(node, high)
+	c.expectClaim(node, acmeAlone)
+}
+
 func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
 	c := newClaiming(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
 	node := c.node()

@@ -17,6 +17,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -179,5 +180,27 @@ func TestBindLeavesPlatformPodsToTheDefaultBinder(t *testing.T) {
 	w.apiServer(pod)
 	if status := w.bind(t.Context(), pod); !status.IsSkip() {
 		t.Errorf("got %v, want Skip", status)
+	}
+}
+
+func TestWhoObservesStampsWhatAPodIsAtTheBind(t *testing.T) {
+	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
+	pod := w.add(w.pod("red", "p"))
+	var bound *[]*v1.Binding
+	status := w.bind(t.Context(), pod, func() {
+		bound = w.apiServer(w.add(w.changed(pod, labelled("data-class=restricted"))))
+		w.add(w.pod("blue", "there", on("n1")))
+	})
+	if !status.IsSuccess() || len(*bound) != 1 {
+		t.Fatalf("got %v and %d bindings, want one", status, len(*bound))
+	}
+	want := "tenant=red,data-class=restricted,privilege=restricted,user-namespace=host,boundary=container"
+	if got := (*bound)[0].Annotations[isolation.EvidenceAnnotation]; got != want {
+		t.Errorf("evidence: got %s, want %s", got, want)
+	}
+	stray := w.add(w.pod("stray", "s"))
+	bound = w.apiServer(stray)
+	if status := w.bind(t.Context(), stray); !status.IsSuccess() || len((*bound)[0].Annotations) != 0 {
+		t.Errorf("a pod without a tenant: %v, %v, want it bound without evidence", status, *bound)
 	}
 }

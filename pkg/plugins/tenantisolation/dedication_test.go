@@ -407,6 +407,24 @@ func TestFocusFindsClaimedNodesThatAreEmpty(t *testing.T) {
 	}
 }
 
+func TestFilterOnAWarmClaimedNodeDoesNotAllocate(t *testing.T) {
+	w := tenants(t)
+	e := w.claiming()
+	pod := w.add(w.pod("red", "p"))
+	w.claimFor(e, "n1", pod)
+	state := framework.NewCycleState()
+	if _, status := w.pl.PreFilter(t.Context(), state, pod, nil); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	if allocations := testing.AllocsPerRun(100, func() {
+		if status := w.pl.Filter(t.Context(), state, pod, w.snapshot["n1"]); !status.IsSuccess() {
+			t.Error(status)
+		}
+	}); allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
 func TestClaimsAreForOneProfile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		first, second bool

@@ -332,3 +332,27 @@ func TestSignaturesDifferWhereFilterOrScoreWould(t *testing.T) {
 		t.Errorf("a pod without a trust domain: got %v, want Unschedulable", status)
 	}
 }
+
+func TestWhoObservesPlacesWhatItWouldRefuse(t *testing.T) {
+	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
+	w.add(w.pod("blue", "there", on("n1")))
+	w.node("n2")
+	for name, pod := range map[string]*v1.Pod{
+		"a foreign pod":           w.add(w.pod("red", "p")),
+		"a pod without a tenant":  w.add(w.pod("stray", "p")),
+		"a pod of a wrong label":  w.add(w.pod("red", "q", labelled("tenant=blue"))),
+		"a pod of unknown origin": w.add(w.pod("nowhere", "p")),
+	} {
+		if !w.admits(pod, "n1") {
+			t.Errorf("%s is refused", name)
+		}
+		if status := w.pl.Reserve(t.Context(), framework.NewCycleState(), pod, "n1"); !status.IsSuccess() {
+			t.Errorf("%s: Reserve: %v", name, status)
+		}
+		w.pl.Unreserve(t.Context(), framework.NewCycleState(), pod, "n1")
+	}
+	w.pl.watcher.ready.Store(false)
+	if got := sentence(w.filter(w.byName("red", "p"), "n1")); got != isolation.FactsIncomplete {
+		t.Errorf("before everything has been read: %s", got)
+	}
+}
