@@ -1,6 +1,6 @@
-// Command policies writes the directories policies of manifests/components/admission and
-// manifests/components/claims: the admission policies, and the parameters that they read, from the
-// scheduler's configuration. Run it from the root of the repository.
+// Command policies writes what follows from the scheduler's configuration: the admission policies of
+// manifests/components, with the parameters that they read, and the configuration as the overlays vary
+// it. Run it from the root of the repository.
 //
 //	go run ./hack/policies               writes the policies
 //	go run ./hack/policies -check        fails if they are not in step
@@ -29,7 +29,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.config, "config", "manifests/base/scheduler-config.yaml", "the scheduler's configuration `file`")
 	flag.StringVar(&o.serviceAccount, "service-account", "manifests/base/serviceaccount.yaml", "the manifest `file` of the scheduler's service account")
-	flag.StringVar(&o.out, "out", "manifests/components", "the `directory` of the components")
+	flag.StringVar(&o.out, "out", "manifests", "the `directory` of the manifests")
 	flag.BoolVar(&o.check, "check", false, "write nothing, and fail if the policies are not in step")
 	flag.Parse()
 	if err := run(o); err != nil {

@@ -31,6 +31,10 @@ type Config struct {
 	ServiceAccount string
 	// Namespace is where the scheduler and the parameters live.
 	Namespace string
+
+	// What they were read from.
+	text    string
+	account []byte
 }
 
 // ReadConfig reads a scheduler configuration as the scheduler does, strictly and with
@@ -44,7 +48,7 @@ func ReadConfig(schedulerConfig, serviceAccount []byte) (*Config, error) {
 	if !ok {
 		return nil, fmt.Errorf("want a KubeSchedulerConfiguration, got %T", object)
 	}
-	c := &Config{}
+	c := &Config{text: string(schedulerConfig), account: serviceAccount}
 	for i := range decoded.Profiles {
 		if err := c.addProfile(field.NewPath("profiles").Index(i), &decoded.Profiles[i]); err != nil {
 			return nil, err

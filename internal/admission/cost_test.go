@@ -29,7 +29,7 @@ func TestPoliciesStayFarBelowTheirBudgetWithALargePod(t *testing.T) {
 	}}}
 	files := render(t, shippedConfig(t))
 	var parameters corev1.ConfigMap
-	if err := yaml.Unmarshal([]byte(files["admission/policies/parameters.yaml"]), &parameters); err != nil {
+	if err := yaml.Unmarshal([]byte(files["components/admission/policies/parameters.yaml"]), &parameters); err != nil {
 		t.Fatal(err)
 	}
 	create := request{operation: admission.Create, resource: "pods", object: large, params: &parameters}

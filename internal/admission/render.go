@@ -19,7 +19,7 @@ const header = "# Generated from the scheduler's configuration: change internal/
 
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// Render returns the manifests, by their path in manifests/components.
+// Render returns the manifests, by their path in the directory manifests.
 func (c *Config) Render() (map[string]string, error) {
 	names, err := fs.Glob(templates, "templates/*/*.yaml")
 	if err != nil {
@@ -50,10 +50,15 @@ func (c *Config) Render() (map[string]string, error) {
 		if len(unknown) > 0 {
 			return nil, fmt.Errorf("template %s/%s: unknown names: %s", component, file, strings.Join(unknown, ", "))
 		}
-		rendered[component+"/policies/"+file] = fmt.Sprintf(header, component+"/"+file) + expanded
+		rendered["components/"+component+"/policies/"+file] = fmt.Sprintf(header, component+"/"+file) + expanded
 	}
 	if len(unused) > 0 {
 		return nil, fmt.Errorf("no template uses %s", strings.Join(slices.Sorted(maps.Keys(unused)), ", "))
+	}
+	for name, variant := range variants {
+		if rendered[name], err = c.with(variant); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return rendered, nil
 }
