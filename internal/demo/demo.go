@@ -71,7 +71,11 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	if d.SchedulerConfig == "" {
-		d.SchedulerConfig = filepath.Join(d.root, "manifests", "base", "scheduler-config.yaml")
+		dir := filepath.Join("components", "claims")
+		if d.WithoutPolicies {
+			dir = "base"
+		}
+		d.SchedulerConfig = filepath.Join(d.root, "manifests", dir, "scheduler-config.yaml")
 	}
 	before, workload, err := embeddedWorkload()
 	if err != nil {

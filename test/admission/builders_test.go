@@ -17,6 +17,8 @@ const (
 	boundaryKey     = "tenantisolation.dev/boundary"
 	runtimeClassKey = "tenantisolation.dev/runtime-class"
 	evidenceKey     = "tenantisolation.dev/trust-domain"
+	claimKey        = "tenantisolation.dev/claim"
+	openedByKey     = "tenantisolation.dev/opened-by"
 	kataPath        = "io.katacontainers.config.hypervisor.path"
 )
 

@@ -91,8 +91,8 @@ func (s *scene) bound(namespace, evidence string, options ...podOption) *corev1.
 
 // bind does what our scheduler does at the end.
 func (s *scene) bind(pod *corev1.Pod, node, evidence string) {
-	binding := bindingOf(pod, node)
-	binding.Annotations = map[string]string{evidenceKey: evidence}
+	binding := s.bindingOf(pod, node)
+	binding.Annotations[evidenceKey] = evidence
 	s.must(s.quietly(ourScheduler).CoreV1().Pods(pod.Namespace).Bind(s.ctx, binding, metav1.CreateOptions{}))
 }
 
@@ -102,7 +102,15 @@ func (s *scene) get(pod *corev1.Pod) *corev1.Pod {
 	return got
 }
 
-func bindingOf(pod *corev1.Pod, node string) *corev1.Binding {
+// bindingOf is a Binding under the current claim of the node.
+func (s *scene) bindingOf(pod *corev1.Pod, node string) *corev1.Binding {
+	binding := plainBindingOf(pod, node)
+	binding.Annotations = map[string]string{claimKey: s.table.token(node)}
+	return binding
+}
+
+// plainBindingOf is a Binding of a scheduler that knows nothing of claims.
+func plainBindingOf(pod *corev1.Pod, node string) *corev1.Binding {
 	return &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 		Target:     corev1.ObjectReference{Kind: "Node", Name: node},

@@ -17,8 +17,8 @@ func bindingRewrites() threat {
 			row.attacks = append(row.attacks, attack{
 				name: fmt.Sprintf("our scheduler's account sets %s by %s", l.key, by), names: []string{l.key},
 				run: func(s *scene) error {
-					binding := bindingOf(s.waiting(s.managed(), classified), attackedNode)
-					binding.Annotations = map[string]string{evidenceKey: evidenceOf("baseline")}
+					binding := s.bindingOf(s.waiting(s.managed(), classified), attackedNode)
+					binding.Annotations[evidenceKey] = evidenceOf("baseline")
 					binding.Labels = labels(l)
 					return bind(s, ourScheduler, binding)
 				},
@@ -28,15 +28,15 @@ func bindingRewrites() threat {
 			name:  fmt.Sprintf("a tenant forges evidence by %s", by),
 			names: []string{schedulerName},
 			run: func(s *scene) error {
-				binding := bindingOf(s.waiting(s.managed()), attackedNode)
-				binding.Annotations = map[string]string{evidenceKey: evidenceOf("privileged")}
+				binding := s.bindingOf(s.waiting(s.managed()), attackedNode)
+				binding.Annotations[evidenceKey] = evidenceOf("privileged")
 				return bind(s, owner, binding)
 			},
 		}, attack{
 			name:  fmt.Sprintf("a tenant forges evidence before the namespace is a tenant's by %s", by),
 			names: []string{evidenceKey},
 			run: func(s *scene) error {
-				binding := bindingOf(s.waiting(s.namespace(nil)), attackedNode)
+				binding := plainBindingOf(s.waiting(s.namespace(nil)), unclaimedNode)
 				binding.Annotations = map[string]string{evidenceKey: evidenceOf("privileged")}
 				return bind(s, owner, binding)
 			},

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 )
 
 func TestThreat05OtherSchedulers(t *testing.T) { face(t) }
@@ -21,7 +22,7 @@ func otherScheduler() threat {
 			row.attacks = append(row.attacks, attack{
 				name: fmt.Sprintf("%s binds a pod by %s", whose, by), names: []string{schedulerName},
 				run: func(s *scene) error {
-					return bind(s, who, bindingOf(s.waiting(s.managed()), attackedNode))
+					return bind(s, who, s.bindingOf(s.waiting(s.managed()), attackedNode))
 				},
 			})
 		}
@@ -32,6 +33,13 @@ func otherScheduler() threat {
 		"every taint of the weakest effect": {Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule},
 		"a taint of this project":           {Key: "tenantisolation.dev/tenant", Operator: corev1.TolerationOpEqual, Value: "globex"},
 		"any taint of this project":         {Key: "tenantisolation.dev/node", Operator: corev1.TolerationOpExists},
+		"the taint of any tenant":           {Key: tenantKey, Operator: corev1.TolerationOpExists},
+		"the taint of every data class":     {Key: dataClassKey, Operator: corev1.TolerationOpExists},
+		"the taint of another data class":   {Key: dataClassKey, Operator: corev1.TolerationOpEqual, Value: "restricted"},
+		"the taint of virtual machines":     {Key: boundaryKey, Operator: corev1.TolerationOpEqual, Value: "vm"},
+		"its own taint, of tenants no more than a while": {
+			Key: tenantKey, Value: "acme", Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](10),
+		},
 	} {
 		row.attacks = append(row.attacks, attack{
 			name: "a new pod tolerates " + what, names: []string{"spec.tolerations"},
@@ -55,6 +63,21 @@ func otherScheduler() threat {
 			})
 		}
 	}
+	intoVMs := corev1.Toleration{Key: boundaryKey, Operator: corev1.TolerationOpEqual, Value: "vm"}
+	row.attacks = append(row.attacks, attack{
+		name: "a new container with a RuntimeClass tolerates nodes of virtual machines", names: []string{"spec.tolerations", boundaryKey},
+		run: func(s *scene) error {
+			_, err := s.create(s.managed(), runtimeClass(plainClass), tolerating(intoVMs))
+			return err
+		},
+	}, attack{
+		name: "a container with a RuntimeClass is changed to tolerate nodes of virtual machines", names: []string{"spec.tolerations", boundaryKey},
+		run: func(s *scene) error {
+			pod := s.get(s.waiting(s.managed(), runtimeClass(plainClass)))
+			return s.patch(editor, pod, types.MergePatchType,
+				map[string]any{"spec": map[string]any{"tolerations": append(pod.Spec.Tolerations, intoVMs)}})
+		},
+	})
 	return row
 }
 

@@ -72,8 +72,8 @@ func holesInTheVM() threat {
 	}, attack{
 		name: "our scheduler's account configures a virtual machine by a Binding", names: []string{kataPath},
 		run: func(s *scene) error {
-			binding := bindingOf(s.waiting(s.managed(), runtimeClass(kataClass)), attackedNode)
-			binding.Annotations = map[string]string{evidenceKey: evidenceOf("baseline"), kataPath: "/bin/sh"}
+			binding := s.bindingOf(s.waiting(s.managed(), runtimeClass(kataClass)), attackedNode)
+			binding.Annotations[evidenceKey], binding.Annotations[kataPath] = evidenceOf("baseline"), "/bin/sh"
 			return binders()["pods/binding"](s, ourScheduler, binding)
 		},
 	})

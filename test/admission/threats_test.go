@@ -8,6 +8,7 @@ func threats() []threat {
 	return []threat{
 		labelSpoofing(), labelMutation(), bindingRewrites(), nodeName(), otherScheduler(),
 		ephemeralContainers(), mirrorPods(), daemonSets(), runtimeClasses(), hostSharing(),
-		holesInTheVM(), namespaceLabels(), pluginAbsent(), forceDelete(), templates(),
+		holesInTheVM(), namespaceLabels(), nodeNameOfAClaimedNode(), unmanagedOnClaimedNodes(), deposedScheduler(),
+		claimsWritten(), pluginAbsent(), forceDelete(), templates(),
 	}
 }

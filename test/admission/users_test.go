@@ -27,6 +27,9 @@ const (
 	owner user = "olga"
 	// namespaceKeeper may create and change any namespace, and no more.
 	namespaceKeeper user = "nadia"
+	// nodeKeeper may do everything with Nodes, mapKeeper with ConfigMaps of any namespace.
+	nodeKeeper user = "nora"
+	mapKeeper  user = "mona"
 	// classKeeper may do everything with RuntimeClasses, and no more.
 	classKeeper user = "karl"
 	// The components of the cluster.
@@ -40,7 +43,7 @@ const (
 )
 
 func (w *world) addUsers(ctx context.Context) error {
-	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, stockScheduler} {
+	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeKeeper, mapKeeper, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
 			return err
@@ -69,6 +72,8 @@ func (w *world) addUsers(ctx context.Context) error {
 		w.allow(ctx, namespaceKeeper, rbacv1.PolicyRule{
 			APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"}, Verbs: anything,
 		}),
+		w.allow(ctx, nodeKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: anything}),
+		w.allow(ctx, mapKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: anything}),
 		w.allow(ctx, classKeeper, rbacv1.PolicyRule{
 			APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: anything,
 		}),

@@ -26,6 +26,7 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	tenantisolationconfig "tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/apis/config/scheme"
 )
 
@@ -38,7 +39,7 @@ const (
 func TestManifestsApplyAndApplyAgain(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 
-	for _, dir := range []string{"base", "examples/kata-runtimeclasses", "overlays/default"} {
+	for _, dir := range []string{"base", "examples/kata-runtimeclasses", "overlays/audit", "overlays/default"} {
 		t.Run(dir, func(t *testing.T) {
 			apply(t, c, dir)
 			once := versions(t, c, dir)
@@ -81,7 +82,8 @@ func TestManifestsApplyAndApplyAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]string{"scheduler-config.yaml": readFile(t, schedulerConfigFile(t))}
+		// The overlay that was applied last claims nodes.
+		want := map[string]string{"scheduler-config.yaml": readFile(t, manifests(t, "components", "claims", "scheduler-config.yaml"))}
 		if diff := cmp.Diff(want, mounted.Data); diff != "" {
 			t.Errorf("mounted configuration (-want +got):\n%s", diff)
 		}
@@ -168,13 +170,53 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 
 // The golden file holds the rules of the bound stock roles as well: a release that gives
 // kube-scheduler a new right gives it to this scheduler, too, and somebody has to see it.
+// Where nodes are claimed it has a few more, and none where they are not.
 func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
-	apply(t, c, "base")
-	want := readFile(t, filepath.Join("testdata", "scheduler-rights.txt"))
-	got := rightsOf(t, mustClient(t, c), systemNamespace, schedulerName)
-	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("rights of the scheduler (-want +got):\n%s\nall of them:\n%s", diff, got)
+	client := mustClient(t, c)
+	base := strings.Split(strings.TrimSpace(readFile(t, filepath.Join("testdata", "scheduler-rights.txt"))), "\n")
+	for _, tc := range []struct {
+		dir  string
+		more []string
+	}{
+		{"base", nil},
+		{"overlays/audit", nil},
+		{"overlays/default", []string{
+			"everywhere: nodes: patch",
+			"in tenant-isolation-system: configmaps: create",
+			"in tenant-isolation-system: configmaps: get,patch,update [tenant-isolation-claims]",
+		}},
+	} {
+		t.Run(tc.dir, func(t *testing.T) {
+			apply(t, c, tc.dir)
+			got := rightsOf(t, client, systemNamespace, schedulerName)
+			want := slices.Sorted(slices.Values(slices.Concat(base, tc.more)))
+			if diff := cmp.Diff(want, strings.Split(strings.TrimSpace(got), "\n")); diff != "" {
+				t.Errorf("rights of the scheduler (-want +got):\n%s\nall of them:\n%s", diff, got)
+			}
+		})
+	}
+}
+
+func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
+	args := func(path ...string) *tenantisolationconfig.TenantIsolationArgs {
+		for _, plugin := range decodeConfig(t, readFile(t, manifests(t, path...))).Profiles[0].PluginConfig {
+			if args, ok := plugin.Args.(*tenantisolationconfig.TenantIsolationArgs); ok {
+				return args
+			}
+		}
+		t.Fatalf("%v: no arguments of the plugin", path)
+		return nil
+	}
+	base := args("base", "scheduler-config.yaml")
+	claims, audit := base.DeepCopy(), base.DeepCopy()
+	claims.Claims.Mode = tenantisolationconfig.ModeEnabled
+	audit.Enforcement = tenantisolationconfig.EnforcementAudit
+	if diff := cmp.Diff(claims, args("components", "claims", "scheduler-config.yaml")); diff != "" {
+		t.Errorf("with claims (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(audit, args("overlays", "audit", "scheduler-config.yaml")); diff != "" {
+		t.Errorf("observing (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,0 +1,115 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// claimsTable is the ConfigMap that the fence reads.
+	claimsTable = "tenant-isolation-claims"
+	// term is that of the scheduler whose part the tests play.
+	term = "thisterm"
+)
+
+// claimTable is what our scheduler would know of the claimed nodes: their ids, by name. No
+// node of that name has to exist.
+type claimTable struct {
+	mu  sync.Mutex
+	ids map[string]string
+}
+
+// token is what a Binding to the node has to bear; without a claim, what none may bear.
+func (t *claimTable) token(node string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return term + "-" + t.ids[node]
+}
+
+func (t *claimTable) data() map[string]string {
+	data := map[string]string{"term": term}
+	for _, node := range slices.Sorted(maps.Keys(t.ids)) {
+		key := node[max(0, len(node)-2):]
+		if data[key] == "" {
+			data[key] = " "
+		}
+		data[key] += fmt.Sprintf("%s=%s: ", node, t.ids[node])
+	}
+	return data
+}
+
+// claim writes entries with new ids, in one write.
+func (w *world) claim(ctx context.Context, nodes ...string) error {
+	return w.writeTable(ctx, func(ids map[string]string) {
+		for _, node := range nodes {
+			ids[node] = strings.ReplaceAll(unique("id"), "-", "")
+		}
+	})
+}
+
+func (w *world) writeTable(ctx context.Context, change func(ids map[string]string)) error {
+	w.table.mu.Lock()
+	defer w.table.mu.Unlock()
+	if w.table.ids == nil {
+		w.table.ids = map[string]string{}
+	}
+	change(w.table.ids)
+	table := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: claimsTable}, Data: w.table.data()}
+	maps := w.admin.CoreV1().ConfigMaps(systemNamespace)
+	_, err := maps.Update(ctx, table, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = maps.Create(ctx, table, metav1.CreateOptions{})
+	}
+	return err
+}
+
+// claimed is a node of a new name that is claimed, as the API server knows.
+func (s *scene) claimed() string {
+	node := unique("node")
+	s.must(s.claim(s.ctx, node))
+	s.awaitFence(node)
+	return node
+}
+
+// released is the token of a claim that is over, and whose node is claimed anew if it is
+// asked for.
+func (s *scene) released(node string, anew bool) (token string) {
+	token = s.table.token(node)
+	witness := unique("witness")
+	s.must(s.writeTable(s.ctx, func(ids map[string]string) {
+		delete(ids, node)
+		if anew {
+			ids[node] = "another"
+		}
+		ids[witness] = "witness"
+	}))
+	s.awaitFence(witness)
+	return token
+}
+
+// awaitFence returns when the API server knows that a node is claimed: it reads the table
+// from a cache.
+func (s *scene) awaitFence(node string) {
+	if s.phase != enforced {
+		return
+	}
+	s.must(poll(s.ctx, func(ctx context.Context) (bool, error) {
+		_, err := s.admin.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, newPod(onNode(node), accountless),
+			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "dedicated") {
+			return true, nil
+		}
+		return false, err
+	}))
+}
+
+// accountless pods need no service account to be there first.
+func accountless(p *corev1.Pod) { p.Annotations[corev1.MirrorPodAnnotationKey] = "hash" }

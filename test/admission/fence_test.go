@@ -1,0 +1,140 @@
+package admission
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
+
+// What a scheduler had decided before is refused from the moment that the claim is written:
+// a pod is made meanwhile, and that is all the time there is.
+func TestFenceRefusesTheFirstBindAfterTheClaim(t *testing.T) {
+	const rounds = 20
+	s := newScene(t)
+	namespace := s.namespace(nil)
+	bind := binders()["pods/binding"]
+	for range rounds {
+		node := unique("node")
+		// Before the claim it would have been bound.
+		s.must(bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node)))
+		s.must(s.claim(s.ctx, node))
+		err := bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node))
+		if err == nil {
+			t.Fatalf("the first pod is bound to %s after its claim was written", node)
+		}
+		if err := helps(err.Error(), []string{"dedicated"}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
+	s := newScene(t)
+	claimed := []string{"a", "bc", "fence-1", "fence-1.example.com", "dot.x", "fence-22", "x.fence-3"}
+	free := []string{
+		"b", "c", "aa", "abc", "cbc", "ence-1", "1", "fence-11", "a-fence-1", "fence-1.example", "example.com", "om",
+		"t.x", "fence-2", "fence-3", "x", "fence-1x", "fence-122",
+	}
+	s.must(s.claim(s.ctx, claimed...))
+	s.awaitFence("fence-22")
+	pod, tenants := s.waiting(s.namespace(nil)), s.waiting(s.managed())
+	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	bind := func(who user, binding *corev1.Binding) error {
+		return s.as(who).CoreV1().Pods(binding.Namespace).Bind(s.ctx, binding, try)
+	}
+	token := func(node string) *corev1.Binding {
+		binding := s.bindingOf(tenants, node)
+		binding.Annotations[evidenceKey] = evidenceOf("baseline")
+		return binding
+	}
+	for _, node := range claimed {
+		if err := bind(stockScheduler, plainBindingOf(pod, node)); !apierrors.IsForbidden(err) {
+			t.Errorf("a pod without a tenant on %s, which is claimed: %v, want it refused", node, err)
+		}
+		s.allowed("a tenant's pod on "+node, bind(ourScheduler, token(node)))
+	}
+	for _, node := range free {
+		s.allowed("a pod without a tenant on "+node+", which is free", bind(stockScheduler, plainBindingOf(pod, node)))
+		for _, other := range claimed {
+			binding := token(other)
+			binding.Target.Name = node
+			if err := bind(ourScheduler, binding); !apierrors.IsForbidden(err) {
+				t.Errorf("a tenant's pod on %s under the claim of %s: %v, want it refused", node, other, err)
+			}
+		}
+	}
+}
+
+func TestFenceLetsThePlatformThrough(t *testing.T) {
+	s := newScene(t)
+	node := s.claimed()
+	pod := s.waitingIn(metav1.NamespaceSystem)
+	s.allowed("a Binding of the cluster's own scheduler", binders()["pods/binding"](s, stockScheduler, plainBindingOf(pod, node)))
+	s.allowed("its deletion by force", s.remove(administrator, pod, new(int64)))
+	named, err := s.as(administrator).CoreV1().Pods(metav1.NamespaceSystem).Create(s.ctx, newPod(onNode(node)), metav1.CreateOptions{})
+	s.allowed("a pod that names the node", err)
+	s.allowed("its deletion by force", s.remove(administrator, named, new(int64)))
+	mirror, err := s.as(kubelet).CoreV1().Pods(s.namespace(nil)).Create(s.ctx, newPod(
+		annotated(corev1.MirrorPodAnnotationKey, "hash"), onNode(attackedNode), ownedBy(s.node(attackedNode)),
+	), metav1.CreateOptions{})
+	s.allowed("the mirror pod of a node that is claimed", err)
+	s.allowed("its end", s.remove(kubelet, mirror, new(int64)))
+}
+
+// Whoever cannot read the table binds no tenant's pod; there is nobody to keep others from.
+func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
+	s := newScene(t)
+	node := s.claimed()
+	tenants, others := s.waiting(s.managed()), s.waiting(s.namespace(nil))
+	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	binding := s.bindingOf(tenants, node)
+	binding.Annotations[evidenceKey] = evidenceOf("baseline")
+	bind := func() error {
+		return s.as(ourScheduler).CoreV1().Pods(binding.Namespace).Bind(s.ctx, binding, try)
+	}
+	s.allowed("a Binding under its claim", bind())
+
+	s.must(s.admin.CoreV1().ConfigMaps(systemNamespace).Delete(s.ctx, claimsTable, metav1.DeleteOptions{}))
+	t.Cleanup(func() {
+		back := newScene(t)
+		back.ctx = context.WithoutCancel(t.Context())
+		witness := unique("witness")
+		back.must(back.claim(back.ctx, witness))
+		back.awaitFence(witness)
+	})
+	var refusal error
+	s.must(poll(s.ctx, func(context.Context) (bool, error) {
+		refusal = bind()
+		return refusal != nil, nil
+	}))
+	for _, want := range []string{"configmap", claimsTable} {
+		if !strings.Contains(refusal.Error(), want) {
+			t.Errorf("the refusal does not name %q: %v", want, refusal)
+		}
+	}
+	s.allowed("a pod without a tenant",
+		s.as(stockScheduler).CoreV1().Pods(others.Namespace).Bind(s.ctx, plainBindingOf(others, node), try))
+}
+
+// Tenants read these messages in the events of their pods.
+func TestFenceNamesNobody(t *testing.T) {
+	s := newScene(t)
+	node := s.claimed()
+	err := binders()["pods/binding"](s, stockScheduler, plainBindingOf(s.waiting(s.namespace(nil)), node))
+	if err == nil {
+		t.Fatal("the pod is bound")
+	}
+	_, told, _ := strings.Cut(err.Error(), "denied request: ")
+	for _, secret := range []string{node, "acme", s.table.token(node), term} {
+		if strings.Contains(told, secret) {
+			t.Errorf("the refusal names %q: %s", secret, told)
+		}
+	}
+}
