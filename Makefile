@@ -94,6 +94,13 @@ bench: ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1
 	@hack/compile.sh bench go build -v -o bin/bench ./hack/bench
 	@KUBEBUILDER_ASSETS='$(ASSETS)' BENCH_PROGRAM=bin/performance.test exec bin/bench
 
+.PHONY: simulate
+simulate: ## Compare ways to isolate on a cluster given as files (CLUSTER=folder TENANTS= PODS= NODES= SEED= OUT=.json HTML=.html)
+	@hack/compile.sh simulate go build -v -ldflags '$(strip $(VERSION_FLAGS))' -o bin/simulate ./hack/simulate
+	@exec bin/simulate $(if $(CLUSTER),-cluster '$(CLUSTER)') $(if $(TENANTS),-tenants '$(TENANTS)') \
+		$(if $(PODS),-pods '$(PODS)') $(if $(NODES),-nodes '$(NODES)') $(if $(SEED),-seed '$(SEED)') $(if $(SMALL),-small '$(SMALL)') \
+		$(if $(OUT),-out '$(OUT)') $(if $(FORMAT),-o '$(FORMAT)') -html '$(or $(HTML),bin/simulation.html)'
+
 .PHONY: clean
 clean: ## Remove what was built; the next control plane comes from the build cache
 	rm -rf bin

@@ -40,7 +40,13 @@ type Report struct {
 	Variants []Result `json:"variants"`
 	Sizes    []Size   `json:"podSizes"`
 	Verdict  Verdict  `json:"verdict"`
+	// Published is what others have measured of co-residence.
+	Published string `json:"publishedCoResidence"`
 }
+
+// published is what can be read of the paper in its abstract; its curves are not copied here.
+const published = "Fang et al., Repttack: Exploiting Cloud Schedulers to Guide Co-Location Attacks (NDSS 2022): " +
+	"an attacker who asks for what the victim asks for meets it at a rate of up to 50 % with one instance, up to 80 % with five."
 
 // Input is what was simulated.
 type Input struct {
@@ -123,7 +129,7 @@ type Verdict struct {
 }
 
 func newReport(c *Cluster, o Options) *Report {
-	return &Report{Input: Input{
+	return &Report{Published: published, Input: Input{
 		Cluster: c.Source, Mapping: c.Mapping, Seed: o.Seed, Small: o.Small, Profile: o.Profile, Notes: c.Notes,
 		Nodes: len(c.Nodes), Versions: versions(),
 	}}

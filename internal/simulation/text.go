@@ -65,6 +65,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "%s: %d pairs of pods on one node checked, %d break the rule\n", v.ID, v.PairsChecked, v.PairsBroken)
 		}
 	}
+	fmt.Fprintf(&b, "published for comparison: %s\n", r.Published)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
