@@ -85,6 +85,85 @@ func (s *server) client() *fake.Clientset {
 	return c
 }
 
+// onCall has f asked before each call; nil is nobody.
+func (s *server) onCall(f func(call string) fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// wrote returns how many writes took effect, of one resource or, if it is empty, of all.
+func (s *server) wrote(resource string) int { return s.count(s.writes, resource) }
+
+// called is wrote for calls, such as "list pods".
+func (s *server) called(call string) int { return s.count(s.calls, call) }
+
+func (s *server) count(of map[string]int, key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key != "" {
+		return of[key]
+	}
+	total := 0
+	for _, n := range of {
+		total += n
+	}
+	return total
+}
+
+// forget begins to count anew.
+func (s *server) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.writes)
+	clear(s.calls)
+}
+
+// data returns what is in the table, nil if there is none.
+func (s *server) data() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil {
+		return nil
+	}
+	return s.table.Data
+}
+
+// edit is somebody who edits the table, lose somebody who deletes it.
+func (s *server) edit(change func(data map[string]string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table = s.table.DeepCopy()
+	change(s.table.Data)
+	s.table.ResourceVersion = s.next()
+}
+
+func (s *server) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table = nil
+}
+
+// show returns a node, nil if there is none.
+func (s *server) show(name string) *v1.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nodes[name]
+}
+
+// podsOn returns how many pods are bound to a node.
+func (s *server) podsOn(node string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, pod := range s.pods {
+		if pod.Spec.NodeName == node {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *server) next() string {
 	s.version++
 	return strconv.Itoa(s.version)

@@ -45,15 +45,13 @@ func runs(t *testing.T, l *ledger) (ended <-chan error) {
 }
 
 func (w *world) failOnce(call string, f fault) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	var once sync.Once
-	w.fault = func(c string) (out fault) {
+	w.onCall(func(c string) (out fault) {
 		if c == call {
 			once.Do(func() { out = f })
 		}
 		return out
-	}
+	})
 }
 
 func set(node, id string) change { return change{node: node, entry: &entry{id: id}} }
@@ -61,7 +59,7 @@ func set(node, id string) change { return change{node: node, entry: &entry{id: i
 func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		l := makeLedger(t, w, "t1")
-		clear(w.writes)
+		w.forget()
 		var group sync.WaitGroup
 		for i := range 50 {
 			group.Go(func() {
@@ -73,10 +71,10 @@ func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
 		synctest.Wait()
 		runs(t, l)
 		group.Wait()
-		if w.writes["configmaps"] != 1 {
-			t.Errorf("%d writes, want 1", w.writes["configmaps"])
+		if w.wrote("configmaps") != 1 {
+			t.Errorf("%d writes, want 1", w.wrote("configmaps"))
 		}
-		if got, _ := parseTable(w.table.Data); len(got.entries) != 50 {
+		if got, _ := parseTable(w.data()); len(got.entries) != 50 {
 			t.Errorf("%d entries, want 50", len(got.entries))
 		}
 	})
@@ -89,12 +87,9 @@ func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
 		"nothing":                           {func(*world) {}},
 		"a call that gets lost":             {func(w *world) { w.failOnce("update configmaps", fault{before: errLost}) }},
 		"an answer that gets lost":          {func(w *world) { w.failOnce("update configmaps", fault{after: errLost}) }},
-		"a ConfigMap that somebody deletes": {func(w *world) { w.table = nil }},
+		"a ConfigMap that somebody deletes": {func(w *world) { w.lose() }},
 		"a ConfigMap that somebody edits": {func(w *world) {
-			w.table = w.table.DeepCopy()
-			w.table.Data["n9"] = " n9=x: "
-			w.table.Data["n0"] = " n0=other: "
-			w.table.ResourceVersion = w.next()
+			w.edit(func(data map[string]string) { data["n9"], data["n0"] = " n9=x: ", " n0=other: " })
 		}},
 	}
 	for name, tc := range tests {
@@ -109,7 +104,7 @@ func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
 				if err := l.commit(t.Context(), set("n1", "b")); err != nil {
 					t.Fatal(err)
 				}
-				got, _ := parseTable(w.table.Data)
+				got, _ := parseTable(w.data())
 				want := table{term: "t1", entries: map[string]entry{"n0": {id: "a"}, "n1": {id: "b"}}}
 				if diff := cmp.Diff(want, got, compareTables); diff != "" {
 					t.Errorf("table (-want +got):\n%s", diff)
@@ -142,7 +137,7 @@ func TestLedgerIsDeposedByAnotherTerm(t *testing.T) {
 				if err := act(t, w, first); !errors.Is(err, errDeposed) {
 					t.Errorf("got %v, want %v", err, errDeposed)
 				}
-				got, _ := parseTable(w.table.Data)
+				got, _ := parseTable(w.data())
 				want := table{term: "t2", entries: map[string]entry{"n0": {id: "a"}}}
 				if diff := cmp.Diff(want, got, compareTables); diff != "" {
 					t.Errorf("table (-want +got):\n%s", diff)
@@ -161,12 +156,12 @@ func TestDeposedLedgerStopsForGood(t *testing.T) {
 		if err := <-ended; !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
-		clear(w.calls)
+		w.forget()
 		if err := l.commit(t.Context(), set("n1", "b")); !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
-		if len(w.calls) > 0 {
-			t.Errorf("calls %v, want none", w.calls)
+		if w.called("") > 0 {
+			t.Errorf("%d calls, want none", w.called(""))
 		}
 	})
 }
@@ -185,8 +180,8 @@ func TestTakeoverGivesWayToALaterOne(t *testing.T) {
 		if _, err := slow.takeOver(ctx); !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
-		if w.table.Data[termKey] != "later" {
-			t.Errorf("term %q, want later", w.table.Data[termKey])
+		if w.data()[termKey] != "later" {
+			t.Errorf("term %q, want later", w.data()[termKey])
 		}
 	})
 }
@@ -216,7 +211,7 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 		if err := l.commit(t.Context(), set("n2", "b")); err != nil {
 			t.Fatal(err)
 		}
-		got, _ := parseTable(w.table.Data)
+		got, _ := parseTable(w.data())
 		want := table{term: "t1", entries: map[string]entry{"n2": {id: "b"}}}
 		if diff := cmp.Diff(want, got, compareTables); diff != "" {
 			t.Errorf("table (-want +got):\n%s", diff)
@@ -229,17 +224,15 @@ func TestWriteOfUnknownOutcomeIsNeverTakenBack(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		l := makeLedger(t, w, "t1")
 		runs(t, l)
-		w.mu.Lock()
 		answers := []fault{{before: errLost}, {before: errForbidden}, {before: errForbidden}}
-		w.fault = func(call string) fault {
+		w.onCall(func(call string) fault {
 			if call != "update configmaps" || len(answers) == 0 {
 				return fault{}
 			}
 			f := answers[0]
 			answers = answers[1:]
 			return f
-		}
-		w.mu.Unlock()
+		})
 		if err := l.commit(t.Context(), set("n1", "a")); err != nil {
 			t.Errorf("got %v, want it written in the end", err)
 		}
@@ -253,15 +246,13 @@ func TestDeletedTableIsWrittenAnew(t *testing.T) {
 		if err := l.commit(t.Context(), set("n1", "a")); err != nil {
 			t.Fatal(err)
 		}
-		want := w.table.Data
-		w.mu.Lock()
-		w.table = nil
-		w.mu.Unlock()
+		want := w.data()
+		w.lose()
 		w.sleep(lookEvery)
-		if w.table == nil {
+		if w.data() == nil {
 			t.Fatal("no table")
 		}
-		if diff := cmp.Diff(want, w.table.Data); diff != "" {
+		if diff := cmp.Diff(want, w.data()); diff != "" {
 			t.Errorf("data (-want +got):\n%s", diff)
 		}
 	})

@@ -23,10 +23,10 @@ func TestFirstPodOfANodeClaimsIt(t *testing.T) {
 		if got, want := w.taints("n1"), "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"; got != want {
 			t.Errorf("taints %q, want %q", got, want)
 		}
-		if got := w.nodes["n1"].Labels["tenantisolation.dev/tenant"]; got != "acme" {
+		if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
 			t.Errorf("label %q, want acme", got)
 		}
-		if got := w.nodes["n1"].Annotations[OpenedByAnnotation]; got != "acme" {
+		if got := w.show("n1").Annotations[OpenedByAnnotation]; got != "acme" {
 			t.Errorf("opened by %q, want acme", got)
 		}
 		if _, ok := w.entryOf("n1"); !ok {
@@ -43,9 +43,7 @@ func TestPodOnAClaimedNodeCostsNoCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sleep(time.Second)
-		w.mu.Lock()
-		clear(w.calls)
-		w.mu.Unlock()
+		w.forget()
 		pod := w.pod("second", "acme")
 		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
 			t.Fatal(err)
@@ -57,10 +55,8 @@ func TestPodOnAClaimedNodeCostsNoCall(t *testing.T) {
 			t.Error("no token")
 		}
 		p.engine.Release(pod.UID, "n1", OutcomeKnown)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.calls) > 0 {
-			t.Errorf("calls %v, want none", w.calls)
+		if w.called("") > 0 {
+			t.Errorf("%d calls, want none", w.called(""))
 		}
 	})
 }
@@ -71,9 +67,7 @@ func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.node("n1")
 		p := w.leader()
-		w.mu.Lock()
-		clear(w.writes)
-		w.mu.Unlock()
+		w.forget()
 		var group sync.WaitGroup
 		for _, name := range []string{"a", "b", "c", "d"} {
 			pod := w.pod(name, "acme")
@@ -84,10 +78,8 @@ func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
 			})
 		}
 		group.Wait()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.writes["configmaps"] != 1 || w.writes["nodes"] != 1 {
-			t.Errorf("writes %v, want one of each", w.writes)
+		if w.wrote("configmaps") != 1 || w.wrote("nodes") != 1 {
+			t.Errorf("writes: %d of the table, %d of nodes, want one of each", w.wrote("configmaps"), w.wrote("nodes"))
 		}
 	})
 }
@@ -112,12 +104,12 @@ func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
 				p := w.leader()
 				// It comes while the claim is written.
 				var once sync.Once
-				w.fault = func(call string) fault {
+				w.onCall(func(call string) fault {
 					if resident := tc.resident(w); call == "patch nodes" && resident != nil {
 						once.Do(func() { w.bound(resident, "n1") })
 					}
 					return fault{}
-				}
+				})
 				err := p.place(w.pod("web", "acme"), "n1")
 				if !errors.Is(err, tc.want) {
 					t.Fatalf("got %v, want %v", err, tc.want)
@@ -150,8 +142,8 @@ func TestFailedOpeningLeavesNothing(t *testing.T) {
 		if got := w.taints("n1"); got != "other:NoSchedule" {
 			t.Errorf("taints %q, want those of others untouched", got)
 		}
-		if len(w.nodes["n1"].Labels) > 0 || len(w.nodes["n1"].Annotations) > 0 {
-			t.Errorf("labels %v, annotations %v, want none", w.nodes["n1"].Labels, w.nodes["n1"].Annotations)
+		if len(w.show("n1").Labels) > 0 || len(w.show("n1").Annotations) > 0 {
+			t.Errorf("labels %v, annotations %v, want none", w.show("n1").Labels, w.show("n1").Annotations)
 		}
 	})
 }
@@ -245,8 +237,8 @@ func TestReservationIsForgottenWithItsLastPod(t *testing.T) {
 		if _, claimed := p.engine.Claim("n1"); claimed {
 			t.Error("still claimed after the last one")
 		}
-		if w.writes["nodes"] != 0 {
-			t.Errorf("%d writes of nodes for reservations, want none", w.writes["nodes"])
+		if w.wrote("nodes") != 0 {
+			t.Errorf("%d writes of nodes for reservations, want none", w.wrote("nodes"))
 		}
 	})
 }

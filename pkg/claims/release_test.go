@@ -62,13 +62,13 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 			t.Fatal(err)
 		}
-		clear(w.calls)
+		w.forget()
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Fatal("released under a pod that has reserved it")
 		}
-		if w.calls["list pods"] > 0 {
-			t.Errorf("%d LISTs for a node that a pod has reserved, want none", w.calls["list pods"])
+		if w.called("list pods") > 0 {
+			t.Errorf("%d LISTs for a node that a pod has reserved, want none", w.called("list pods"))
 		}
 		if err := p.bind(next, "n1"); err != nil {
 			t.Error(err)
@@ -105,16 +105,14 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 		p := w.leader()
 		pod := p.open("n1", "acme")
 		next := w.pod("next", "acme")
-		w.mu.Lock()
-		w.fault = func(call string) fault {
+		w.onCall(func(call string) fault {
 			if call == "list pods" {
 				if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 					t.Error(err)
 				}
 			}
 			return fault{}
-		}
-		w.mu.Unlock()
+		})
 		p.leaves(pod, "n1")
 		w.sleep(time.Hour)
 		if !w.claimed("n1") || !p.engine.Held(next.UID, "n1") {
@@ -173,15 +171,13 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 				p := w.leader()
 				pod := p.open("n1", "acme")
 				fails := 20
-				w.mu.Lock()
-				w.fault = func(c string) fault {
+				w.onCall(func(c string) fault {
 					if c == call && fails > 0 {
 						fails--
 						return fault{before: errLost}
 					}
 					return fault{}
-				}
-				w.mu.Unlock()
+				})
 				p.leaves(pod, "n1")
 				w.sleep(10 * time.Minute)
 				if w.claimed("n1") {
@@ -258,21 +254,19 @@ func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
 		p.leaves(pod, "n1")
 		// The bind is admitted when the LIST of a release without a new id has been made.
-		w.mu.Lock()
-		w.fault = func(call string) fault {
+		w.onCall(func(call string) fault {
 			if call == "list pods" {
 				go func() { _ = w.bindWith(old, lost, "n1") }()
 			}
 			return fault{}
-		}
-		w.mu.Unlock()
+		})
 		w.sleep(releaseAfter + settleTime/2)
 		if after, ok := w.entryOf("n1"); !ok || after.id == before.id {
 			t.Errorf("entry %v, want one with another id", after)
 		}
 		w.sleep(settleTime)
-		if w.claimed("n1") || len(w.pods) > 0 {
-			t.Errorf("claimed %t with %d pods, want neither", w.claimed("n1"), len(w.pods))
+		if w.claimed("n1") || w.podsOn("n1") > 0 {
+			t.Errorf("claimed %t with %d pods, want neither", w.claimed("n1"), w.podsOn("n1"))
 		}
 	})
 }
@@ -466,13 +460,13 @@ func TestNodeThatReportsNoBootStaysClaimedInPeace(t *testing.T) {
 		w.reboot("n1", "")
 		p := w.leader(afterReboot)
 		p.leaves(p.open("n1", "acme"), "n1")
-		clear(w.writes)
+		w.forget()
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Error("released, although nobody can tell of a reboot")
 		}
-		if len(w.writes) > 0 {
-			t.Errorf("writes %v, want none", w.writes)
+		if w.wrote("") > 0 {
+			t.Errorf("%d writes, want none", w.wrote(""))
 		}
 	})
 }

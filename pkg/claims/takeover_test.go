@@ -88,20 +88,18 @@ func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
 		first.lead()
 		first.open("n1", "acme")
 		stop()
-		w.pods = map[string]*v1.Pod{}
+		w.gone(w.pod("first-on-n1", "acme"))
 		second := w.leader()
 		pod := w.pod("web", "acme")
 		if err := second.engine.Reserve(pod.UID, "n1", second.subject(pod)); err != nil {
 			t.Fatal(err)
 		}
-		w.mu.Lock()
-		w.fault = func(call string) fault {
+		w.onCall(func(call string) fault {
 			if call == "get nodes" {
 				w.node("n1", func(n *v1.Node) { n.Spec.Taints[0].Value, n.Annotations[OpenedByAnnotation] = "bolt", "bolt" })
 			}
 			return fault{}
-		}
-		w.mu.Unlock()
+		})
 		if err := second.engine.Ensure(t.Context(), pod, "n1", second.subject(pod)); !errors.Is(err, ErrClaimed) {
 			t.Errorf("got %v, want %v", err, ErrClaimed)
 		}
@@ -154,22 +152,16 @@ func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
 		first := w.leader()
 		second, _ := w.process()
 		woken := false
-		w.mu.Lock()
-		w.fault = func(call string) fault {
+		w.onCall(func(call string) fault {
 			if call == "patch nodes" && !woken {
 				woken = true
-				w.mu.Lock()
-				w.table = w.table.DeepCopy()
-				w.table.Data[termKey] = second.engine.ledger.term
-				w.table.ResourceVersion = w.next()
-				w.mu.Unlock()
+				w.edit(func(data map[string]string) { data[termKey] = second.engine.ledger.term })
 				w.node("n1", func(n *v1.Node) {
 					n.Spec.Taints = []v1.Taint{{Key: "tenantisolation.dev/tenant", Value: "bolt", Effect: v1.TaintEffectNoSchedule}}
 				})
 			}
 			return fault{}
-		}
-		w.mu.Unlock()
+		})
 		if err := first.place(w.pod("web", "acme"), "n1"); err == nil {
 			t.Error("placed, want deposed")
 		}
@@ -188,9 +180,9 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 	}{
 		"as it was claimed":                                {func(*world) {}, func(*Config) {}, false},
 		"claimed by an entry alone":                        {func(w *world) { w.undress("n1") }, func(*Config) {}, false},
-		"claimed by taints alone":                          {func(w *world) { w.table.Data["n1"] = "" }, func(*Config) {}, false},
-		"claimed by taints alone, to be rebooted first":    {func(w *world) { w.table.Data["n1"] = "" }, afterReboot, true},
-		"with the table deleted, to be rebooted first":     {func(w *world) { w.table = nil }, afterReboot, true},
+		"claimed by taints alone":                          {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, func(*Config) {}, false},
+		"claimed by taints alone, to be rebooted first":    {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, afterReboot, true},
+		"with the table deleted, to be rebooted first":     {func(w *world) { w.lose() }, afterReboot, true},
 		"as it was claimed, to be rebooted first":          {func(*world) {}, afterReboot, true},
 		"rebooted while nobody led, to be rebooted anyway": {func(w *world) { w.reboot("n1", "second") }, afterReboot, true},
 		"of which nobody knows whose it was":               {func(w *world) { w.halfTainted("n1") }, func(*Config) {}, false},
@@ -214,7 +206,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 				if _, got := second.engine.Claim("n1"); got != tc.want {
 					t.Errorf("the engine's claim %t, want %t", got, tc.want)
 				}
-				if w.nodes["n1"] != nil && w.claimed("n1") != tc.want {
+				if w.show("n1") != nil && w.claimed("n1") != tc.want {
 					t.Errorf("claimed %t, want %t", !tc.want, tc.want)
 				}
 			})
@@ -252,8 +244,7 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 						first.lead()
 						first.open("n1", "acme")
 						dead := false
-						w.mu.Lock()
-						w.fault = func(c string) fault {
+						w.onCall(func(c string) fault {
 							if dead {
 								return fault{before: errLost}
 							}
@@ -262,24 +253,18 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 								return effect
 							}
 							return fault{}
-						}
-						w.mu.Unlock()
+						})
 						act(first)
 						w.sleep(settleTime)
 						stop()
-						w.mu.Lock()
-						w.fault = nil
-						w.mu.Unlock()
+						w.onCall(nil)
 						second := w.leader()
 						if err := second.place(w.pod("after", "bolt"), "n2"); err != nil && !errors.Is(err, ErrClaimed) {
 							t.Errorf("after: %v", err)
 						}
 						w.sleep(5 * time.Minute)
 						for _, node := range []string{"n1", "n2"} {
-							claimed, used := w.claimed(node), false
-							for _, pod := range w.pods {
-								used = used || pod.Spec.NodeName == node
-							}
+							claimed, used := w.claimed(node), w.podsOn(node) > 0
 							if claimed != used {
 								t.Errorf("%s: claimed %t, used %t", node, claimed, used)
 							}
@@ -350,7 +335,7 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 				if got := w.taints("n1"); got != tc.want {
 					t.Errorf("taints %q, want %q", got, tc.want)
 				}
-				if got := w.nodes["n1"].Labels["tenantisolation.dev/tenant"]; got != "acme" {
+				if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
 					t.Errorf("label %q, want acme", got)
 				}
 			})
@@ -383,7 +368,7 @@ func TestRepairsLeaveRoomForPods(t *testing.T) {
 		}
 		w.leader()
 		w.sleep(10 * time.Second)
-		if got, want := w.writes["nodes"], repairsAtOnce+10*repairsPerSecond; got > want {
+		if got, want := w.wrote("nodes"), repairsAtOnce+10*repairsPerSecond; got > want {
 			t.Errorf("%d repairs in 10 s, want at most %d", got, want)
 		}
 		w.sleep(2 * time.Minute)
