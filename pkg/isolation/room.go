@@ -15,8 +15,8 @@ type Room struct {
 // stays above that, or a stock scorer could open a machine that nobody needs.
 const (
 	// fillRange: among machines that are open already the fullest one, so that the others
-	// keep room for large pods. It is small, so that what the pod's owner prefers counts
-	// for more.
+	// keep room for large pods. A quarter fuller counts as much as one preference of the
+	// pod's owner that a stock scorer sees to with a weight of 2.
 	fillRange = 8
 	// openRange: of machines that have to be opened the one that is largest for the pod:
 	// its trust domain needs the fewest of those.
