@@ -53,6 +53,8 @@ type server struct {
 type fault struct {
 	// before fails the call without effect, after with it.
 	before, after error
+	// then happens when the call has taken effect and has not been answered.
+	then func()
 }
 
 func newServer() *server {
@@ -75,8 +77,11 @@ func (s *server) client() *fake.Clientset {
 			return true, nil, f.before
 		}
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		object, err := s.serve(action)
+		s.mu.Unlock()
+		if f.then != nil {
+			f.then()
+		}
 		if err == nil && f.after != nil {
 			return true, nil, f.after
 		}

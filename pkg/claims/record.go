@@ -56,6 +56,9 @@ type record struct {
 	entry entry
 	// leases are the pods that have reserved the node and whose bind has not ended.
 	leases map[types.UID]struct{}
+	// uses counts the reservations ever made. A pod may have come while a LIST was on its
+	// way, have been bound and be no lease any more, and yet not be in that LIST.
+	uses uint64
 	// emptySince is since when nobody is there, zero while somebody is.
 	emptySince time.Time
 	// work is what is being done for the node in the cluster, nil if nothing is. Only

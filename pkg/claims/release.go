@@ -69,10 +69,10 @@ func (e *Engine) idle(ctx context.Context, name string, rec *record) time.Durati
 	}
 	w := newWork()
 	rec.work = w
-	from := rec.phase
+	from, uses := rec.phase, rec.uses
 	e.mu.Unlock()
 
-	err := e.giveBack(ctx, name, rec, w, from)
+	err := e.giveBack(ctx, name, rec, w, from, uses)
 	if err == nil || ctx.Err() != nil {
 		return 0
 	}
@@ -89,11 +89,11 @@ func rebooted(rec *record, node *v1.Node) bool {
 
 // giveBack releases a node on which nobody is, or notes in which boot it was left. The
 // record stays usable until it is certain that it goes.
-func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work, from phase) error {
+func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work, from phase, uses uint64) error {
 	node, fate, err := e.look(ctx, name, rec)
 
 	e.mu.Lock()
-	if err == nil && (len(rec.leases) > 0 || rec.phase != from) {
+	if err == nil && (len(rec.leases) > 0 || rec.phase != from || rec.uses != uses) {
 		err = errInUse
 	}
 	if err != nil || fate == stay {

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +120,38 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 			t.Error("released under a pod that reserved it during the LIST")
 		}
 	})
+}
+
+// It is bound and answered for, so that no bind is in flight, and the LIST has not seen it.
+func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
+	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
+		t.Run(string(reuse), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
+				pod := p.open("n1", "acme")
+				next := w.pod("next", "acme")
+				var once sync.Once
+				w.onCall(func(call string) fault {
+					if call != "list pods" {
+						return fault{}
+					}
+					return fault{then: func() {
+						once.Do(func() {
+							if err := p.place(next, "n1"); err != nil {
+								t.Error(err)
+							}
+						})
+					}}
+				})
+				p.leaves(pod, "n1")
+				w.sleep(releaseAfter)
+				if e, ok := w.entryOf("n1"); !ok || e.boot != "" {
+					t.Errorf("entry %v, want one in use", e)
+				}
+			})
+		})
+	}
 }
 
 func TestUnmanagedPodDoesNotKeepANodeClaimed(t *testing.T) {

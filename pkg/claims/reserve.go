@@ -55,6 +55,7 @@ func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject,
 		return false, ErrClaimed
 	}
 	rec.leases[uid] = struct{}{}
+	rec.uses++
 	return isNew, nil
 }
 
