@@ -1,0 +1,268 @@
+// Package autoscaling tests what an autoscaler sees of claims: it asks the filter that the
+// Cluster Autoscaler's simulation runs, and Karpenter has an equal of, about the taints
+// that claims write and the tolerations that a real API server gives to pods.
+package autoscaling
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/tainttoleration"
+	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// kataHandler is one of the handlers that are virtual machines by default.
+const kataHandler = "kata-qemu"
+
+// cluster is a real API server with the policies that give tolerations, and the engine
+// that judges its pods.
+type cluster struct {
+	*testing.T
+	api    *kubernetes.Clientset
+	engine *audit.Engine
+	filter fwk.FilterPlugin
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	plane := controlplanetest.Start(t, controlplane.Options{})
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{T: t}
+	if c.api, err = plane.Client(); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := subjects.NewRules(configv1.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gatherer, err := subjects.NewGatherer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.engine = audit.New(rules, gatherer)
+	plugin, err := tainttoleration.New(t.Context(), nil, nil, feature.Features{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.filter = plugin.(fwk.FilterPlugin)
+
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "kata"}, Handler: kataHandler}
+	if _, err := c.api.NodeV1().RuntimeClasses().Create(t.Context(), class, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.must(c.engine.Set(class))
+	if out, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", "claims", "policies")); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return c
+}
+
+func (c *cluster) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *cluster) namespace(name string, labels map[string]string) {
+	c.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	if name != metav1.NamespaceSystem {
+		_, err := c.api.CoreV1().Namespaces().Create(c.Context(), ns, metav1.CreateOptions{})
+		c.must(err)
+	}
+	c.must(c.engine.Set(ns))
+}
+
+// admitted returns a pod as the API server keeps it, and what it is judged to be.
+func (c *cluster) admitted(namespace, name string, change ...func(*corev1.Pod)) (*corev1.Pod, isolation.Subject) {
+	c.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}},
+	}
+	for _, each := range change {
+		each(pod)
+	}
+	pod, err := c.api.CoreV1().Pods(namespace).Create(c.Context(), pod, metav1.CreateOptions{})
+	c.must(err)
+	// The engine judges pods that are somewhere.
+	placed := pod.DeepCopy()
+	placed.Spec.NodeName = "somewhere"
+	c.must(c.engine.Set(placed))
+	subject, _ := c.engine.Subject(namespace, name)
+	return pod, subject
+}
+
+// policiesActive waits until the API server has read the policies.
+func (c *cluster) policiesActive(namespace string) {
+	c.Helper()
+	probe := func(change ...func(*corev1.Pod)) int {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: namespace}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}}}
+		for _, each := range change {
+			each(pod)
+		}
+		got, err := c.api.CoreV1().Pods(namespace).Create(c.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return 0
+		}
+		return len(got.Spec.Tolerations)
+	}
+	c.must(wait.PollUntilContextTimeout(c.Context(), 50*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		return probe() > 0 && probe(inVM) > probe(), nil
+	}))
+}
+
+// fits asks the autoscaler's filter.
+func (c *cluster) fits(pod *corev1.Pod, taints []corev1.Taint) bool {
+	c.Helper()
+	info := framework.NewNodeInfo()
+	info.SetNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{Taints: taints}})
+	return c.filter.Filter(c.Context(), nil, pod, info).IsSuccess()
+}
+
+// taintsOf are the taints of a node that the subject has opened.
+func taintsOf(t *testing.T, opener isolation.Subject) (isolation.Claim, []corev1.Taint) {
+	t.Helper()
+	claim, ok := opener.Claim()
+	if !ok {
+		t.Fatalf("%s opens no node", opener)
+	}
+	var taints []corev1.Taint
+	for _, taint := range claim.Taints() {
+		taints = append(taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: corev1.TaintEffectNoSchedule})
+	}
+	return claim, taints
+}
+
+func inVM(p *corev1.Pod) { p.Spec.RuntimeClassName = ptr.To("kata") }
+
+func privileged(p *corev1.Pod) {
+	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
+}
+
+func TestWhatAnAutoscalerSees(t *testing.T) {
+	c := newCluster(t)
+	const prefix = "tenantisolation.dev/"
+	c.namespace("acme", map[string]string{prefix + "tenant": "acme"})
+	c.namespace("acme-secret", map[string]string{prefix + "tenant": "acme", prefix + "data-class": "confidential"})
+	c.namespace("globex", map[string]string{prefix + "tenant": "globex"})
+	c.namespace("vault", map[string]string{prefix + "tenant": "globex", prefix + "boundary": "node"})
+	c.namespace("wiki", nil)
+	c.namespace(metav1.NamespaceSystem, nil)
+	c.policiesActive("acme")
+
+	type judged struct {
+		pod     *corev1.Pod
+		subject isolation.Subject
+	}
+	pods := map[string]judged{}
+	add := func(name, namespace string, change ...func(*corev1.Pod)) {
+		pod, subject := c.admitted(namespace, name, change...)
+		pods[name] = judged{pod, subject}
+	}
+	add("acme", "acme")
+	add("acme-privileged", "acme", privileged)
+	add("acme-remapped", "acme", func(p *corev1.Pod) { p.Spec.HostUsers = ptr.To(false) })
+	add("acme-vm", "acme", inVM)
+	add("acme-secret", "acme-secret")
+	add("globex", "globex")
+	add("globex-vm", "globex", inVM)
+	add("vault-vm", "vault", inVM)
+	add("wiki", "wiki")
+	add("agent", metav1.NamespaceSystem)
+
+	openers := []string{"acme", "acme-secret", "globex", "acme-vm", "vault-vm"}
+	got := map[string][]string{}
+	for name, p := range pods {
+		for _, opener := range openers {
+			claim, taints := taintsOf(t, pods[opener].subject)
+			fits := c.fits(p.pod, taints)
+			// The heart of it: room in the simulation is where the claim admits.
+			if fits != claim.Admits(&p.subject) {
+				t.Errorf("%s on a node opened by %s: in the simulation it fits: %t, the claim admits it: %t", name, opener, fits, claim.Admits(&p.subject))
+			}
+			if fits {
+				got[name] = append(got[name], opener)
+			}
+		}
+	}
+	want := map[string][]string{
+		"acme":            {"acme"},
+		"acme-privileged": {"acme"},
+		"acme-remapped":   {"acme"},
+		"acme-vm":         {"acme", "acme-vm"},
+		"acme-secret":     {"acme-secret"},
+		"globex":          {"globex", "vault-vm"},
+		"globex-vm":       {"globex", "acme-vm", "vault-vm"},
+		"vault-vm":        {"globex", "vault-vm"},
+		"agent":           openers,
+	}
+	for _, opened := range got {
+		slices.SortFunc(opened, func(a, b string) int { return slices.Index(openers, a) - slices.Index(openers, b) })
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("nodes, by who opened them, on which pods fit in the simulation (-want +got):\n%s", diff)
+	}
+
+	t.Run("a pod that no claimed node admits has a node added, if templates bear no claim", func(t *testing.T) {
+		newcomer, _ := c.admitted("globex", "newcomer")
+		var claimed [][]corev1.Taint
+		for _, opener := range []string{"acme", "acme-secret", "acme-vm"} {
+			_, taints := taintsOf(t, pods[opener].subject)
+			claimed = append(claimed, taints)
+		}
+		for _, taints := range claimed {
+			if c.fits(newcomer, taints) {
+				t.Errorf("it fits on a node with %v, so none is added", taints)
+			}
+		}
+		if !c.fits(newcomer, nil) {
+			t.Error("it does not fit on a new node either")
+		}
+		if c.fits(newcomer, claimed[0]) {
+			t.Error("it fits on a new node made after a claimed one: the page warns of nothing")
+		}
+	})
+
+	// What the page calls unseen: were it seen, the page would be wrong.
+	for name, tc := range map[string]struct{ opener, pod string }{
+		"privilege is in no taint":      {"acme", "acme-privileged"},
+		"the user namespace is in none": {"acme", "acme-remapped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resident, incoming := pods[tc.opener].subject, pods[tc.pod].subject
+			_, taints := taintsOf(t, resident)
+			node := isolation.Node{Occupancy: isolation.NewOccupancy([]isolation.Resident{{UID: "resident", Subject: resident}})}
+			if !c.fits(pods[tc.pod].pod, taints) || isolation.Decide(&incoming, &node).Allowed() {
+				t.Error("want it to fit in the simulation, and to be denied by the rule")
+			}
+		})
+	}
+	if len(pods) != len(want)+1 || slices.Contains(slices.Collect(maps.Keys(got)), "wiki") {
+		t.Errorf("want the pod without a tenant on no claimed node, got %v", got["wiki"])
+	}
+}
