@@ -118,6 +118,11 @@ func (o *options) printObject(format string, object any) error {
 	return err
 }
 
+func compactJSON(value any) (string, error) {
+	text, err := json.Marshal(value)
+	return string(text), err
+}
+
 // auditResult is what programs read. Its fields are a contract.
 type auditResult struct {
 	Summary  auditSummary   `json:"summary"`

@@ -107,12 +107,18 @@ func describe(s isolation.Subject) string {
 	if !managed {
 		return s.String()
 	}
+	text := shortDomain(d)
+	if s.Boundary() != isolation.BoundaryContainer {
+		text += " in a " + s.Boundary().String()
+	}
+	return text
+}
+
+// shortDomain names a trust domain in few letters.
+func shortDomain(d isolation.TrustDomain) string {
 	text := fmt.Sprintf("%s/%s/%s", d.Tenant, d.DataClass, d.Privilege)
 	if d.UserNamespace == isolation.UserNamespacePod {
 		text += "/userns"
-	}
-	if s.Boundary() != isolation.BoundaryContainer {
-		text += " in a " + s.Boundary().String()
 	}
 	return text
 }

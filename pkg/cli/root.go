@@ -59,6 +59,7 @@ namespace, --tenant-key says which one.`,
 		newExplainCommand(o),
 		newPlanCommand(o),
 		newPreflightCommand(o),
+		newReportCommand(o),
 		newVersionCommand(o),
 	)
 	return root

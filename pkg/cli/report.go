@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/cli/report"
+)
+
+type reportOptions struct {
+	*options
+	html   bool
+	output string
+	since  string
+	now    func() time.Time
+}
+
+func newReportCommand(o *options) *cobra.Command {
+	r := &reportOptions{options: o, now: now}
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Write one self-contained page for an auditor",
+		Long: paragraphs(
+			`Writes a page with the policy, the nodes as tiles with the trust domains on them, the findings, what has changed
+since the last report, versions, and the evidence: which objects were judged, in which version. The page is one
+file, needs no network, and works with keyboard and screen reader, in light and dark.`,
+			`The report has its own data in it: keep it, and give it to the next one with --since.`,
+		),
+		Example: examples(
+			"kubectl isolation report --html > isolation.html",
+			"",
+			"# With what has changed since",
+			"kubectl isolation report --html --since=isolation.html > isolation-2.html",
+		),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+	}
+	o.addInputFlags(cmd)
+	cmd.Flags().BoolVar(&r.html, "html", false, "Write the page to standard output")
+	cmd.Flags().StringVarP(&r.output, "output", "o", "", "Output format: json, for the data of the page alone")
+	cmd.Flags().StringVar(&r.since, "since", "", "File with an earlier report, page or JSON, to compare with")
+	return cmd
+}
+
+func (r *reportOptions) run(ctx context.Context) error {
+	if err := oneOf("output", r.output, "", "json"); err != nil {
+		return err
+	}
+	switch {
+	case r.html == (r.output != ""):
+		return errors.New("say --html for the page, or -o json for its data")
+	case r.html && isTerminal(r.Out):
+		return fmt.Errorf("the page is a file and not for a terminal: %s report --html > isolation.html", name)
+	}
+	var earlier *report.Data
+	if r.since != "" {
+		text, err := os.ReadFile(r.since)
+		if err != nil {
+			return fmt.Errorf("--since: %w", err)
+		}
+		if earlier, err = report.Earlier(text); err != nil {
+			return fmt.Errorf("--since %s: %w", r.since, err)
+		}
+	}
+	c, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	r.warn(c)
+	data, err := c.report(r.now())
+	if err != nil {
+		return err
+	}
+	if earlier != nil {
+		data.History = report.Compare(earlier, data)
+	}
+	if r.output == "json" {
+		return r.printObject("json", data)
+	}
+	return data.WriteHTML(r.Out)
+}
+
+// report gathers what the page says.
+func (c *cluster) report(made time.Time) (*report.Data, error) {
+	found := c.engine.Report()
+	d := &report.Data{
+		Format: 1, Made: made.UTC().Truncate(time.Second), Tool: "kubectl-isolation " + Version(), Server: c.Server, Source: c.Source,
+		Summary: report.Summary{
+			Nodes: found.Nodes, Pods: found.Pods, PairsChecked: found.PairsChecked, PairsBreaking: found.PairsBreaking,
+		},
+		Findings: []report.Finding{},
+		Warnings: c.Warnings,
+	}
+	var err error
+	if d.Policy, err = c.settings(); err != nil {
+		return nil, err
+	}
+	perNode := map[string]int{}
+	concerned := map[string]bool{}
+	for i := range found.Findings {
+		f := &found.Findings[i]
+		a := adviceOn(f.Reason)
+		pods := podsOf(f)
+		for _, pod := range pods {
+			concerned[pod] = true
+		}
+		perNode[f.Node]++
+		d.Findings = append(d.Findings, report.Finding{
+			Node: f.Node, Reason: string(f.Reason), Volume: f.Volume, Means: a.means, Fix: a.fix, Pods: pods,
+			Domains: strings.Split(trustDomains(f), " | "),
+		})
+	}
+	c.nodes(d, perNode)
+	c.evidence(d, concerned)
+	return d, nil
+}
+
+// nodes puts the trust domains onto the nodes.
+func (c *cluster) nodes(d *report.Data, findings map[string]int) {
+	index := map[string]int{}
+	for _, object := range c.Nodes {
+		node, known := c.engine.Node(object.Name)
+		if !known {
+			continue
+		}
+		n := report.Node{Name: object.Name, Findings: findings[object.Name], Others: node.Occupancy.Len()}
+		there := map[int]bool{}
+		for _, g := range node.Occupancy.Groups() {
+			name := g.Domain.String()
+			at, known := index[name]
+			if !known {
+				at = len(d.Domains)
+				index[name] = at
+				d.Domains = append(d.Domains, report.Domain{Name: name, Short: shortDomain(g.Domain)})
+			}
+			d.Domains[at].Pods += g.Pods
+			if !there[at] {
+				there[at] = true
+				d.Domains[at].Nodes++
+			}
+			n.Others -= g.Pods
+			n.Groups = append(n.Groups, report.Group{Domain: at, Pods: g.Pods, Isolated: g.Isolated})
+		}
+		slices.SortFunc(n.Groups, func(a, b report.Group) int { return a.Domain - b.Domain })
+		d.Nodes = append(d.Nodes, n)
+	}
+}
+
+// evidence says which objects were judged.
+func (c *cluster) evidence(d *report.Data, concerned map[string]bool) {
+	var lines []string
+	c.Objects(func(object runtime.Object) bool {
+		if meta, ok := object.(metav1.Object); ok {
+			kind := reflect.TypeOf(object).Elem().Name()
+			lines = append(lines, fmt.Sprintf("%s %s/%s %s %s\n", kind, meta.GetNamespace(), meta.GetName(), meta.GetUID(), meta.GetResourceVersion()))
+		}
+		return true
+	})
+	slices.Sort(lines)
+	sum := sha256.New()
+	for _, line := range lines {
+		sum.Write([]byte(line))
+	}
+	d.Evidence = report.Evidence{Lists: c.Versions, Digest: hex.EncodeToString(sum.Sum(nil)), Objects: len(lines)}
+	for _, pod := range c.Pods {
+		if name := pod.Namespace + "/" + pod.Name; concerned[name] {
+			d.Evidence.Pods = append(d.Evidence.Pods, report.Object{Name: name, UID: string(pod.UID), ResourceVersion: pod.ResourceVersion})
+		}
+	}
+}
+
+// settings are the arguments as they are written in a configuration.
+func (c *cluster) settings() ([]report.Setting, error) {
+	written := &configv1.TenantIsolationArgs{}
+	if err := configv1.Convert_config_TenantIsolationArgs_To_v1_TenantIsolationArgs(c.args, written, nil); err != nil {
+		return nil, err
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(written)
+	if err != nil {
+		return nil, err
+	}
+	settings := []report.Setting{{Name: "arguments from", Value: c.argsFrom}}
+	names := make([]string, 0, len(fields))
+	for name := range fields {
+		if name != "kind" && name != "apiVersion" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		value, err := compactJSON(fields[name])
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, report.Setting{Name: name, Value: value})
+	}
+	return settings, nil
+}
