@@ -20,9 +20,9 @@ import (
 	schedulermetrics "k8s.io/kubernetes/pkg/scheduler/metrics"
 )
 
-// benchCluster has so many nodes with 30 pods each, of 20 tenants; tenant i is at home on
-// every node whose number is i modulo 20.
-func benchCluster(b *testing.B, nodes int) (*world, []fwk.NodeInfo) {
+// benchCluster has so many nodes with so many pods each, of 20 tenants; tenant i is at home
+// on every node whose number is i modulo 20.
+func benchCluster(b *testing.B, nodes, podsOnEach int) (*world, []fwk.NodeInfo) {
 	b.Helper()
 	w := newWorld(b)
 	for tenant := range 20 {
@@ -32,7 +32,7 @@ func benchCluster(b *testing.B, nodes int) (*world, []fwk.NodeInfo) {
 	for n := range nodes {
 		name := fmt.Sprintf("node-%05d", n)
 		w.node(name)
-		for p := range 30 {
+		for p := range podsOnEach {
 			w.add(w.pod(fmt.Sprintf("t%d", n%20), fmt.Sprintf("p%d-%d", n, p), on(name)))
 		}
 		infos = append(infos, w.snapshot[name])
@@ -44,7 +44,7 @@ func benchCluster(b *testing.B, nodes int) (*world, []fwk.NodeInfo) {
 // cycle: memory that the processor's caches do not hold is part of the price.
 func BenchmarkFilter(b *testing.B) {
 	for _, nodes := range []int{500, 5000, 15000} {
-		w, infos := benchCluster(b, nodes)
+		w, infos := benchCluster(b, nodes, 10)
 		for name, only := range map[string]func(i int) bool{
 			"admit": func(i int) bool { return i%20 == 0 },
 			"deny":  func(i int) bool { return i%20 != 0 },
@@ -81,7 +81,7 @@ func BenchmarkFilter(b *testing.B) {
 // BenchmarkNodeChange is what one change of a node costs: its occupancy worked out from 30
 // pods that have been judged before.
 func BenchmarkNodeChange(b *testing.B) {
-	w, infos := benchCluster(b, 500)
+	w, infos := benchCluster(b, 500, 30)
 	rules := w.pl.rules.Load()
 	b.ReportAllocs()
 	i := 0
@@ -100,7 +100,7 @@ func BenchmarkPreFilter(b *testing.B) {
 				continue
 			}
 			b.Run(fmt.Sprintf("nodes=%d/%s", nodes, name), func(b *testing.B) {
-				w, infos := benchCluster(b, nodes)
+				w, infos := benchCluster(b, nodes, 10)
 				for n := 0; full && n < nodes-20; n += 20 {
 					w.add(w.pod("t0", fmt.Sprintf("big-%d", n), on(infos[n].Node().Name), requests("64")))
 				}
@@ -122,7 +122,7 @@ func BenchmarkPreFilter(b *testing.B) {
 
 // BenchmarkPreFilterOfOthers is a pod that is none of the plugin's business.
 func BenchmarkPreFilterOfOthers(b *testing.B) {
-	w, infos := benchCluster(b, 5000)
+	w, infos := benchCluster(b, 5000, 10)
 	w.namespace("nobodys")
 	for name, pod := range map[string]*v1.Pod{
 		"platform":  w.add(w.pod("kube-system", "agent")),
@@ -184,7 +184,7 @@ func (w *world) defaultFramework(tb testing.TB) framework.Framework {
 }
 
 func BenchmarkScore(b *testing.B) {
-	w, infos := benchCluster(b, 5000)
+	w, infos := benchCluster(b, 5000, 10)
 	pod := w.pod("t0", "incoming")
 	state := framework.NewCycleState()
 	state.Write(cycleKey, w.pl.newCycle(pod))
@@ -220,7 +220,7 @@ func BenchmarkJudge(b *testing.B) {
 // BenchmarkHintAfterPodGone is one pending pod asked about a deletion: the answer for the
 // node is shared by all of them.
 func BenchmarkHintAfterPodGone(b *testing.B) {
-	w, _ := benchCluster(b, 500)
+	w, _ := benchCluster(b, 500, 30)
 	gone := w.pod("t1", "gone", on("node-00000"))
 	pod := w.add(w.pod("t2", "incoming"))
 	b.ReportAllocs()
