@@ -56,6 +56,9 @@ func (c *Config) Render() (map[string]string, error) {
 		return nil, fmt.Errorf("no template uses %s", strings.Join(slices.Sorted(maps.Keys(unused)), ", "))
 	}
 	for name, variant := range variants {
+		if variant.contradicts(c.Args) {
+			continue
+		}
 		if rendered[name], err = c.with(variant); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

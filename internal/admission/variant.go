@@ -12,20 +12,24 @@ import (
 type variant struct {
 	why, line string
 	set       func(*config.TenantIsolationArgs)
+	// contradicts is true of arguments that cannot be changed so: none is written of them.
+	contradicts func(*config.TenantIsolationArgs) bool
 }
 
 // variants are the scheduler's configurations that differ from the base in one argument, by
 // their path in the directory manifests.
 var variants = map[string]variant{
 	"components/claims/scheduler-config.yaml": {
-		why:  "A node is claimed for the trust domain whose pod opens it.",
-		line: "claims: {mode: Enabled}",
-		set:  func(args *config.TenantIsolationArgs) { args.Claims.Mode = config.ModeEnabled },
+		why:         "A node is claimed for the trust domain whose pod opens it.",
+		line:        "claims: {mode: Enabled}",
+		set:         func(args *config.TenantIsolationArgs) { args.Claims.Mode = config.ModeEnabled },
+		contradicts: func(args *config.TenantIsolationArgs) bool { return args.Enforcement == config.EnforcementAudit },
 	},
 	"overlays/audit/scheduler-config.yaml": {
-		why:  "What the rule refuses is reported, and placed nevertheless.",
-		line: "enforcement: Audit",
-		set:  func(args *config.TenantIsolationArgs) { args.Enforcement = config.EnforcementAudit },
+		why:         "What the rule refuses is reported, and placed nevertheless.",
+		line:        "enforcement: Audit",
+		set:         func(args *config.TenantIsolationArgs) { args.Enforcement = config.EnforcementAudit },
+		contradicts: func(args *config.TenantIsolationArgs) bool { return args.Claims.Mode == config.ModeEnabled },
 	},
 }
 
