@@ -105,6 +105,7 @@ type kustomization struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
 	Resources  []string `json:"resources"`
+	Components []string `json:"components"`
 	Images     []struct {
 		Name    string `json:"name"`
 		NewName string `json:"newName"`
