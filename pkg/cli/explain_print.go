@@ -45,7 +45,23 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 			fmt.Fprintf(out, "  %-28s %s %s: %s\n", label, verb, source.What, source.Value)
 		}
 	}
+	printRaised(out, paint, x)
+	fmt.Fprintln(out)
+}
+
+// printRaised names what makes the pod as privileged as it is; what would be in the way
+// of the next level is only counted.
+func printRaised(out io.Writer, paint colour, x *explain.Explanation) {
+	if len(x.Raised) == 0 {
+		return
+	}
+	gravest := x.Raised[0].Level
+	others := 0
 	for _, raised := range x.Raised {
+		if raised.Level != gravest {
+			others++
+			continue
+		}
 		fmt.Fprintf(out, "  %s because of %s", paint.warn(raised.Level), raised.Reason)
 		if raised.Detail != "" {
 			fmt.Fprintf(out, " (%s)", raised.Detail)
@@ -55,7 +71,9 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 			fmt.Fprintf(out, "    at %s\n", strings.Join(raised.Fields, ", "))
 		}
 	}
-	fmt.Fprintln(out)
+	if others > 0 {
+		fmt.Fprintf(out, "  without these still %s, because of %s (-o json lists them)\n", isolation.PrivilegeBaseline, count(others, "other check"))
+	}
 }
 
 func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
@@ -104,6 +122,13 @@ func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 	fmt.Fprintln(out)
 }
 
+func moreNodes(n int) string {
+	if n == 1 {
+		return "1 more node"
+	}
+	return fmt.Sprintf("%d more nodes", n)
+}
+
 // meaning says what a verdict on a node means.
 func meaning(reason string) string {
 	for _, r := range isolation.Reasons() {
@@ -136,7 +161,10 @@ func meaning(reason string) string {
 
 func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
 	var lines []string
-	if x.Denied != "" {
+	switch {
+	case len(x.Boundary.Voided) > 0 && x.Denied == isolation.WeakBoundary.String():
+		lines = append(lines, "take away what voids the boundary: "+strings.Join(x.Boundary.Voided, ", "))
+	case x.Denied != "":
 		if a := adviceOn(audit.Reason(x.Denied)); a.fix != "" {
 			lines = append(lines, a.fix)
 		} else {
@@ -144,7 +172,7 @@ func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
 		}
 	}
 	for _, w := range x.WhatIf {
-		lines = append(lines, fmt.Sprintf("%s more nodes %s (%d in all)", paint.good(fmt.Sprint(w.More)), w.Change, w.Admitting))
+		lines = append(lines, fmt.Sprintf("%s %s (%d in all)", paint.good(moreNodes(w.More)), w.Change, w.Admitting))
 	}
 	if len(lines) == 0 && x.Admitting == 0 && x.Total > 0 {
 		lines = append(lines, "an empty node, or one of its own trust domain with room: add a node, or clear one of what breaks the rule (audit)")

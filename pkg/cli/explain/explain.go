@@ -127,6 +127,10 @@ func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 	if !subject.Platform() {
 		e.Parts = c.parts(pod, &facts, subject)
 	}
+	if _, managed := subject.TrustDomain(); !managed && e.Denied == isolation.UnmanagedNamespace.String() {
+		// Nothing but the tenant matters.
+		e.Parts = e.Parts[:1]
+	}
 	e.Nodes, e.Admitting = c.verdicts(pod, subject)
 	e.Total = len(c.Nodes)
 	if node, known := c.node(pod.Spec.NodeName, pod); known {

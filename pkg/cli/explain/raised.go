@@ -61,6 +61,9 @@ func fields(pod *v1.Pod, detail string) []string {
 	add := func(list, name string) { places[name] = fmt.Sprintf("spec.%s[%s]", list, name) }
 	for i := range pod.Spec.Volumes {
 		add("volumes", pod.Spec.Volumes[i].Name)
+		if pod.Spec.Volumes[i].HostPath != nil {
+			places[pod.Spec.Volumes[i].Name] += ".hostPath"
+		}
 	}
 	for i := range pod.Spec.Containers {
 		add("containers", pod.Spec.Containers[i].Name)

@@ -1,0 +1,124 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+	"sigs.k8s.io/yaml"
+
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli"
+)
+
+func TestAuditExitStatus(t *testing.T) {
+	tests := map[string]struct {
+		input string
+		args  []string
+		want  int
+		// says is what has to be said, on either stream.
+		says []string
+	}{
+		"nothing shares a kernel against the rule":            {input: separate(), want: 0, says: []string{"Nothing breaks the rule", "3 nodes, 4 pods, 1 pair"}},
+		"two trust domains share a kernel":                    {input: shared(), want: 1, says: []string{"n1", "ForeignResident", "shop/web-0", "api/server", "1 finding"}},
+		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
+		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
+		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"no label key"}},
+		"no namespace bears the tenant label":                 {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 0, says: []string{"no namespace bears the label", "--tenant-key"}},
+		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, tc.input, append([]string{"audit", "-f", "-"}, tc.args...)...)
+			if got.status != tc.want {
+				t.Errorf("status %d, want %d\n%s%s", got.status, tc.want, got.out, got.errOut)
+			}
+			for _, text := range tc.says {
+				if !strings.Contains(got.out+got.errOut, text) {
+					t.Errorf("%q is not said:\n%s%s", text, got.out, got.errOut)
+				}
+			}
+		})
+	}
+}
+
+func TestAuditJSONIsAContract(t *testing.T) {
+	const want = `{
+  "summary": {
+    "nodes": 2,
+    "pods": 4,
+    "pairsChecked": 1,
+    "pairsBreaking": 1
+  },
+  "findings": [
+    {
+      "node": "n1",
+      "reason": "ForeignResident",
+      "pods": [
+        "api/server",
+        "shop/web-0"
+      ]
+    }
+  ]
+}
+`
+	got := run(t, shared(), "audit", "-f", "-", "-o", "json")
+	if diff := cmp.Diff(want, got.out); diff != "" {
+		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+	asYAML := run(t, shared(), "audit", "-f", "-", "-o", "yaml")
+	fromYAML, err := yaml.YAMLToJSON([]byte(asYAML.out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b any
+	if err := json.Unmarshal(fromYAML, &a); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(got.out), &b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b, a); diff != "" {
+		t.Errorf("YAML says something else than JSON (-JSON +YAML):\n%s", diff)
+	}
+	clean := run(t, separate(), "audit", "-f", "-", "-o", "json")
+	if !strings.Contains(clean.out, `"findings": []`) {
+		t.Errorf("no findings are not an empty list:\n%s", clean.out)
+	}
+}
+
+func TestAuditTenantKey(t *testing.T) {
+	const key = "capsule.clastix.io/tenant"
+	// Rancher and others label the platform as well.
+	input := list(node("n1"), namespace("one", key+": oil"), namespace("two", key+": gas"), namespace("kube-system", key+": system"),
+		pod("one", "a", "n1"), pod("two", "b", "n1"), pod("kube-system", "c", "n1"))
+	got := run(t, input, "audit", "-f", "-", "-o", "json", "--tenant-key="+key)
+	if got.status != 1 || !strings.Contains(got.out, `"pairsBreaking": 1`) || strings.Contains(got.out, "kube-system") {
+		t.Errorf("status %d:\n%s%s", got.status, got.out, got.errOut)
+	}
+}
+
+func TestAuditSARIFIsValid(t *testing.T) {
+	for name, input := range map[string]string{"with findings": shared(), "without": separate()} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, input, "audit", "-f", "-", "-o", "sarif")
+			report, err := sarif.FromBytes([]byte(got.out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := report.Validate(); err != nil {
+				t.Errorf("not valid: %v\n%s", err, got.out)
+			}
+		})
+	}
+}
+
+func TestAuditAdvisesOnEveryReason(t *testing.T) {
+	for _, reason := range audit.Reasons() {
+		if means, fix := cli.AdviceOn(reason); means == "" || fix == "" {
+			t.Errorf("nobody is told what %s means and what to do", reason)
+		}
+	}
+}
