@@ -168,6 +168,9 @@ func (a *arena) activate() {
 			return false, err
 		}
 		pod, err := a.api.CoreV1().Pods(a.managed[0]).Create(ctx, a.newPod(a.managed[0], "probe"), dry)
+		if apierrors.IsForbidden(err) {
+			return false, nil // what mutates is not in force yet
+		}
 		if err != nil {
 			return false, err
 		}

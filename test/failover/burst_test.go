@@ -24,7 +24,7 @@ func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
 		a := newArena(t, s, true)
 		a.burst(seed, s, faults...)
 		a.expectSound()
-		if terms := a.witness.report().terms; terms != len(faults)+1 {
+		if terms := a.witness.report().terms; terms < len(faults)+1 {
 			t.Errorf("binds of %d leaders were committed, want those of %d", terms, len(faults)+1)
 		}
 	})
@@ -61,7 +61,7 @@ func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeated
 	a.startStock()
 	a.startFleet(2)
-	a.eventually("a leader", func(context.Context) (bool, error) { return a.fleet.leader() != nil, nil })
+	a.theLeader()
 
 	begin := time.Now()
 	pods := a.load(random, s)
@@ -86,6 +86,7 @@ func (a *arena) expectAllPlaced(want int) {
 	a.Helper()
 	deadline := time.Now().Add(patience)
 	for {
+		a.fleet.tend()
 		waiting := a.witness.waitingPods()
 		if bound := a.witness.report().binds; bound == want && len(waiting) == 0 {
 			return
@@ -99,12 +100,14 @@ func (a *arena) expectAllPlaced(want int) {
 func (a *arena) figures(begin time.Time) {
 	a.Helper()
 	r := a.witness.report()
-	a.Logf("%d pods bound in %.1f s, %d of tenants and %d unmanaged, by %d leaders with claims",
-		r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged, r.terms)
+	a.Logf("%d pods bound in %.1f s: %d of tenants, %d unmanaged", r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged)
+	a.Logf("%d replicas were started, %d of them have bound pods", a.fleet.started, r.terms)
 	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
-	a.Logf("%d binds were committed after a change of the table that they were admitted before%s",
-		len(r.contradictions), map[bool]string{true: ":\n\t" + head(r.contradictions)}[len(r.contradictions) > 0])
-	a.Logf("%d writes of the table, %d of Nodes; refused by the fence: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
+	if !a.claims {
+		return
+	}
+	a.Logf("%d binds overtook a change of the table that would have refused them %s", len(r.contradictions), head(r.contradictions))
+	a.Logf("%d writes of the table, %d of Nodes; refused binds: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
 }
 
 // expectConsistentClaims: once nothing moves, whoever says which nodes are claimed says the
@@ -113,6 +116,7 @@ func (a *arena) expectConsistentClaims() {
 	a.Helper()
 	var c claimed
 	a.eventually("table, taints and pods to name the same nodes", func(context.Context) (bool, error) {
+		a.fleet.tend()
 		var err error
 		c, err = a.claimed()
 		return err == nil && c.consistent(), nil
@@ -127,6 +131,7 @@ func (a *arena) expectNoClaimsForNobody() {
 	begin := time.Now()
 	var c claimed
 	a.eventually("all claims to be released", func(context.Context) (bool, error) {
+		a.fleet.tend()
 		var err error
 		c, err = a.claimed()
 		return err == nil && len(c.table)+len(c.taints)+len(c.tenants) == 0, nil

@@ -14,10 +14,7 @@ type fault func(a *arena)
 func killTheLeader(a *arena) {
 	a.Helper()
 	old := a.theLeader()
-	a.untilNextLeaderBinds(old.name+" killed", func() {
-		old.Kill()
-		a.fleet.start()
-	})
+	a.untilNextLeaderBinds(old.name+" killed", old.Kill)
 }
 
 // pauseTheLeader stops it until another has taken its lease and has bound a pod, and lets
@@ -33,7 +30,6 @@ func pauseTheLeader(a *arena) {
 	begin := time.Now()
 	a.eventually("the paused leader to end itself", func(context.Context) (bool, error) { return !old.running(), nil })
 	a.Logf("%s resumed, it ended itself after %.1f s", old.name, time.Since(begin).Seconds())
-	a.fleet.start()
 }
 
 func restartEtcd(a *arena) {
@@ -50,6 +46,7 @@ func (a *arena) theLeader() *replica {
 	a.Helper()
 	var leader *replica
 	a.eventually("a leader", func(context.Context) (bool, error) {
+		a.fleet.tend()
 		leader = a.fleet.leader()
 		return leader != nil, nil
 	})
@@ -64,6 +61,7 @@ func (a *arena) untilNextLeaderBinds(what string, do func()) {
 	begin := time.Now()
 	do()
 	a.eventually("the first bind of the next leader", func(context.Context) (bool, error) {
+		a.fleet.tend()
 		now := a.witness.report()
 		if a.claims {
 			return now.terms > before.terms, nil
@@ -73,21 +71,21 @@ func (a *arena) untilNextLeaderBinds(what string, do func()) {
 	a.Logf("%s after %d binds of tenants' pods, which went on after %.1f s", what, before.managed, time.Since(begin).Seconds())
 }
 
-// untilBindsGoOn replaces the replicas that do not survive: a leader that cannot renew its
-// lease ends itself.
 func (a *arena) untilBindsGoOn(what string, do func()) {
 	a.Helper()
 	begin := time.Now()
 	do()
 	before := a.witness.report()
 	a.eventually("binds to go on", func(context.Context) (bool, error) {
-		a.fleet.replaceEnded()
+		a.fleet.tend()
 		return a.witness.report().managed > before.managed, nil
 	})
 	a.Logf("%s after %d binds of tenants' pods, which went on after %.1f s", what, before.managed, time.Since(begin).Seconds())
 }
 
-func (f *fleet) replaceEnded() {
+// tend replaces the replicas that have ended, as a Deployment does: by a kill, or because
+// they could not renew their lease, or found that they had been deposed.
+func (f *fleet) tend() {
 	f.Helper()
 	ended := 0
 	f.replicas = slices.DeleteFunc(f.replicas, func(r *replica) bool {

@@ -37,7 +37,7 @@ func (w *witness) report() report {
 			continue
 		}
 		r.managed++
-		if term, _, found := strings.Cut(b.token, "-"); found {
+		if term, id := cutToken(b.token); id != "" {
 			terms[term] = true
 		}
 		r.last = b.seen

@@ -43,22 +43,32 @@ type replica struct {
 // leases, and claims if the arena has them.
 func (a *arena) startFleet(replicas int) {
 	a.Helper()
-	_, err := buildProgram()
-	a.must(err)
-	user, err := a.plane.ServiceAccount(a.Context(), systemNamespace, schedulerName)
-	a.must(err)
-	a.fleet = &fleet{arena: a, config: a.writeConfig(), user: user}
+	a.prepareFleet()
 	for range replicas {
 		a.fleet.start()
 	}
 }
 
+func (a *arena) prepareFleet() {
+	a.Helper()
+	_, err := buildProgram()
+	a.must(err)
+	user, err := a.plane.ServiceAccount(a.Context(), systemNamespace, schedulerName)
+	a.must(err)
+	a.fleet = &fleet{arena: a, config: a.writeConfig(), user: user}
+}
+
 func (f *fleet) start() *replica {
+	f.Helper()
+	return f.startAs(f.user)
+}
+
+func (f *fleet) startAs(user *rest.Config) *replica {
 	f.Helper()
 	f.started++
 	name := fmt.Sprintf("ours-%d", f.started)
 	scheduler, err := f.plane.StartScheduler(f.Context(), controlplane.SchedulerOptions{
-		Name: name, Config: f.config, User: f.user, Args: []string{"--v=2"},
+		Name: name, Config: f.config, User: user, Args: []string{"--v=2"},
 	})
 	f.must(err)
 	r := &replica{Scheduler: scheduler, name: name}
@@ -129,9 +139,9 @@ func (a *arena) arguments(config map[string]any) map[string]any {
 		pluginConfig, _, err := unstructured.NestedFieldNoCopy(profile.(map[string]any), "pluginConfig")
 		a.must(err)
 		for _, each := range pluginConfig.([]any) {
-			args, _, err := unstructured.NestedFieldNoCopy(each.(map[string]any), "args")
-			a.must(err)
-			return args.(map[string]any)
+			if plugin := each.(map[string]any); plugin["name"] == "TenantIsolation" {
+				return plugin["args"].(map[string]any)
+			}
 		}
 	}
 	a.Fatal("the shipped configuration has no arguments")
@@ -155,13 +165,17 @@ profiles:
 `
 
 // startStock starts the cluster's own scheduler.
-func (a *arena) startStock() *controlplane.Scheduler {
+func (a *arena) startStock() {
+	a.Helper()
+	user, err := a.plane.AddUser("system:kube-scheduler")
+	a.must(err)
+	a.startStockAs(user)
+}
+
+func (a *arena) startStockAs(user *rest.Config) {
 	a.Helper()
 	config := filepath.Join(a.TempDir(), "stock.yaml")
 	a.must(os.WriteFile(config, []byte(stockConfig), 0o600))
-	user, err := a.plane.AddUser("system:kube-scheduler")
+	_, err := a.plane.StartScheduler(a.Context(), controlplane.SchedulerOptions{Name: "stock", Stock: true, Config: config, User: user})
 	a.must(err)
-	scheduler, err := a.plane.StartScheduler(a.Context(), controlplane.SchedulerOptions{Name: "stock", Stock: true, Config: config, User: user})
-	a.must(err)
-	return scheduler
 }

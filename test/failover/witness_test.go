@@ -150,7 +150,7 @@ func (w *witness) contradicts(b bind) string {
 		return ""
 	}
 	entry := entryOf(w.table.Data, b.node)
-	term, id, _ := strings.Cut(b.token, "-")
+	term, id := cutToken(b.token)
 	switch {
 	case !b.managed && entry != "":
 		return "an unmanaged pod, and the node has an entry"
@@ -162,6 +162,11 @@ func (w *witness) contradicts(b bind) string {
 		return "of another id than the node's entry"
 	}
 	return ""
+}
+
+func cutToken(token string) (term, id string) {
+	term, id, _ = strings.Cut(token, "-")
+	return term, id
 }
 
 // entryOf is the id of a node's entry, empty if it has none. It reads the table as the

@@ -1,0 +1,140 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// detour is a way to the API server on which single binds can be held back, as a slow
+// network or a busy proxy holds them back.
+type detour struct {
+	*rest.Config
+
+	proxy http.Handler
+	mu    sync.Mutex
+	held  map[string]*heldBind
+}
+
+// heldBind is a bind on its way.
+type heldBind struct {
+	*arena
+	proxy http.Handler
+	// arrived is closed when there is a request.
+	arrived chan struct{}
+	// lost is closed to make the sender believe that there is nobody to answer.
+	lost    chan struct{}
+	request *http.Request
+	body    []byte
+}
+
+// newDetour leads to the API server as the user of a configuration.
+func (a *arena) newDetour(user *rest.Config) *detour {
+	a.Helper()
+	target, err := url.Parse(user.Host)
+	a.must(err)
+	transport, err := rest.TransportFor(user)
+	a.must(err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = transport
+	proxy.FlushInterval = -1 // what is watched for is to arrive at once
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	d := &detour{proxy: proxy, held: map[string]*heldBind{}}
+	server := httptest.NewServer(d)
+	a.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	d.Config = &rest.Config{Host: server.URL, QPS: -1}
+	return d
+}
+
+// hold holds back the next bind of a pod.
+func (d *detour) hold(a *arena, pod *corev1.Pod) *heldBind {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := &heldBind{arena: a, proxy: d.proxy, arrived: make(chan struct{}), lost: make(chan struct{})}
+	d.held[pod.Namespace+"/"+pod.Name] = h
+	return h
+}
+
+// ServeHTTP passes on whatever is not held.
+func (d *detour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := d.take(r)
+	if h == nil {
+		d.proxy.ServeHTTP(w, r)
+		return
+	}
+	var err error
+	if h.body, err = io.ReadAll(r.Body); err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	h.request = r.Clone(context.Background())
+	close(h.arrived)
+	select {
+	case <-h.lost:
+		w.WriteHeader(http.StatusBadGateway)
+	case <-r.Context().Done():
+	}
+}
+
+func (d *detour) take(r *http.Request) *heldBind {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/") // api/v1/namespaces/N/pods/P/binding
+	if r.Method != http.MethodPost || len(parts) != 7 || parts[6] != "binding" {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	pod := parts[3] + "/" + parts[5]
+	h := d.held[pod]
+	delete(d.held, pod)
+	return h
+}
+
+// untilHeld returns when the bind is on its way.
+func (h *heldBind) untilHeld() {
+	h.Helper()
+	h.eventually("a bind to hold back", func(context.Context) (bool, error) {
+		select {
+		case <-h.arrived:
+			return true, nil
+		default:
+			return false, nil
+		}
+	})
+}
+
+// send lets the request arrive, as often as it is called, and returns what the API server
+// says.
+func (h *heldBind) send() (code int, text string) {
+	request := h.request.Clone(h.Context())
+	request.Body = io.NopCloser(bytes.NewReader(h.body))
+	answer := httptest.NewRecorder()
+	h.proxy.ServeHTTP(answer, request)
+	status := &metav1.Status{}
+	if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(answer.Body.Bytes(), nil, status); err != nil {
+		return answer.Code, err.Error()
+	}
+	return answer.Code, status.Message
+}
+
+// expectRefused sends the bind and wants it to be refused by a policy.
+func (h *heldBind) expectRefused(when, policy string) {
+	h.Helper()
+	code, text := h.send()
+	if code != http.StatusForbidden || !strings.Contains(text, policy) {
+		h.Errorf("the bind %s is answered with %d, want it refused by %s: %s", when, code, policy, text)
+	}
+}
