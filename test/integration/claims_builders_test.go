@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -33,9 +34,7 @@ func newClaiming(t *testing.T, further ...map[string]any) *cluster {
 func claimsArgs(further ...map[string]any) map[string]any {
 	claims := map[string]any{"mode": "Enabled", "settleTime": "200ms", "releaseAfter": "200ms", "maxNodesPerTenant": "100%"}
 	for _, more := range further {
-		for key, value := range more {
-			claims[key] = value
-		}
+		maps.Copy(claims, more)
 	}
 	return map[string]any{"claims": claims}
 }
