@@ -31,12 +31,15 @@
 //	denial                                status code
 //	of the pod, wherever it goes          UnschedulableAndUnresolvable in PreFilter
 //	by a node without the handler         UnschedulableAndUnresolvable
+//	by a claim, or the tenant's limit     UnschedulableAndUnresolvable
 //	by residents, preemption: Never       UnschedulableAndUnresolvable
 //	by residents, preemption: SameTenant  Unschedulable if all in the way are the pod's tenant's
 //	by residents, preemption: Any         Unschedulable
 //
 // Preemption looks only at nodes with Unschedulable. Error is for what cannot happen: it
 // would end the pod's cycle on all nodes because of one.
+//
+// With enforcement: Audit only FactsIncomplete denies.
 //
 // # Two kinds of news
 //
