@@ -438,7 +438,17 @@ func TestReleasedNodesCountNoMore(t *testing.T) {
 func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 	tests := map[string]func(w *world, p *view) *view{
 		"by a pod of the tenant's": func(w *world, p *view) *view {
-			if err := p.place(w.pod("again", "acme"), "n1"); err != nil {
+			pod := w.pod("again", "acme")
+			if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+				w.t.Error(err)
+			}
+			if err := p.engine.Ensure(w.t.Context(), pod, "n1", p.subject(pod)); err != nil {
+				w.t.Error(err)
+			}
+			if e, _ := w.entryOf("n1"); e.boot != "" {
+				w.t.Error("the note is still there when the pod is bound")
+			}
+			if err := p.place(pod, "n1"); err != nil {
 				w.t.Error(err)
 			}
 			return p

@@ -181,15 +181,18 @@ func reboot(w *world) {
 }
 
 func writes(w *world) {
-	const nodes, podsEach = 20, 25
+	const nodes, podsEach = 20, 100
 	for n := range nodes {
 		w.node(fmt.Sprintf("node-g%02d", n))
 	}
 	p := w.start()
+	var first []*v1.Pod
+	for n := range nodes {
+		first = append(first, w.pod("acme", fmt.Sprintf("opens-%d", n)))
+	}
 	p.forget()
 	var group sync.WaitGroup
-	for n := range nodes {
-		pod := w.pod("acme", fmt.Sprintf("opens-%d", n))
+	for n, pod := range first {
 		group.Go(func() {
 			if err := p.place(pod, fmt.Sprintf("node-g%02d", n)); err != nil {
 				w.t.Error(err)
@@ -206,16 +209,17 @@ func writes(w *world) {
 	w.t.Logf("%d openings: %d writes of Nodes, %d of the table", nodes, p.wrote("nodes"), p.wrote("configmaps"))
 	p.forget()
 	for n := range nodes {
-		for i := range podsEach {
-			pod := w.pod("acme", fmt.Sprintf("follows-%d-%d", n, i))
-			group.Go(func() {
+		group.Go(func() {
+			for i := range podsEach {
+				pod := w.pod("acme", fmt.Sprintf("follows-%d-%d", n, i))
 				if err := p.place(pod, fmt.Sprintf("node-g%02d", n)); err != nil {
 					w.t.Error(err)
 				}
-			})
-		}
+			}
+		})
 	}
 	group.Wait()
+	w.t.Logf("%d pods on open nodes: %d writes of Nodes, %d of the table", nodes*podsEach, p.wrote("nodes"), p.wrote("configmaps"))
 	if n, c := p.wrote("nodes"), p.wrote("configmaps"); n+c > 0 {
 		w.t.Errorf("%d writes of Nodes and %d of the table for %d pods on open nodes, want none", n, c, nodes*podsEach)
 	}
