@@ -101,6 +101,11 @@ simulate: ## Compare ways to isolate on a cluster given as files (CLUSTER=folder
 		$(if $(PODS),-pods '$(PODS)') $(if $(NODES),-nodes '$(NODES)') $(if $(SEED),-seed '$(SEED)') $(if $(SMALL),-small '$(SMALL)') \
 		$(if $(OUT),-out '$(OUT)') $(if $(FORMAT),-o '$(FORMAT)') -html '$(or $(HTML),bin/simulation.html)'
 
+.PHONY: failover
+failover: control-plane build ## Kill and pause leaders in a burst of 1,300 pods, count the writes, look at every state of the model (SEED=n)
+	@go test -count=1 -v -timeout 10m ./test/model -full
+	@KUBEBUILDER_ASSETS='$(ASSETS)' go test -count=1 -v -timeout 40m ./test/failover -full $(if $(SEED),-seed '$(SEED)')
+
 .PHONY: clean
 clean: ## Remove what was built; the next control plane comes from the build cache
 	rm -rf bin

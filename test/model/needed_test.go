@@ -18,6 +18,7 @@ func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
 		change(&w)
 		return w
 	}
+	big := func(w world) world { return with(w, func(w *world) { w.big = true }) }
 	for step, w := range map[omission]world{
 		theFence:             alone(acmePod, unmanagedPod),
 		theTermInTheToken:    deposed(acmePod, privileged),
@@ -28,8 +29,8 @@ func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
 		theEntryBeforeList:   alone(acmePod, unmanagedPod),
 		theListAtOpening:     alone(acmePod, unmanagedPod),
 		theConsistentList:    alone(acmePod, unmanagedPod),
-		theCatchUp:           deposed(acmePod, acmePod, privileged),
-		theRuleAtBind:        deposed(acmePod, acmePod, privileged),
+		theCatchUp:           big(deposed(acmePod, acmePod, privileged)),
+		theRuleAtBind:        big(deposed(acmePod, acmePod, privileged)),
 		theVerification:      deposed(acmePod, privileged),
 		theListAtRelease:     alone(acmePod, unmanagedPod),
 		theWaitForBinds:      alone(acmePod, unmanagedPod),
@@ -39,13 +40,13 @@ func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
 		theReopening:         alone(acmePod, privileged),
 		theNewID:             alone(acmePod, privileged),
 		theWriteAfterUnknown: alone(acmePod, acmePod, unmanagedPod),
-		theStayOfInherited:   with(deposed(acmePod, privileged, unmanagedPod), func(w *world) { w.mishaps, w.doubts = 1, true }),
+		theStayOfInherited:   with(deposed(acmePod, privileged, unmanagedPod), func(w *world) { w.mishaps, w.doubts, w.big = 1, true, true }),
 		theListForMissing:    with(alone(acmePod, unmanagedPod), func(w *world) { w.deletions = true }),
 		theNoteWhenEmpty:     rebooted(acmePod, globexPod),
 		theFreshBoot:         rebooted(acmePod, globexPod),
 		theForgottenNote:     rebooted(acmePod, acmePod, globexPod),
 		theLimitOfCommits:    alone(acmePod, unmanagedPod),
-		theRepair:            with(alone(acmePod, globexPod), func(w *world) { w.leaders, w.crashes = 2, true }),
+		theRepair:            with(alone(acmePod), func(w *world) { w.leaders, w.crashes = 2, true }),
 		theReleaseOfEmpty:    with(alone(acmePod), func(w *world) { w.leaders, w.crashes = 2, true }),
 		theRebootItself:      rebooted(acmePod, globexPod),
 	} {

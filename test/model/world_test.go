@@ -16,6 +16,8 @@ type world struct {
 	doubts      bool // an opening fails in the middle
 	afterReboot bool
 	without     omission
+	// big worlds have hundreds of thousands of states.
+	big bool
 }
 
 func (w *world) initial() state {
