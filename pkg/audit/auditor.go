@@ -91,9 +91,9 @@ func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFac
 			factory.Core().V1().PersistentVolumeClaims().Informer(),
 			factory.Core().V1().Pods().Informer(),
 		},
-		events:    flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
-		standing:  map[Key]*standing{},
-		asked:     map[types.UID]time.Time{},
+		events:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
+		standing: map[Key]*standing{},
+		asked:    map[types.UID]time.Time{},
 	}
 	if n := cfg.EvictionsPerMinute; n > 0 {
 		// One at once: a fault in the rule shows by its first victim.

@@ -445,4 +445,3 @@ func TestEvictionsAreFewAndWaitForBudgets(t *testing.T) {
 		t.Errorf("want all of them counted as blocked, got %v (%v)", blocked, err)
 	}
 }
-

@@ -248,7 +248,7 @@ func TestReportIsTheSameWhateverTheOrder(t *testing.T) {
 		"ForeignResident node=n2 volume= pairs=2 last=globex/e: [acme/a] [globex/b globex/e]",
 		"UnmanagedResident node=n1 volume= pairs=1 last=wiki/c: [acme/d] [wiki/c]",
 	}
-	for range len(objects) {
+	for range objects {
 		objects = append(objects[1:], objects[0])
 		r := newEngine(t, objects...).Report()
 		if diff := cmp.Diff(want, brief(r)); diff != "" {

@@ -239,4 +239,3 @@ func FuzzIncrementEqualsFresh(f *testing.F) {
 		}, steps)
 	})
 }
-

@@ -86,9 +86,10 @@ func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
 // culprit returns the pod that has to go for a finding, nil if nobody may be made to: it is
 // the pod that came last, if its eviction helps and nothing about the finding is unknown.
 func (e *Engine) culprit(f *Finding) *v1.Pod {
-	switch f.Reason {
-	case reasonOf(isolation.ForeignResident), reasonOf(isolation.UnmanagedResident), reasonOf(isolation.DemandedNode):
-	default:
+	evictable := []Reason{
+		reasonOf(isolation.ForeignResident), reasonOf(isolation.UnmanagedResident), reasonOf(isolation.DemandedNode),
+	}
+	if !slices.Contains(evictable, f.Reason) {
 		// Of the rest either too little is known, or the pod would do the same elsewhere.
 		return nil
 	}
