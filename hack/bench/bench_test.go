@@ -27,7 +27,7 @@ func TestTheEnvironmentSaysWhatIsMeasured(t *testing.T) {
 			want: settings{parts: []string{partPerf}, nodes: []int{500, 5000}, variants: []string{"none", "plugin"}, runs: 5},
 		},
 		"quick is one run at 500 nodes": {
-			env:  map[string]string{"QUICK": "1"},
+			env: map[string]string{"QUICK": "1"},
 			want: settings{
 				parts: []string{partPerf}, nodes: []int{500}, runs: 1, quick: true,
 				variants: []string{"none", "antiAffinity", "antiAffinityFastPath", "plugin"},

@@ -33,7 +33,7 @@ func micro(ctx context.Context, s settings, log io.Writer) (string, error) {
 		}
 		// Not with the context: an interrupted benchmark tidies up too.
 		defer func() {
-			_ = exec.Command("git", "worktree", "remove", "--force", base).Run() //nolint:noctx // see above
+			_ = exec.Command("git", "worktree", "remove", "--force", base).Run()
 		}()
 		trees = []tree{{name: "base", dir: base}, {name: "now", dir: "."}}
 	}

@@ -21,9 +21,9 @@ const (
 
 // The size of the plain workload.
 const (
-	tenants   = 20
-	residents = 2000
-	measured  = 2000
+	tenants = 20
+	// pods are there at first, and as many are measured.
+	pods = 2000
 	// round is how many pods of a tenant come in a row. Tenants that came one after the
 	// other would fill the cluster before the last ones have a node, under anti-affinity
 	// with scorers that spread.
@@ -93,10 +93,10 @@ func createNamespaces(dir, kind, template string) []op {
 	}
 }
 
-// createPods makes so many pods, the tenants in turn, and waits for none of them.
-func createPods(dir, kind, template string, count int, of []int) []op {
+// createPods makes all pods of a kind, the tenants in turn, and waits for none of them.
+func createPods(dir, kind, template string, of []int) []op {
 	var ops []op
-	for range count / len(of) / round {
+	for range pods / len(of) / round {
 		for _, tenant := range of {
 			ops = append(ops, op{
 				"opcode": "createPods", "namespace": namespace(kind, tenant), "count": round,
@@ -141,13 +141,13 @@ func settled(dir, namespace, pod string) []op {
 	ops := []op{createNodes(dir)}
 	ops = append(ops, createNamespaces(dir, "resident", namespace)...)
 	ops = append(ops, createNamespaces(dir, "measured", namespace)...)
-	ops = append(ops, createPods(dir, "resident", pod, residents, allTenants())...)
+	ops = append(ops, createPods(dir, "resident", pod, allTenants())...)
 	return append(ops, scheduled("resident", allTenants()))
 }
 
 func plainOps(dir, pod string) []op {
 	return append(settled(dir, "namespace.yaml", pod),
-		measure(allTenants(), createPods(dir, "measured", pod, measured, allTenants())...)...)
+		measure(allTenants(), createPods(dir, "measured", pod, allTenants())...)...)
 }
 
 // claimsOps is the plain workload with what the admission policies would add to it: the

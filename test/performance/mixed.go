@@ -6,14 +6,14 @@ import "path"
 // privileges and user namespaces. A tenant has six trust domains, and there are 120.
 func fourAxesOps(dir string) []op {
 	return append(settled(dir, "namespace-axes.yaml", "pod-axes.yaml"),
-		measure(allTenants(), createPods(dir, "measured", "pod-axes.yaml", measured, allTenants())...)...)
+		measure(allTenants(), createPods(dir, "measured", "pod-axes.yaml", allTenants())...)...)
 }
 
 // kataOps: every pod is in a VM, so that all tenants share nodes.
 func kataOps(dir string) []op {
 	class := op{"opcode": "createAny", "templatePath": path.Join(dir, "runtimeclass.yaml")}
 	return append(append([]op{class}, settled(dir, "namespace.yaml", "pod-kata.yaml")...),
-		measure(allTenants(), createPods(dir, "measured", "pod-kata.yaml", measured, allTenants())...)...)
+		measure(allTenants(), createPods(dir, "measured", "pod-kata.yaml", allTenants())...)...)
 }
 
 // halfUnschedulableOps: every node holds a pod of one of ten tenants, the pods of the
@@ -35,9 +35,9 @@ func halfUnschedulableOps(dir string) []op {
 		"opcode": "churn", "mode": "recreate", "number": 10, "intervalMilliseconds": 100,
 		"namespace": namespace("resident", 0), "templatePaths": []string{path.Join(dir, "churn-pod.yaml")},
 	}
-	pods := createPods(dir, "pending", "pod.yaml", measured, without)
-	pods = append(pods, createPods(dir, "measured", "pod.yaml", measured, at)...)
-	return append(append(ops, churn), measure(at, pods...)...)
+	create := createPods(dir, "pending", "pod.yaml", without)
+	create = append(create, createPods(dir, "measured", "pod.yaml", at)...)
+	return append(append(ops, churn), measure(at, create...)...)
 }
 
 // relabelledOps: while pods are placed, namespaces with 100 pods each get another data
@@ -48,7 +48,7 @@ func relabelledOps(dir string) []op {
 		"templatePath": path.Join(dir, "namespace-relabelled.yaml"),
 	}
 	return append(settled(dir, "namespace.yaml", "pod.yaml"),
-		measure(allTenants(), append(createPods(dir, "measured", "pod.yaml", measured, allTenants()), relabel)...)...)
+		measure(allTenants(), append(createPods(dir, "measured", "pod.yaml", allTenants()), relabel)...)...)
 }
 
 // churnOps: while pods are placed, nodes, pods and namespaces come and go.
@@ -59,5 +59,5 @@ func churnOps(dir string) []op {
 		"templatePaths": []string{path.Join(dir, "churn-pod.yaml"), path.Join(dir, "churn-node.yaml"), path.Join(dir, "churn-namespace.yaml")},
 	}
 	return append(append(settled(dir, "namespace.yaml", "pod.yaml"), churn),
-		measure(allTenants(), createPods(dir, "measured", "pod.yaml", measured, allTenants())...)...)
+		measure(allTenants(), createPods(dir, "measured", "pod.yaml", allTenants())...)...)
 }

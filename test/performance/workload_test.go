@@ -91,8 +91,8 @@ func TestEveryCaseMeasuresAsManyPodsAsItWaitsFor(t *testing.T) {
 				}
 			}
 		}
-		if count != measured || collecting {
-			t.Errorf("%s: %d pods are measured, want %d; still collecting at the end: %v", c.Name, count, measured, collecting)
+		if count != pods || collecting {
+			t.Errorf("%s: %d pods are measured, want %d; still collecting at the end: %v", c.Name, count, pods, collecting)
 		}
 	}
 }
