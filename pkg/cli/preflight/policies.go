@@ -18,11 +18,14 @@ const installFix = "kubectl apply -k manifests/overlays/default"
 // manifests/components/admission.
 func ValidatingPolicies() []string {
 	return prefixed("namespaces", "runtimeclasses", "binding", "boundary", "deletion", "ephemeral-containers", "evidence",
-		"handler", "integrity", "placement", "reports", "parameters", "updates")
+		"handler", "integrity", "placement", "reports", "parameters", "updates", "vm-toleration")
 }
 
 // MutatingPolicies is documented with ValidatingPolicies.
 func MutatingPolicies() []string { return prefixed("runtime-class", "steering") }
+
+// Warning are the policies that never refuse, and tell an administrator what a change does.
+func Warning() []string { return prefixed("reports", "parameters") }
 
 func prefixed(names ...string) []string {
 	for i, name := range names {
@@ -79,8 +82,7 @@ func judgePolicies(there, bound, denying map[string]bool) []Result {
 			missing = append(missing, name)
 		case !bound[key]:
 			unbound = append(unbound, name)
-		// Reports are warnings by nature.
-		case strings.HasPrefix(key, "v/") && !denying[key] && name != "tenant-isolation-reports":
+		case strings.HasPrefix(key, "v/") && !denying[key] && !slices.Contains(Warning(), name):
 			observing = append(observing, name)
 		}
 	}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// kubectl finds the tool by its name, and passes its own flags on.
+func TestAsAPluginOfKubectl(t *testing.T) {
+	w := newWorld(t)
+	w.node(t, "plugin-1")
+	binary := build(t)
+	cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")
+	cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), `"nodes": 1`) {
+		t.Errorf("audit says:\n%s", out)
+	}
+	cmd = exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--context", "none")
+	cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir(), "KUBECONFIG=" + w.plane.AdminKubeconfig()}
+	out, err = cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err == nil || !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("a context that does not exist: %v, want status 2\n%s", err, out)
+	}
+}
+
+// Who may list pods and not namespaces learns what is missing and gets no "clean".
+func TestWithoutTheRightToListNamespaces(t *testing.T) {
+	w := newWorld(t)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
+	if _, err := w.api.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "reader"},
+		Rules:      []rbacv1.PolicyRule{{Verbs: []string{"list"}, APIGroups: []string{""}, Resources: []string{"pods"}}},
+	}
+	if _, err := w.api.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "reader"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "reader"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "reader"}},
+	}
+	if _, err := w.api.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	config, err := w.plane.ServiceAccount(t.Context(), "default", "reader")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := w.plane.WriteKubeconfig("reader", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.run(t, kubeconfig, "audit")
+	if got.status != 2 || !strings.Contains(got.errOut, "no right to list namespaces") || got.out != "" {
+		t.Errorf("status %d, want 2 and what is missing:\n%s%s", got.status, got.out, got.errOut)
+	}
+}
+
+// A pod that another scheduler put beside a tenant's is found, and is none once it is gone
+// from there.
+func TestAuditFindsWhatAnotherSchedulerDid(t *testing.T) {
+	w := newWorld(t)
+	w.node(t, "live-1")
+	w.namespace(t, "live-acme", "acme")
+	w.namespace(t, "live-wiki", "")
+	w.pod(t, plainPod("live-acme", "web", "live-1"))
+	if got := w.run(t, w.plane.AdminKubeconfig(), "audit"); got.status != 0 {
+		t.Errorf("status %d before, want 0:\n%s%s", got.status, got.out, got.errOut)
+	}
+	w.pod(t, plainPod("live-wiki", "page", "live-1"))
+	got := w.run(t, w.plane.AdminKubeconfig(), "audit")
+	if got.status != 1 || !strings.Contains(got.out, "UnmanagedResident") || !strings.Contains(got.out, "live-1") {
+		t.Errorf("status %d, want 1 and UnmanagedResident on live-1:\n%s%s", got.status, got.out, got.errOut)
+	}
+	if got := w.run(t, w.plane.AdminKubeconfig(), "explain", "web", "-n", "live-acme"); got.status != 1 || !strings.Contains(got.out, "its own node live-1, without it: UnmanagedResident") {
+		t.Errorf("explain: status %d:\n%s%s", got.status, got.out, got.errOut)
+	}
+	// Nothing writes.
+	if got := w.run(t, w.plane.AdminKubeconfig(), "report", "-o", "json"); got.status != 0 || !strings.Contains(got.out, `"digest"`) {
+		t.Errorf("report: status %d:\n%.500s%s", got.status, got.out, got.errOut)
+	}
+}
