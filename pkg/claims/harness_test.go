@@ -376,6 +376,22 @@ type view struct {
 	assumed map[types.UID]*v1.Pod
 	changed map[string]int
 	ready   int
+	// stale are nodes as the informer still has them.
+	stale map[string]*v1.Node
+}
+
+// freeze keeps the informer from seeing further changes of a node, thaw lets it see them.
+func (v *view) freeze(name string) {
+	node := v.show(name)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stale = map[string]*v1.Node{name: node}
+}
+
+func (v *view) thaw() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stale = nil
 }
 
 func (v *view) Nodes() []*v1.Node {
@@ -385,6 +401,12 @@ func (v *view) Nodes() []*v1.Node {
 }
 
 func (v *view) Node(name string) (*v1.Node, bool) {
+	v.mu.Lock()
+	stale := v.stale[name]
+	v.mu.Unlock()
+	if stale != nil {
+		return stale, true
+	}
 	v.server.mu.Lock()
 	defer v.server.mu.Unlock()
 	node, ok := v.nodes[name]

@@ -58,41 +58,58 @@ func (e *Engine) adopt(ctx context.Context, name string) time.Duration {
 	if !exists {
 		return 0
 	}
-	worn, isWorn := e.cluster.ClaimOf(node)
+	_, worn := e.cluster.ClaimOf(node)
 	occupancy := e.cluster.Occupancy(name)
 	claim, fits := occupancy.Claim()
-	rec := &record{phase: planned, claim: claim}
-	switch {
-	case fits:
-		rec.openedBy = soleTenant(&occupancy)
-	case occupancy.Protected() || !isWorn:
-		// Where the rule is broken the audit says so, and taints only keep others away.
+	// Where the rule is broken the audit says so, and taints only keep others away.
+	if !fits && (occupancy.Protected() || !worn) {
 		return 0
-	case e.cfg.NodeReuse == ReuseAfterReboot && worn.Known():
-		// A table that was lost must not free a kernel that hosted a tenant.
-		rec.claim, rec.openedBy = worn, openedBy(node, worn)
-	default:
-		rec.phase = closing
 	}
 	if !e.repairs.TryAccept() {
 		return whenCrowded
 	}
+	if fits {
+		e.take(ctx, name, &record{phase: planned, claim: claim, openedBy: soleTenant(&occupancy)})
+		return 0
+	}
+	// The informer may still show what was just removed.
+	node, err := e.current(ctx, name)
+	if errors.Is(err, errNodeGone) || ctx.Err() != nil {
+		return 0
+	}
+	if err != nil {
+		e.logger.Error(err, "A node with taints of a claim could not be looked at, trying again", "node", name)
+		return e.backoff.When(name)
+	}
+	switch claim, worn := e.cluster.ClaimOf(node); {
+	case !worn:
+	case e.cfg.NodeReuse == ReuseAfterReboot && claim.Known():
+		// A table that was lost must not free a kernel that hosted a tenant.
+		e.take(ctx, name, &record{phase: planned, claim: claim, openedBy: openedBy(node, claim)})
+	default:
+		e.take(ctx, name, &record{phase: closing})
+	}
+	return 0
+}
+
+// take enters a record of which the cluster's state was the reason, if the book has none
+// by now, and does what its phase asks for.
+func (e *Engine) take(ctx context.Context, name string, rec *record) {
 	e.mu.Lock()
 	if e.book[name] != nil {
 		e.mu.Unlock()
-		return 0
+		return
 	}
 	e.enter(name, rec)
 	if rec.phase == planned {
 		e.begin(name, rec)
 		e.mu.Unlock()
 		e.cluster.ClaimChanged(name)
-		return 0
+		return
 	}
 	rec.work = newWork()
 	e.mu.Unlock()
 	e.close(ctx, name, rec)
-	return 0
 }
 
 // soleTenant returns the tenant of everybody who is on a node, empty if there are several.

@@ -343,6 +343,38 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 	}
 }
 
+// The informer still shows the taints that a release has removed.
+func TestReleasedNodeIsNotClaimedAnewByWhatTheInformerShows(t *testing.T) {
+	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
+		t.Run(string(reuse), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.node("n1")
+				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
+				pod := p.open("n1", "acme")
+				p.leaves(pod, "n1")
+				w.sleep(releaseAfter - time.Second)
+				w.reboot("n1", "second")
+				p.freeze("n1")
+				w.sleep(2 * time.Second)
+				w.reboot("n1", "third")
+				p.thaw()
+				p.freeze("n1")
+				p.engine.Touch("n1")
+				w.sleep(0)
+				if w.claimed("n1") {
+					t.Fatal("not released")
+				}
+				w.forget()
+				p.engine.Touch("n1")
+				w.sleep(time.Minute)
+				if w.claimed("n1") || w.wrote("") > 0 {
+					t.Errorf("claimed %t with %d writes, want neither", w.claimed("n1"), w.wrote(""))
+				}
+			})
+		})
+	}
+}
+
 func TestAnotherEffectIsWrittenToNodesThatAreClaimed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.node("n1")

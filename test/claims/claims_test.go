@@ -190,6 +190,16 @@ func writes(w *world) {
 	for n := range nodes {
 		first = append(first, w.pod("acme", fmt.Sprintf("opens-%d", n)))
 	}
+	// A Node that the informer has of before its kubelet's report costs a write more.
+	w.eventually("the informer sees the nodes", func() bool {
+		for n := range nodes {
+			node, ok := p.Node(fmt.Sprintf("node-g%02d", n))
+			if !ok || node.Status.NodeInfo.BootID == "" {
+				return false
+			}
+		}
+		return true
+	})
 	p.forget()
 	var group sync.WaitGroup
 	for n, pod := range first {
