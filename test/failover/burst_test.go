@@ -72,6 +72,7 @@ func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	for i, fails := range faults {
 		moment := i*part + 1 + random.IntN(part)
 		a.eventually(fmt.Sprintf("%d binds of tenants' pods", moment), func(context.Context) (bool, error) {
+			a.fleet.tend()
 			return a.witness.report().managed >= moment, nil
 		})
 		fails(a)
@@ -101,12 +102,15 @@ func (a *arena) figures(begin time.Time) {
 	a.Helper()
 	r := a.witness.report()
 	a.Logf("%d pods bound in %.1f s: %d of tenants, %d unmanaged", r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged)
-	a.Logf("%d replicas were started, %d of them have bound pods", a.fleet.started, r.terms)
 	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
 	if !a.claims {
 		return
 	}
-	a.Logf("%d binds overtook a change of the table that would have refused them %s", len(r.contradictions), head(r.contradictions))
+	a.Logf("%d replicas were started, %d of them have bound pods", a.fleet.started, r.terms)
+	a.Logf("%d binds were admitted before a change of the table and committed after it", len(r.contradictions))
+	for _, line := range r.contradictions {
+		a.Logf("\t%s", line)
+	}
 	a.Logf("%d writes of the table, %d of Nodes; refused binds: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
 }
 
@@ -127,8 +131,8 @@ func (a *arena) expectConsistentClaims() {
 // expectNoClaimsForNobody removes all pods: nothing may remind of them.
 func (a *arena) expectNoClaimsForNobody() {
 	a.Helper()
-	a.removeAll()
 	begin := time.Now()
+	a.removeAll()
 	var c claimed
 	a.eventually("all claims to be released", func(context.Context) (bool, error) {
 		a.fleet.tend()
@@ -136,5 +140,5 @@ func (a *arena) expectNoClaimsForNobody() {
 		c, err = a.claimed()
 		return err == nil && len(c.table)+len(c.taints)+len(c.tenants) == 0, nil
 	})
-	a.Logf("all claims released %.1f s after the last pod was deleted: %s", time.Since(begin).Seconds(), c)
+	a.Logf("all pods deleted and all claims released within %.1f s: %s", time.Since(begin).Seconds(), c)
 }

@@ -15,8 +15,9 @@ import (
 )
 
 // A leader that is gone is replaced within seconds here and not within half a minute, so
-// that a test sees several. The proportions are those of the defaults.
-const leaseSeconds, renewSeconds = 4, 3
+// that a test sees several. On a machine that does other things a shorter one is lost for
+// no reason.
+const leaseSeconds, renewSeconds = 6, 5
 
 const (
 	settleTime   = "1s"
