@@ -14,8 +14,9 @@ type proof struct {
 // commands are those of the README and what runs each of them. A command that is not here
 // is a promise that nobody keeps.
 var commands = map[string]proof{
-	"make demo": {test: "TestTheDemoKeepsTheRuleAndSaysSo"},
-	"make test": {target: "test"},
+	"make demo":     {test: "TestTheDemoKeepsTheRuleAndSaysSo"},
+	"make test":     {target: "test"},
+	"make simulate": {test: "TestTheDemosWorkloadIsSimulatedInEveryVariant"},
 	"kubectl apply -k manifests/overlays/default": {test: "TestManifestsApplyAndApplyAgain"},
 }
 
