@@ -275,7 +275,7 @@ type world struct {
 }
 
 // inWorld runs a test in a bubble, in which the clock is virtual.
-func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
+func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		policy, err := isolation.NewPolicy(isolation.Config{
@@ -289,7 +289,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(t, &world{server: newServer(), t: t, policy: policy})
+		test(&world{server: newServer(), t: t, policy: policy})
 	})
 }
 

@@ -57,7 +57,8 @@ func (w *world) failOnce(call string, f fault) {
 func set(node, id string) change { return change{node: node, entry: &entry{id: id}} }
 
 func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		w.forget()
 		var group sync.WaitGroup
@@ -94,7 +95,8 @@ func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				l := makeLedger(t, w, "t1")
 				runs(t, l)
 				if err := l.commit(t.Context(), set("n0", "a")); err != nil {
@@ -115,26 +117,27 @@ func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
 }
 
 func TestLedgerIsDeposedByAnotherTerm(t *testing.T) {
-	tests := map[string]func(t *testing.T, w *world, l *ledger) error{
-		"at its next write": func(t *testing.T, _ *world, l *ledger) error {
-			return l.commit(t.Context(), set("n1", "b"))
+	tests := map[string]func(w *world, l *ledger) error{
+		"at its next write": func(w *world, l *ledger) error {
+			return l.commit(w.t.Context(), set("n1", "b"))
 		},
-		"when it looks": func(_ *testing.T, w *world, l *ledger) error {
+		"when it looks": func(w *world, l *ledger) error {
 			w.sleep(lookEvery)
 			return l.commit(context.Background(), set("n1", "b"))
 		},
-		"when it makes sure": func(t *testing.T, _ *world, l *ledger) error { return l.confirm(t.Context()) },
+		"when it makes sure": func(w *world, l *ledger) error { return l.confirm(w.t.Context()) },
 	}
 	for name, act := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				first := makeLedger(t, w, "t1")
 				runs(t, first)
 				if err := first.commit(t.Context(), set("n0", "a")); err != nil {
 					t.Fatal(err)
 				}
 				makeLedger(t, w, "t2")
-				if err := act(t, w, first); !errors.Is(err, errDeposed) {
+				if err := act(w, first); !errors.Is(err, errDeposed) {
 					t.Errorf("got %v, want %v", err, errDeposed)
 				}
 				got, _ := parseTable(w.data())
@@ -148,7 +151,8 @@ func TestLedgerIsDeposedByAnotherTerm(t *testing.T) {
 }
 
 func TestDeposedLedgerStopsForGood(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		ended := runs(t, l)
 		makeLedger(t, w, "t2")
@@ -169,7 +173,8 @@ func TestDeposedLedgerStopsForGood(t *testing.T) {
 // A process that pauses between the election and its takeover must not depose whoever was
 // elected meanwhile.
 func TestTakeoverGivesWayToALaterOne(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		logger, ctx := ktesting.NewTestContext(t)
 		slow := newLedger(w.client().CoreV1().ConfigMaps(system), "slow", clock.RealClock{}, logger, newMetrics())
 		w.failOnce("create configmaps", fault{before: errLost})
@@ -187,7 +192,8 @@ func TestTakeoverGivesWayToALaterOne(t *testing.T) {
 }
 
 func TestTakeoverOfWhichTheAnswerIsLostIsItsOwn(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		logger, ctx := ktesting.NewTestContext(t)
 		l := newLedger(w.client().CoreV1().ConfigMaps(system), "t1", clock.RealClock{}, logger, newMetrics())
 		w.failOnce("create configmaps", fault{after: errLost})
@@ -201,7 +207,8 @@ func TestTakeoverOfWhichTheAnswerIsLostIsItsOwn(t *testing.T) {
 }
 
 func TestRefusedWriteIsTakenBack(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		runs(t, l)
 		w.failOnce("update configmaps", fault{before: errForbidden})
@@ -221,7 +228,8 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 
 // A write whose answer was lost may still take effect, so what it said has to come true.
 func TestWriteOfUnknownOutcomeIsNeverTakenBack(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		runs(t, l)
 		answers := []fault{{before: errLost}, {before: errForbidden}, {before: errForbidden}}
@@ -240,7 +248,8 @@ func TestWriteOfUnknownOutcomeIsNeverTakenBack(t *testing.T) {
 }
 
 func TestDeletedTableIsWrittenAnew(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		runs(t, l)
 		if err := l.commit(t.Context(), set("n1", "a")); err != nil {
@@ -259,7 +268,8 @@ func TestDeletedTableIsWrittenAnew(t *testing.T) {
 }
 
 func TestFullTableTakesNoMore(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.table = &v1.ConfigMap{Data: map[string]string{"n0": " " + strings.Repeat("x", maxTable-100) + "n0=a: "}}
 		l := makeLedger(t, w, "t1")
 		runs(t, l)
@@ -277,7 +287,8 @@ func TestFullTableTakesNoMore(t *testing.T) {
 }
 
 func TestCommitOfAnEndedWaitReturns(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		l := makeLedger(t, w, "t1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

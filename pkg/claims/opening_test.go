@@ -10,7 +10,8 @@ import (
 )
 
 func TestFirstPodOfANodeClaimsIt(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		began := time.Now()
@@ -36,7 +37,8 @@ func TestFirstPodOfANodeClaimsIt(t *testing.T) {
 }
 
 func TestPodOnAClaimedNodeCostsNoCall(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		if err := p.place(w.pod("first", "acme"), "n1"); err != nil {
@@ -64,7 +66,8 @@ func TestPodOnAClaimedNodeCostsNoCall(t *testing.T) {
 // Only the pod that opens a node, and those that follow it there meanwhile, wait; the
 // number of writes does not depend on how many they are.
 func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		w.forget()
@@ -99,7 +102,8 @@ func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader()
 				// It comes while the claim is written.
@@ -122,7 +126,8 @@ func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
 func finished(pod *v1.Pod) { pod.Status.Phase = v1.PodSucceeded }
 
 func TestFailedOpeningLeavesNothing(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1", func(n *v1.Node) {
 			n.Spec.Taints = []v1.Taint{{Key: "other", Effect: v1.TaintEffectNoSchedule}}
 		})
@@ -149,7 +154,8 @@ func TestFailedOpeningLeavesNothing(t *testing.T) {
 }
 
 func TestBindWaitsForTheInformer(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		resident := w.pod("resident", "acme")
@@ -171,7 +177,8 @@ func TestBindWaitsForTheInformer(t *testing.T) {
 }
 
 func TestContainersNeverJoinANodeClaimedForVMs(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		if err := p.place(w.pod("vm", "acme", inVM), "n1"); err != nil {
@@ -190,7 +197,8 @@ func TestContainersNeverJoinANodeClaimedForVMs(t *testing.T) {
 }
 
 func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p, _ := w.process()
 		pod := w.pod("web", "acme")
@@ -213,7 +221,8 @@ func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
 }
 
 func TestReservationIsForgottenWithItsLastPod(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		a, b := w.pod("a", "acme"), w.pod("b", "acme")

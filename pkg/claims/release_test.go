@@ -29,7 +29,8 @@ func (v *view) leaves(pod *v1.Pod, node string) {
 }
 
 func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -53,7 +54,8 @@ func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
 }
 
 func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -85,7 +87,8 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 
 // The informer does not know of a pod that the API server has.
 func TestReleaseAsksTheAPIServer(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -101,7 +104,8 @@ func TestReleaseAsksTheAPIServer(t *testing.T) {
 }
 
 func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -126,7 +130,8 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
 		t.Run(string(reuse), func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
 				pod := p.open("n1", "acme")
@@ -156,7 +161,8 @@ func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 }
 
 func TestUnmanagedPodDoesNotKeepANodeClaimed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -179,7 +185,8 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader()
 				pod := p.open("n1", "acme")
@@ -200,7 +207,8 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 func TestReleaseIsTriedAgain(t *testing.T) {
 	for _, call := range []string{"list pods", "update configmaps", "patch nodes"} {
 		t.Run("after "+call+" failed", func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader()
 				pod := p.open("n1", "acme")
@@ -227,7 +235,8 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 
 // Its token is good until the node has another id.
 func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		p.open("n1", "acme")
@@ -261,7 +270,8 @@ func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
 }
 
 func TestBindOfUnknownOutcomeThatTookEffectIsSeen(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		lost := w.pod("lost", "acme", privileged)
@@ -275,7 +285,8 @@ func TestBindOfUnknownOutcomeThatTookEffectIsSeen(t *testing.T) {
 }
 
 func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open("n1", "acme")
@@ -328,7 +339,8 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
 				pod := p.open("n1", "acme")
@@ -386,7 +398,8 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 	names := []string{"n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				for _, node := range names {
 					w.node(node)
 				}
@@ -421,7 +434,8 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 }
 
 func TestReleasedNodesCountNoMore(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		w.node("n2")
 		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
@@ -473,7 +487,8 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 	}
 	for name, use := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
 				p.leaves(p.open("n1", "acme"), "n1")
@@ -499,7 +514,8 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 }
 
 func TestNodeThatReportsNoBootStaysClaimedInPeace(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		w.reboot("n1", "")
 		p := w.leader(afterReboot)

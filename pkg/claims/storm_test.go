@@ -23,7 +23,7 @@ func TestRuleHoldsInAStorm(t *testing.T) {
 	for seed := range seeds {
 		for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
 			t.Run(fmt.Sprintf("seed %d, reuse %s", seed, reuse), func(t *testing.T) {
-				inWorld(t, func(t *testing.T, w *world) {
+				inWorld(t, func(w *world) {
 					s := &storm{world: w, chance: rand.New(rand.NewPCG(uint64(seed), 1)), reuse: reuse}
 					s.run()
 				})

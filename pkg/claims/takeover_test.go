@@ -10,7 +10,8 @@ import (
 )
 
 func TestClaimsOutliveTheProcess(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
@@ -43,7 +44,8 @@ func TestClaimsOutliveTheProcess(t *testing.T) {
 }
 
 func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
@@ -82,7 +84,8 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 
 // The informer still showed what the node was claimed for before.
 func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
@@ -112,7 +115,8 @@ func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
 
 // A leader is paused with a bind decided, and wakes when another has taken over.
 func TestPausedLeaderBindsNobody(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		w.node("n2")
 		var deposed error
@@ -147,7 +151,8 @@ func TestPausedLeaderBindsNobody(t *testing.T) {
 
 // The taints of the successor were written between the entry of a paused leader and its own.
 func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		first := w.leader()
 		second, _ := w.process()
@@ -190,7 +195,8 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				first, stop := w.process()
 				first.lead()
@@ -237,7 +243,8 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 				},
 			} {
 				t.Run("killed "+action+" "+name+" "+call, func(t *testing.T) {
-					inWorld(t, func(t *testing.T, w *world) {
+					inWorld(t, func(w *world) {
+						t := w.t
 						w.node("n1")
 						w.node("n2")
 						first, stop := w.process()
@@ -294,7 +301,8 @@ func TestManagedPodsOnAnUnclaimedNodeHaveItClaimed(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				for _, pod := range tc.pods(w) {
 					w.bound(pod, "n1")
@@ -325,7 +333,8 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader()
 				p.open("n1", "acme")
@@ -347,7 +356,8 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 func TestReleasedNodeIsNotClaimedAnewByWhatTheInformerShows(t *testing.T) {
 	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
 		t.Run(string(reuse), func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
+			inWorld(t, func(w *world) {
+				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
 				pod := p.open("n1", "acme")
@@ -376,7 +386,8 @@ func TestReleasedNodeIsNotClaimedAnewByWhatTheInformerShows(t *testing.T) {
 }
 
 func TestAnotherEffectIsWrittenToNodesThatAreClaimed(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
@@ -391,7 +402,8 @@ func TestAnotherEffectIsWrittenToNodesThatAreClaimed(t *testing.T) {
 }
 
 func TestRepairsLeaveRoomForPods(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(w *world) {
+		t := w.t
 		names := make([]string, 0, 200)
 		for i := range cap(names) {
 			names = append(names, "n"+string(rune('a'+i%20))+string(rune('a'+i/20)))
