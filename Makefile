@@ -39,6 +39,10 @@ help: ## List all targets
 build: ## Build bin/scheduler and the other programs
 	@hack/compile.sh build go build -v -ldflags '-s -w $(strip $(VERSION_FLAGS))' -o bin/ ./cmd/...
 
+.PHONY: release
+release: ## Build bin/release: kubectl-isolation for six platforms, the scheduler's image, bills of materials, checksums
+	go run ./hack/release -version '$(VERSION)' -ldflags '$(strip $(VERSION_FLAGS))' -epoch $$(git log -1 --format=%ct) -out bin/release $(if $(ONLY),-only '$(ONLY)')
+
 .PHONY: control-plane
 control-plane: ## Build etcd, kube-apiserver and the rest into bin/control-plane, where they are stale
 ifneq ($(KUBEBUILDER_ASSETS),)
@@ -83,6 +87,7 @@ fmt: ## Format the code and order its imports
 generate: ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
 	go generate ./...
 	go run ./hack/docs/argumentsdoc
+	go run ./hack/docs/kubectldoc
 	go run ./hack/docs/metricsdoc
 	go run ./hack/policies
 

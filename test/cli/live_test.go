@@ -17,18 +17,21 @@ func TestAsAPluginOfKubectl(t *testing.T) {
 	w := newWorld(t)
 	w.node(t, "plugin-1")
 	binary := build(t)
-	cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")
-	cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir()}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	w.namespace(t, "plugin", "")
+	w.pod(t, plainPod("plugin", "web", "plugin-1"))
+	// Those of the README.
+	for _, command := range []string{"audit --tenant-key=namespace", "plan --tenant-key=namespace"} {
+		args := append([]string{"isolation"}, strings.Fields(command)...)
+		cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), append(args, "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")...)
+		cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir()}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), `"pods": 1`) {
+			t.Errorf("%s: %v\n%s", command, err, out)
+		}
 	}
-	if !strings.Contains(string(out), `"nodes": 1`) {
-		t.Errorf("audit says:\n%s", out)
-	}
-	cmd = exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--context", "none")
+	cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--context", "none")
 	cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir(), "KUBECONFIG=" + w.plane.AdminKubeconfig()}
-	out, err = cmd.CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err == nil || !errors.As(err, &exit) || exit.ExitCode() != 2 {
 		t.Errorf("a context that does not exist: %v, want status 2\n%s", err, out)
 	}

@@ -17,7 +17,9 @@ var commands = map[string]proof{
 	"make demo":     {test: "TestTheDemoKeepsTheRuleAndSaysSo"},
 	"make test":     {target: "test"},
 	"make simulate": {test: "TestTheDemosWorkloadIsSimulatedInEveryVariant"},
-	"kubectl apply -k manifests/overlays/default": {test: "TestManifestsApplyAndApplyAgain"},
+	"kubectl isolation audit --tenant-key=namespace": {test: "TestAsAPluginOfKubectl"},
+	"kubectl isolation plan --tenant-key=namespace":  {test: "TestAsAPluginOfKubectl"},
+	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyAndApplyAgain"},
 }
 
 func TestEveryCommandOfTheReadmeIsRun(t *testing.T) {
