@@ -326,11 +326,14 @@ func refused(err error) bool {
 // look writes the table again if it is not what it ought to be.
 func (l *ledger) look(ctx context.Context) error {
 	found, exists, err := l.read(ctx)
-	if errors.Is(err, errDeposed) {
+	switch {
+	case errors.Is(err, errDeposed):
 		return err
+	case err != nil:
+		l.logger.V(2).Info("Reading the table of claims failed, trying again", "err", err)
 	}
 	if err != nil || (exists && maps.Equal(found.Data, l.table.data())) {
-		return nil
+		return nil //nolint:nilerr // Not to have read it now is no reason to end.
 	}
 	l.logger.Info("The table of claims was deleted or edited: writing it again")
 	if err := l.persist(ctx); errors.Is(err, errDeposed) || ctx.Err() != nil {

@@ -11,10 +11,10 @@ import (
 type Outcome uint8
 
 const (
-	// OutcomeUnknown: the request may still take effect; its answer was lost, or is an
+	// OutcomeUnknown says that the request may still take effect; its answer was lost, or is an
 	// error that does not say that the pod was not bound.
 	OutcomeUnknown Outcome = iota
-	// OutcomeKnown: the pod was bound, or never will be by that request.
+	// OutcomeKnown says that the pod was bound, or never will be by that request.
 	OutcomeKnown
 )
 

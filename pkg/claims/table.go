@@ -50,7 +50,7 @@ func parseTable(data map[string]string) (table, []error) {
 		if key == termKey {
 			continue
 		}
-		for _, field := range strings.Fields(data[key]) {
+		for field := range strings.FieldsSeq(data[key]) {
 			node, e, err := parseEntry(field)
 			_, twice := t.entries[node]
 			switch {
