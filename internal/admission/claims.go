@@ -44,13 +44,14 @@ func (c *Config) claimValues() map[string]string {
 	}
 }
 
-// termKey is the key of the table's leader. All others are ends of nodes' names, and shorter.
+// termKey is the key of the table's leader. All others are ends of the first labels of nodes' names,
+// and shorter.
 const termKey = "term"
 
 const (
 	// entries is the part of the table, the parameter, that the entry of variables.node is in.
-	entries = `params.?data[?size(variables.node) < 3 ? variables.node` +
-		` : variables.node.substring(size(variables.node) - 2)].orValue("")`
+	entries = `[variables.node.split(".", 2)[0]].map(label,` +
+		` params.?data[?size(label) < 3 ? label : label.substring(size(label) - 2)].orValue(""))[0]`
 
 	// tolerates is true of a toleration t that is for a taint, a pair of key and value, with
 	// every effect, and for no other.

@@ -121,7 +121,7 @@ func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(f
 func fenceTable(term string, ids map[string]string) *corev1.ConfigMap {
 	data := map[string]string{"term": term}
 	for node, id := range ids {
-		key := node
+		key, _, _ := strings.Cut(node, ".")
 		if len(key) > 2 {
 			key = key[len(key)-2:]
 		}
@@ -140,10 +140,12 @@ func TestTheFenceFindsExactlyTheEntryOfTheNode(t *testing.T) {
 	unmanaged := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}}
 	managed := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns", Labels: map[string]string{"tenantisolation.dev/tenant": "acme"}}}
 	name := func() string {
-		letters := make([]byte, 1+random.IntN(4))
+		letters := make([]byte, 1+random.IntN(5))
 		for i := range letters {
 			letters[i] = pick(random, []byte("ab1.-")...)
 		}
+		// A name begins with a letter or a digit.
+		letters[0] = pick(random, []byte("ab1")...)
 		return string(letters)
 	}
 	fenced, tokens := 0, 0

@@ -36,9 +36,11 @@ type table struct {
 }
 
 // tableKey returns the key whose value holds a node's entry: the shorter the value, the
-// less it costs to look at it for each bind.
+// less it costs to look at it for each bind. Of a name with dots the first label counts,
+// because the machines of one place end alike: ip-10-0-3-41.ec2.internal.
 func tableKey(node string) string {
-	return node[max(0, len(node)-2):]
+	label, _, _ := strings.Cut(node, ".")
+	return label[max(0, len(label)-2):]
 }
 
 // parseTable reads a ConfigMap's data. It leaves out what is damaged and returns one error

@@ -17,12 +17,17 @@ func TestTableIsWrittenForTheFence(t *testing.T) {
 		"web-12":  {id: "bbbb", boot: "cafe"},
 		"x":       {id: "cccc"},
 		"term":    {id: "dddd"},
+		// What the machines of one place have in common tells nothing apart.
+		"ip-10-0-3-41.ec2.internal": {id: "eeee"},
+		"b.ec2.internal":            {id: "ffff"},
 	}}.data()
 	want := map[string]string{
 		"term": "t1",
 		"12":   " node-12=aaaa: web-12=bbbb:cafe ",
 		"x":    " x=cccc: ",
 		"rm":   " term=dddd: ",
+		"41":   " ip-10-0-3-41.ec2.internal=eeee: ",
+		"b":    " b.ec2.internal=ffff: ",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)

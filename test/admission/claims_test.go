@@ -37,7 +37,8 @@ func (t *claimTable) token(node string) string {
 func (t *claimTable) data() map[string]string {
 	data := map[string]string{"term": term}
 	for _, node := range slices.Sorted(maps.Keys(t.ids)) {
-		key := node[max(0, len(node)-2):]
+		key, _, _ := strings.Cut(node, ".")
+		key = key[max(0, len(key)-2):]
 		if data[key] == "" {
 			data[key] = " "
 		}
