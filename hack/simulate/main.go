@@ -11,16 +11,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/demo"
@@ -87,8 +86,9 @@ func simulate(ctx context.Context, s settings) error {
 	if s.only != "" {
 		s.Only = strings.Split(s.only, ",")
 	}
-	begin := time.Now()
-	s.Progress = func(line string) { fmt.Fprintf(os.Stderr, "[%3.0fs] %s\n", time.Since(begin).Seconds(), line) }
+	s.Clock = clock.RealClock{}
+	begin := s.Clock.Now()
+	s.Progress = func(line string) { fmt.Fprintf(os.Stderr, "[%3.0fs] %s\n", s.Clock.Since(begin).Seconds(), line) }
 	report, err := simulation.Run(ctx, cluster, s.Options)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func load(root string, s settings) (*simulation.Cluster, error) {
 		switch {
 		case err != nil:
 			o.Tenants = strings.Split(s.tenants, ",")
-			if o.Trace.Tenants = len(o.Tenants); strings.Contains(s.tenants, " ") || s.tenants == "" {
+			if o.Trace.Tenants = len(o.Tenants); strings.Contains(s.tenants, " ") {
 				return nil, fmt.Errorf("-tenants: want a number, or names without blanks between the commas, got %q", s.tenants)
 			}
 		case number < 1:
@@ -159,11 +159,9 @@ func write(report *simulation.Report, s settings) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(writePage(report, f), f.Close()); err != nil {
+	if err := errors.Join(report.WriteHTML(f), f.Close()); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "the page is "+s.html)
 	return nil
 }
-
-func writePage(report *simulation.Report, w io.Writer) error { return report.WriteHTML(w) }

@@ -37,14 +37,14 @@ func (in *Instance) closedDomains() []string {
 
 func (in *Instance) bound(counts func(*Pod) bool) int {
 	demand := make(Vector, len(in.Dimensions))
-	any := false
+	some := false
 	for i := range in.Pods {
 		if counts(&in.Pods[i]) {
-			any = true
+			some = true
 			demand.plus(in.Pods[i].Request)
 		}
 	}
-	if !any {
+	if !some {
 		return 0
 	}
 	worst := 1

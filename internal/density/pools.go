@@ -76,7 +76,7 @@ func (k *packer) firstFit(group, nodes []int, at map[int]int) int {
 	var free []Vector
 	for _, i := range group {
 		p := &k.in.Pods[i]
-		for n := 0; n < len(nodes); n++ {
+		for n := range nodes {
 			if n == len(free) {
 				free = append(free, slices.Clone(k.free[nodes[n]]))
 			}

@@ -82,23 +82,25 @@ func (a *api) get(namespace, name string) *corev1.Pod {
 }
 
 func (a *api) react(action clienttesting.Action) (bool, runtime.Object, error) {
-	switch action := action.(type) {
-	case clienttesting.ListAction:
+	switch verb, part := action.GetVerb(), action.GetSubresource(); {
+	case verb == "list":
 		return true, a.list(), nil
-	case clienttesting.GetAction:
-		if pod := a.get(action.GetNamespace(), action.GetName()); pod != nil {
+	case verb == "get", verb == "patch" && part == "status":
+		// Of the status that it writes the scheduler reads nothing that a simulation needs,
+		// and each patch would come back to every watcher.
+		named, ok := action.(interface{ GetName() string })
+		if !ok {
+			break
+		}
+		if pod := a.get(action.GetNamespace(), named.GetName()); pod != nil {
 			return true, pod.DeepCopy(), nil
 		}
-		return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), action.GetName())
-	case clienttesting.CreateAction:
-		if binding, ok := action.GetObject().(*corev1.Binding); ok {
-			return true, binding, a.bind(action.GetNamespace(), binding)
-		}
-	case clienttesting.PatchAction:
-		// Of its own status the scheduler reads nothing that a simulation needs, and each
-		// patch would come back to every watcher.
-		if pod := a.get(action.GetNamespace(), action.GetName()); pod != nil && action.GetSubresource() == "status" {
-			return true, pod.DeepCopy(), nil
+		return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), named.GetName())
+	case verb == "create" && part == "binding":
+		if create, ok := action.(clienttesting.CreateAction); ok {
+			if binding, ok := create.GetObject().(*corev1.Binding); ok {
+				return true, binding, a.bind(action.GetNamespace(), binding)
+			}
 		}
 	}
 	return true, nil, fmt.Errorf("the simulated API has no %s %s/%s", action.GetVerb(), action.GetResource().Resource, action.GetSubresource())

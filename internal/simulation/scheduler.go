@@ -262,7 +262,7 @@ func (s *seeded) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod 
 	for i := range scores {
 		h := fnv.New64a()
 		fmt.Fprintf(h, "%d/%s/%s", s.seed, pod.UID, scores[i].Name)
-		scores[i].Randomizer = int(h.Sum64() >> 1) //nolint:gosec // the top bit is off
+		scores[i].Randomizer = int(h.Sum64() >> 1)
 	}
 	return scores, status
 }

@@ -3,12 +3,14 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
+	"k8s.io/utils/clock"
 
 	"tenantisolation.dev/scheduler/internal/checker"
 	"tenantisolation.dev/scheduler/internal/density"
@@ -28,6 +30,8 @@ type Options struct {
 	Profile string
 	// Only, if any, are the variants to run, by their ids.
 	Only []string
+	// Clock measures how long each variant takes.
+	Clock clock.PassiveClock
 	// Progress is told what is being done.
 	Progress func(line string)
 }
@@ -130,15 +134,7 @@ func (s *simulation) run(ctx context.Context) error {
 }
 
 func (s *simulation) wanted(id string) bool {
-	if len(s.Only) == 0 {
-		return true
-	}
-	for _, only := range s.Only {
-		if only == id {
-			return true
-		}
-	}
-	return false
+	return len(s.Only) == 0 || slices.Contains(s.Only, id)
 }
 
 func (s *simulation) offline(v variant, m *model, place func() density.Placement) error {
@@ -146,10 +142,9 @@ func (s *simulation) offline(v variant, m *model, place func() density.Placement
 		return nil
 	}
 	s.Progress(v.title)
-	begin := time.Now()
+	begin := s.Clock.Now()
 	p := place()
-	took := time.Since(begin)
-	s.report.add(v, m, p, took)
+	s.report.add(v, m, p, s.Clock.Since(begin))
 	return nil
 }
 
@@ -157,18 +152,19 @@ func (s *simulation) scheduled(ctx context.Context, v variant, c *Cluster, m *mo
 	if !s.wanted(v.id) {
 		return nil
 	}
-	begin, last := time.Now(), time.Now()
+	begin := s.Clock.Now()
+	last := begin
 	s.Progress(fmt.Sprintf("%s: %d pods", v.title, len(c.Pods)))
 	outcome, err := Place(ctx, c, configuration, s.Seed, func(done, total int) {
-		if time.Since(last) > 2*time.Second {
-			last = time.Now()
-			s.Progress(fmt.Sprintf("%s: %d of %d pods, %.0f a minute", v.title, done, total, float64(done)/time.Since(begin).Minutes()))
+		if s.Clock.Since(last) > 2*time.Second {
+			last = s.Clock.Now()
+			s.Progress(fmt.Sprintf("%s: %d of %d pods, %.0f a minute", v.title, done, total, float64(done)/s.Clock.Since(begin).Minutes()))
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", v.title, err)
 	}
-	r := s.report.add(v, m, m.placement(outcome), time.Since(begin))
+	r := s.report.add(v, m, m.placement(outcome), s.Clock.Since(begin))
 	if v.plugin {
 		check := checkPairs(c, outcome)
 		r.PairsChecked, r.PairsBroken = check.Pairs, len(check.Broken)+len(check.Weak)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"k8s.io/utils/clock"
 )
 
 const shipped = "../../manifests/base/scheduler-config.yaml"
@@ -19,7 +20,7 @@ func traceReport(t *testing.T) *Report {
 	t.Helper()
 	o := kataClasses()
 	o.Trace = TraceOptions{Tenants: 4, Seed: 1}
-	r, err := Run(t.Context(), load(t, "testdata/trace", o), Options{Seed: 1, Small: 0.5, Profile: shipped, Progress: func(line string) { t.Log(line) }})
+	r, err := Run(t.Context(), load(t, "testdata/trace", o), Options{Seed: 1, Small: 0.5, Profile: shipped, Clock: clock.RealClock{}, Progress: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}

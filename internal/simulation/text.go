@@ -52,7 +52,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	_ = table.Flush() // a strings.Builder takes everything
 	b.WriteString("\n")
 	table = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PODS BY CPU\tPODS\tCPU\tCPU WITH A VM EACH\tPRICE")
+	fmt.Fprintln(table, "CPU OF A POD\tPODS\tCPUS\tWITH A VM EACH\tTIMES AS MUCH")
 	for _, s := range r.Sizes {
 		if s.Pods > 0 {
 			fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.2f\n", s, s.Pods, float64(s.CPU)/1000, float64(s.CPU+s.Overhead)/1000, s.Price)

@@ -1,9 +1,6 @@
 package isolation
 
-import (
-	"fmt"
-	"testing"
-)
+import "testing"
 
 func TestInRoom(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -46,7 +43,7 @@ func TestRoomLeavesMoreBetweenTheStepsThanStockScorersMakeUp(t *testing.T) {
 				for _, upper := range steps[i+1:] {
 					for _, r := range []Room{{Share: 0, Fill: 0}, {Share: 1, Fill: 1}, {Share: 1}, {Fill: 1}} {
 						if high := InRoom(upper, r); high-low <= stock {
-							t.Error(fmt.Sprintf("step %d: %d is %d above step %d", upper, high, high-low, lower))
+							t.Errorf("step %d: %d is %d above step %d", upper, high, high-low, lower)
 						}
 					}
 				}
