@@ -52,7 +52,7 @@ func theSeed(t *testing.T) uint64 {
 	t.Helper()
 	s := *seed
 	if s == 0 {
-		s = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		s = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", s)
 	return s

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,7 +19,6 @@ type report struct {
 	// terms are how many leaders' binds were committed.
 	terms                   int
 	tableWrites, nodeWrites int
-	last                    time.Time
 }
 
 func (w *witness) report() report {
@@ -40,23 +38,9 @@ func (w *witness) report() report {
 		if term, id := cutToken(b.token); id != "" {
 			terms[term] = true
 		}
-		r.last = b.seen
 	}
 	r.terms = len(terms)
 	return r
-}
-
-// firstManagedAfter is when the first bind of a tenant's pod was seen after a moment, zero
-// if none was.
-func (w *witness) firstManagedAfter(moment time.Time) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, b := range w.binds {
-		if b.managed && b.seen.After(moment) {
-			return b.seen
-		}
-	}
-	return time.Time{}
 }
 
 // waitingPods are those that are there and on no node.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -59,9 +60,9 @@ func (a *arena) prepareFleet() {
 	a.fleet = &fleet{arena: a, config: a.writeConfig(), user: user}
 }
 
-func (f *fleet) start() *replica {
+func (f *fleet) start() {
 	f.Helper()
-	return f.startAs(f.user)
+	f.startAs(f.user)
 }
 
 func (f *fleet) startAs(user *rest.Config) *replica {
@@ -165,12 +166,14 @@ profiles:
     args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu, weight: 1}]}}
 `
 
-// startStock starts the cluster's own scheduler.
-func (a *arena) startStock() {
+// startStock starts the cluster's own scheduler, whose binds take as long to arrive.
+func (a *arena) startStock(delay func() time.Duration) {
 	a.Helper()
 	user, err := a.plane.AddUser("system:kube-scheduler")
 	a.must(err)
-	a.startStockAs(user)
+	d := a.newDetour(user)
+	d.delay = delay
+	a.startStockAs(d.Config)
 }
 
 func (a *arena) startStockAs(user *rest.Config) {

@@ -13,11 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-const (
-	fence       = "tenant-isolation-fence"
-	claimPolicy = "tenant-isolation-claim"
-	poolLabel   = "example.com/pool"
-)
+const poolLabel = "example.com/pool"
 
 // The stock scheduler decides while the node is free, and what it sends arrives when the
 // node is a tenant's.
@@ -96,15 +92,15 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 		table, err := a.table()
 		return err == nil && table["term"] != "" && table["term"] != termOf(late), err
 	})
-	late.expectRefused("after another has taken over", claimPolicy)
+	late.expectUnclaimed("after another has taken over")
 	a.eventually("the node to be released", func(context.Context) (bool, error) {
 		c, err := a.claimed()
 		return err == nil && len(c.table)+len(c.taints) == 0, err
 	})
-	late.expectRefused("after the node was released", claimPolicy)
+	late.expectUnclaimed("after the node was released")
 	a.create([]*corev1.Pod{pods["next"]}, 3)
 	a.untilBound(pods["next"])
-	late.expectRefused("after the node was claimed anew", claimPolicy)
+	late.expectUnclaimed("after the node was claimed anew")
 
 	a.must(old.Resume())
 	a.eventually("the paused leader to end itself", func(context.Context) (bool, error) { return !old.running(), nil })
@@ -141,7 +137,7 @@ func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T
 	a.create([]*corev1.Pod{other}, 3)
 	a.untilBound(other)
 
-	h.expectRefused("after a pod of another privilege was placed", claimPolicy)
+	h.expectUnclaimed("after a pod of another privilege was placed")
 	if r := a.witness.report(); len(r.broken) > 0 {
 		t.Errorf("broken:\n\t%s", head(r.broken))
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,8 @@ type detour struct {
 	*rest.Config
 
 	proxy http.Handler
+	// delay is how long each bind that is not held takes to arrive.
+	delay func() time.Duration
 	mu    sync.Mutex
 	held  map[string]*heldBind
 }
@@ -50,7 +53,7 @@ func (a *arena) newDetour(user *rest.Config) *detour {
 	proxy.Transport = transport
 	proxy.FlushInterval = -1 // what is watched for is to arrive at once
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	d := &detour{proxy: proxy, held: map[string]*heldBind{}}
+	d := &detour{proxy: proxy, held: map[string]*heldBind{}, delay: func() time.Duration { return 0 }}
 	server := httptest.NewServer(d)
 	a.Cleanup(func() {
 		server.CloseClientConnections()
@@ -71,8 +74,17 @@ func (d *detour) hold(a *arena, pod *corev1.Pod) *heldBind {
 
 // ServeHTTP passes on whatever is not held.
 func (d *detour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := d.take(r)
+	pod, ok := boundPod(r)
+	if !ok {
+		d.proxy.ServeHTTP(w, r)
+		return
+	}
+	h := d.take(pod)
 	if h == nil {
+		select {
+		case <-time.After(d.delay()):
+		case <-r.Context().Done():
+		}
 		d.proxy.ServeHTTP(w, r)
 		return
 	}
@@ -90,14 +102,18 @@ func (d *detour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *detour) take(r *http.Request) *heldBind {
+// boundPod is the pod that a request binds.
+func boundPod(r *http.Request) (pod string, ok bool) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/") // api/v1/namespaces/N/pods/P/binding
 	if r.Method != http.MethodPost || len(parts) != 7 || parts[6] != "binding" {
-		return nil
+		return "", false
 	}
+	return parts[3] + "/" + parts[5], true
+}
+
+func (d *detour) take(pod string) *heldBind {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	pod := parts[3] + "/" + parts[5]
 	h := d.held[pod]
 	delete(d.held, pod)
 	return h
@@ -130,9 +146,10 @@ func (h *heldBind) send() (code int, text string) {
 	return answer.Code, status.Message
 }
 
-// expectRefused sends the bind and wants it to be refused by a policy.
-func (h *heldBind) expectRefused(when, policy string) {
+// expectUnclaimed sends the bind and wants it to be refused for its token.
+func (h *heldBind) expectUnclaimed(when string) {
 	h.Helper()
+	const policy = "tenant-isolation-claim"
 	code, text := h.send()
 	if code != http.StatusForbidden || !strings.Contains(text, policy) {
 		h.Errorf("the bind %s is answered with %d, want it refused by %s: %s", when, code, policy, text)

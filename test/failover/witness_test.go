@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -44,7 +43,6 @@ type witness struct {
 // bind is one that was committed.
 type bind struct {
 	revision int64
-	seen     time.Time
 	pod      string
 	node     string
 	managed  bool
@@ -134,7 +132,7 @@ func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 		}
 	}
 	b := bind{
-		revision: revision, seen: time.Now(), pod: key, node: pod.Spec.NodeName,
+		revision: revision, pod: key, node: pod.Spec.NodeName,
 		managed: cluster.Identify(pod).Managed, token: pod.Annotations[tokenAnnotation],
 	}
 	w.binds = append(w.binds, b)
@@ -172,7 +170,7 @@ func cutToken(token string) (term, id string) {
 // entryOf is the id of a node's entry, empty if it has none. It reads the table as the
 // document about claims describes it.
 func entryOf(data map[string]string, node string) string {
-	for _, field := range strings.Fields(data[node[max(0, len(node)-2):]]) {
+	for field := range strings.FieldsSeq(data[node[max(0, len(node)-2):]]) {
 		if rest, ok := strings.CutPrefix(field, node+"="); ok {
 			id, _, _ := strings.Cut(rest, ":")
 			return id

@@ -42,15 +42,6 @@ func (s *state) used(id uint8) {
 	}
 }
 
-func (w *world) assumedAt(me *leader, n int) bool {
-	for p := range w.pods {
-		if me.assumed[p] == on(n) {
-			return true
-		}
-	}
-	return false
-}
-
 // opening makes a node usable for those who are assumed there.
 func (w *world) opening(s *state, l, n int, to emit) {
 	me := &s.leaders[l]

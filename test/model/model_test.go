@@ -36,6 +36,7 @@ func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") 
 // API server's informer may lag, and a request may be committed long after its admission,
 // both within the settle time.
 func TestNoStateBreaksTheRuleAndFromEachTheClaimsCanBeTidied(t *testing.T) {
+	t.Parallel()
 	for name, w := range map[string]world{
 		"two privileges of one tenant, and an answer that is lost": {
 			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 1, lostAnswers: true, big: true,

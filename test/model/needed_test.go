@@ -5,6 +5,7 @@ import "testing"
 // A model in which nothing can go wrong proves nothing: without each of these steps
 // something has to go wrong, and the trace tells how.
 func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
+	t.Parallel()
 	// One leader, who loses an answer.
 	alone := func(pods ...pod) world {
 		return world{pods: pods, leaders: 1, ids: 2, mishaps: 1, lostAnswers: true}
