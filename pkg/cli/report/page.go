@@ -30,6 +30,9 @@ const manyNodes = 60
 // maxRows is how many findings the page lists; the embedded JSON has all.
 const maxRows = 1000
 
+// firstRows is how many of them are there without unfolding: the map comes next.
+const firstRows = 20
+
 // page is what the template shows.
 type page struct {
 	*Data
@@ -40,7 +43,9 @@ type page struct {
 	BrowserPolicy string
 	Many          bool
 	Sections      []section
-	MoreFindings  int
+	// First and Rest are the findings that are listed.
+	First, Rest  []Finding
+	MoreFindings int
 	// Advice is one finding for each reason.
 	Advice []Finding
 }
@@ -99,11 +104,9 @@ func (d *Data) WriteHTML(out io.Writer) error {
 		Sections:      d.sections(),
 		Advice:        d.advice(),
 	}
-	if len(d.Findings) > maxRows {
-		shown := *d
-		shown.Findings = d.Findings[:maxRows]
-		p.Data, p.MoreFindings = &shown, len(d.Findings)-maxRows
-	}
+	listed := d.Findings[:min(len(d.Findings), maxRows)]
+	p.First, p.Rest = listed[:min(len(listed), firstRows)], listed[min(len(listed), firstRows):]
+	p.MoreFindings = len(d.Findings) - len(listed)
 	return parsed.Execute(out, p)
 }
 
