@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -51,7 +52,8 @@ func (a *arena) newDetour(user *rest.Config) *detour {
 	a.must(err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport = transport
-	proxy.FlushInterval = -1 // what is watched for is to arrive at once
+	proxy.FlushInterval = -1                    // what is watched for is to arrive at once
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // watches break when kube-apiserver is killed
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	d := &detour{proxy: proxy, held: map[string]*heldBind{}, delay: func() time.Duration { return 0 }}
 	server := httptest.NewServer(d)
