@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -57,22 +58,15 @@ func outputFlag(cmd *cobra.Command, value *string, formats ...string) {
 }
 
 func joinOr(words []string) string {
-	out := ""
-	for i, word := range words {
-		switch {
-		case i == 0:
-		case i == len(words)-1:
-			out += " or "
-		default:
-			out += ", "
-		}
-		out += word
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
 	}
-	return out
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (a *auditOptions) run(cmd *cobra.Command) error {
-	if err := oneOf("output", a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
+	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
 		return err
 	}
 	c, err := a.load(cmd.Context())

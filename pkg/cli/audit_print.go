@@ -86,7 +86,7 @@ func parties(f *audit.Finding) string {
 		}
 		all = append(all, text)
 	}
-	return fewOf(all, fewPods)
+	return fewOf(all)
 }
 
 func trustDomains(f *audit.Finding) string {
@@ -123,11 +123,12 @@ func shortDomain(d isolation.TrustDomain) string {
 	return text
 }
 
-func fewOf(names []string, few int) string {
-	if len(names) <= few {
+// fewOf names the first.
+func fewOf(names []string) string {
+	if len(names) <= fewPods {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:few-1], ", "), len(names)-few+1)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:fewPods-1], ", "), len(names)-fewPods+1)
 }
 
 func count(n int, thing string) string {

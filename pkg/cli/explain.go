@@ -57,7 +57,7 @@ DaemonSets, ReplicaSets, Jobs and CronJobs stand for the pods that they make.`,
 }
 
 func (e *explainOptions) run(ctx context.Context, args []string) error {
-	if err := oneOf("output", e.output, "", "json", "yaml"); err != nil {
+	if err := oneOf(e.output, "", "json", "yaml"); err != nil {
 		return err
 	}
 	if len(args) == 0 && !e.fromFiles() {
@@ -188,7 +188,7 @@ func choose(all []candidate, wanted, namespace string, onlyThere bool) ([]candid
 			names = append(names, c.name+" in "+c.pod.Namespace)
 		}
 		slices.Sort(names)
-		return nil, fmt.Errorf("%s is more than one thing: %s. Name one as KIND/NAME, with -n", shownName(wanted), fewOf(names, fewPods))
+		return nil, fmt.Errorf("%s is more than one thing: %s. Name one as KIND/NAME, with -n", shownName(wanted), fewOf(names))
 	case len(found) > maxExplained:
 		return nil, fmt.Errorf("%d pods and workloads in the files: name one of them", len(found))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,12 +88,10 @@ func (o *options) readArguments() (*config.TenantIsolationArgs, error) {
 	return args, nil
 }
 
-// oneOf refuses a value that a flag does not take.
-func oneOf(flag, value string, values ...string) error {
-	for _, v := range values {
-		if v == value {
-			return nil
-		}
+// oneOf refuses an output format that a command does not have. The empty one is the first.
+func oneOf(output string, formats ...string) error {
+	if slices.Contains(formats, output) {
+		return nil
 	}
-	return fmt.Errorf("--%s=%s: use %s", flag, value, strings.Join(values, ", "))
+	return fmt.Errorf("--output=%s: use %s", output, strings.Join(formats[1:], ", "))
 }

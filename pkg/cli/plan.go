@@ -71,7 +71,7 @@ disks are left out. Pods of DaemonSets and of the platform are taken to be on ev
 }
 
 func (p *planOptions) run(ctx context.Context) error {
-	if err := oneOf("output", p.output, "", "json", "yaml"); err != nil {
+	if err := oneOf(p.output, "", "json", "yaml"); err != nil {
 		return err
 	}
 	c, err := p.load(ctx)
@@ -279,8 +279,8 @@ func printPlan(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) error 
 		fmt.Fprintln(out, "\nNo RuntimeClass for VMs is there, so nothing is said of them.")
 	}
 	printDomains(out, made)
-	printMoves(out, c, made)
-	printRaising(out, c, in, made)
+	printMoves(out, made)
+	printRaising(out, in, made)
 	for _, u := range made.Unplaceable {
 		fmt.Fprintf(out, "\n%s %s (%s) is left out: %s\n", paint.warn("note:"), u.Workload, count(u.Pods, "pod"), u.Why)
 	}
@@ -298,7 +298,7 @@ func printDomains(out io.Writer, made *plan.Plan) {
 	}
 }
 
-func printMoves(out io.Writer, c *cluster, made *plan.Plan) {
+func printMoves(out io.Writer, made *plan.Plan) {
 	switch {
 	case made.Today == 0:
 	case len(made.Moves) == 0:
@@ -310,12 +310,12 @@ func printMoves(out io.Writer, c *cluster, made *plan.Plan) {
 				fmt.Fprintf(out, "  and %d more\n", len(made.Moves)-maxListed)
 				break
 			}
-			fmt.Fprintf(out, "  %s: %s on %s\n", m.Workload, count(m.Pods, "pod"), fewOf(m.Nodes, fewPods))
+			fmt.Fprintf(out, "  %s: %s on %s\n", m.Workload, count(m.Pods, "pod"), fewOf(m.Nodes))
 		}
 	}
 }
 
-func printRaising(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) {
+func printRaising(out io.Writer, in plan.Input, made *plan.Plan) {
 	if len(made.Raising) == 0 {
 		return
 	}
@@ -347,7 +347,7 @@ func whyRaised(in plan.Input, r plan.Raising) string {
 			}
 			texts = append(texts, text)
 		}
-		return fewOf(texts, fewPods)
+		return fewOf(texts)
 	}
 	return "its spec"
 }

@@ -44,7 +44,7 @@ may edit isolation labels or bind pods. One line each: pass, warn or fail, and t
 }
 
 func (p *preflightOptions) run(ctx context.Context) error {
-	if err := oneOf("output", p.output, "", "json", "yaml"); err != nil {
+	if err := oneOf(p.output, "", "json", "yaml"); err != nil {
 		return err
 	}
 	if p.fromFiles() {

@@ -56,7 +56,7 @@ file, needs no network, and works with keyboard and screen reader, in light and 
 }
 
 func (r *reportOptions) run(ctx context.Context) error {
-	if err := oneOf("output", r.output, "", "json"); err != nil {
+	if err := oneOf(r.output, "", "json"); err != nil {
 		return err
 	}
 	switch {

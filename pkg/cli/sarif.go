@@ -42,7 +42,7 @@ func findingText(f *audit.Finding, a advice) string {
 	if f.Node == "" {
 		where = "Volume " + f.Volume
 	}
-	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(podsOf(f), fewPods))
+	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(podsOf(f)))
 }
 
 // location is where collectors look for it: a file, as they know nothing else, and below

@@ -13,7 +13,7 @@ import (
 // isTerminal reports whether somebody is looking.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is a small number
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // colour paints words, on a terminal alone and not if NO_COLOR is set.

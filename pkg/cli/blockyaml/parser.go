@@ -141,10 +141,8 @@ func (p *parser) key(at int) (key []byte, after int, err error) {
 			return nil, 0, ErrUnsupported
 		}
 	default:
-		for end = 0; end < len(text); end++ {
-			if text[end] == ':' && (end+1 == len(text) || text[end+1] == ' ') {
-				break
-			}
+		for end < len(text) && (text[end] != ':' || (end+1 < len(text) && text[end+1] != ' ')) {
+			end++
 		}
 		key = text[:end]
 		if !plainWord(key) {

@@ -119,7 +119,7 @@ func (inv *Inventory) identify() error {
 			pod.UID = types.UID(pod.Namespace + "/" + pod.Name)
 		}
 		if other, known := seen[pod.UID]; known {
-			return fmt.Errorf("Pods %s/%s and %s/%s have the same metadata.uid %s: give each object once",
+			return fmt.Errorf("pods %s/%s and %s/%s have the same metadata.uid %s: give each object once",
 				other.Namespace, other.Name, pod.Namespace, pod.Name, shown(string(pod.UID)))
 		}
 		seen[pod.UID] = pod

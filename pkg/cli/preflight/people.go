@@ -20,32 +20,39 @@ func (c *Cluster) people(ctx context.Context) ([]Result, error) {
 		inNamespaces bool
 	}{
 		{
-			[]string{"administer"}, "tenantisolation.dev", "isolation",
+			[]string{"administer"},
+			"tenantisolation.dev", "isolation",
 			"may change isolation labels of namespaces (the verb administer)", "keep it to administrators of the platform", false,
 		},
 		{
-			[]string{"update", "patch"}, "", "namespaces",
+			[]string{"update", "patch"},
+			"", "namespaces",
 			"may edit Namespaces, and their isolation labels wherever the policy tenant-isolation-namespaces is not enforced",
 			"enforce the policies, or take the right away", true,
 		},
 		{
-			[]string{"create"}, "", "pods/binding",
+			[]string{"create"},
+			"", "pods/binding",
 			"may bind pods to nodes, wherever the policy tenant-isolation-binding is not enforced", "leave it to schedulers", true,
 		},
 		{
-			[]string{"create"}, "", "bindings",
+			[]string{"create"},
+			"", "bindings",
 			"may bind pods to nodes, wherever the policy tenant-isolation-binding is not enforced", "leave it to schedulers", true,
 		},
 		{
-			[]string{"update", "patch"}, "", "nodes",
+			[]string{"update", "patch"},
+			"", "nodes",
 			"may edit Nodes: their labels, taints and what they report of runtime handlers", "keep it to administrators of the platform", false,
 		},
 		{
-			[]string{"create", "update", "patch", "delete"}, "node.k8s.io", "runtimeclasses",
+			[]string{"create", "update", "patch", "delete"},
+			"node.k8s.io", "runtimeclasses",
 			"may make a RuntimeClass mean another handler", "keep it to administrators of the platform", false,
 		},
 		{
-			[]string{"update", "patch", "delete"}, "admissionregistration.k8s.io", "validatingadmissionpolicybindings",
+			[]string{"update", "patch", "delete"},
+			"admissionregistration.k8s.io", "validatingadmissionpolicybindings",
 			"may switch the policies off", "keep it to administrators of the platform", false,
 		},
 	} {

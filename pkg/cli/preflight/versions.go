@@ -15,10 +15,10 @@ const (
 
 func (c *Cluster) apiServer(context.Context) ([]Result, error) {
 	server, err := version.ParseGeneric(c.Server)
-	if err != nil {
-		return []Result{warn("look at `kubectl version`", "version %q of the API server is not understood", c.Server)}, nil
-	}
 	switch {
+	case err != nil:
+		//nolint:nilerr // a version that nobody understands is a finding, and no error of the check
+		return []Result{warn("look at `kubectl version`", "version %q of the API server is not understood", c.Server)}, nil
 	case server.LessThan(version.MustParseGeneric(oldestServer)):
 		return []Result{fail("upgrade it, or use an older release of this project", "version %s is older than %s", c.Server, oldestServer)}, nil
 	case server.AtLeast(version.MustParseGeneric(tooNewServer)):

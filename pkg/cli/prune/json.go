@@ -67,12 +67,12 @@ func (p *pruner) value(tree *Tree, keep bool, depth int) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c == '{':
+	switch c {
+	case '{':
 		return p.object(tree, keep, depth)
-	case c == '[':
+	case '[':
 		return p.array(tree, keep, depth)
-	case c == '"':
+	case '"':
 		text, err := p.text()
 		if err == nil {
 			p.emit(keep, text...)
