@@ -42,7 +42,7 @@ func read(t *testing.T, text []byte) ([]string, error) {
 func FuzzRead(f *testing.F) {
 	for _, asYAML := range []bool{true, false} {
 		var fleet bytes.Buffer
-		if err := (fleetfile.Fleet{Nodes: 2, PodsPerNode: 2, Tenants: 2}).Write(&fleet, asYAML); err != nil {
+		if err := (fleetfile.Fleet{Nodes: 1, PodsPerNode: 1, Tenants: 1}).Write(&fleet, asYAML); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(fleet.Bytes())

@@ -1,0 +1,142 @@
+package plan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/pkg/cli/arguments"
+	"tenantisolation.dev/scheduler/pkg/cli/plan"
+	"tenantisolation.dev/scheduler/pkg/subjects"
+)
+
+// around is a cluster in which every namespace "x" belongs to tenant "x".
+type around struct{}
+
+func (around) NamespaceLabels(name string) (map[string]string, bool) {
+	return map[string]string{"tenantisolation.dev/tenant": name}, true
+}
+
+func (around) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+	return subjects.RuntimeClass{Handler: name}, name != ""
+}
+
+func (around) ClaimOnHost(string) (onHost, known bool) { return false, true }
+
+type builder struct {
+	*testing.T
+	in       plan.Input
+	gatherer *subjects.Gatherer
+}
+
+func newBuilder(t *testing.T) *builder {
+	t.Helper()
+	rules, err := subjects.NewRules(arguments.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gatherer, err := subjects.NewGatherer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &builder{t, plan.Input{
+		Rules: rules, Surroundings: around{}, More: plan.Size{MilliCPU: 4000, Memory: 16 << 30, Pods: 10},
+		VMClass: "kata-qemu", VMOverhead: plan.Size{MilliCPU: 250, Memory: 160 << 20},
+	}, gatherer}
+}
+
+// pods adds pods of a tenant that request so much CPU.
+func (b *builder) pods(tenant, cpu string, copies int, change ...func(*v1.PodSpec)) {
+	b.Helper()
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: fmt.Sprint(len(b.in.Pods))},
+		Spec: v1.PodSpec{Containers: []v1.Container{{
+			Name: "c", Resources: v1.ResourceRequirements{Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu)}},
+		}}},
+	}
+	for _, f := range change {
+		f(&pod.Spec)
+	}
+	facts := b.gatherer.Gather(pod)
+	b.in.Pods = append(b.in.Pods, plan.Pod{
+		Workload: tenant + "/pod/" + pod.Name, Object: pod, Facts: facts, Copies: copies,
+		Subject: b.in.Rules.Subject(pod, &facts, around{}),
+	})
+}
+
+func TestMake(t *testing.T) {
+	hostPID := func(s *v1.PodSpec) { s.HostPID = true }
+	inVM := func(s *v1.PodSpec) { s.RuntimeClassName = ptr.To("kata-qemu") }
+	type counts struct{ without, with, vms int }
+	tests := map[string]struct {
+		build func(*builder)
+		want  counts
+	}{
+		"one trust domain needs what it needs without the rule": {func(b *builder) { b.pods("a", "1", 8) }, counts{2, 2, 2}},
+		"two small trust domains need a node each, or VMs":      {func(b *builder) { b.pods("a", "1", 1); b.pods("b", "1", 1) }, counts{1, 2, 1}},
+		"VMs that are there already share a node":               {func(b *builder) { b.pods("a", "1", 1, inVM); b.pods("b", "1", 1, inVM) }, counts{1, 1, 1}},
+		"what shares the host cannot be in a VM":                {func(b *builder) { b.pods("a", "1", 1, hostPID); b.pods("b", "1", 1) }, counts{1, 2, 2}},
+		"the number of pods fills a node as well":               {func(b *builder) { b.pods("a", "1m", 11) }, counts{2, 2, 2}},
+		"a VM's overhead is no bargain for a full trust domain": {func(b *builder) { b.pods("a", "1", 4); b.pods("b", "1", 4) }, counts{2, 2, 2}},
+		"a pod that no node is large enough for is not counted": {func(b *builder) { b.pods("a", "5", 1); b.pods("a", "1", 1) }, counts{1, 1, 1}},
+		"a small privileged workload costs its tenant one node": {func(b *builder) { b.pods("a", "1", 2); b.pods("a", "100m", 1, hostPID) }, counts{1, 2, 2}},
+		"a large node is taken before a small one, and not twice": {func(b *builder) {
+			b.in.Nodes = []plan.Size{{MilliCPU: 1000, Memory: 1 << 30, Pods: 10}, {MilliCPU: 8000, Memory: 1 << 40, Pods: 10}}
+			b.pods("a", "1", 8)
+			b.pods("b", "1", 1)
+		}, counts{2, 2, 2}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := newBuilder(t)
+			tc.build(b)
+			p := plan.Make(b.in)
+			if got := (counts{p.WithoutRule, p.WithRule, p.WithVMs}); got != tc.want {
+				t.Errorf("nodes %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestMakeNamesWhoWouldBestBeMended(t *testing.T) {
+	b := newBuilder(t)
+	b.pods("a", "1", 1)
+	b.pods("a", "1", 1)
+	b.pods("a", "100m", 1, func(s *v1.PodSpec) { s.HostPID = true })
+	p := plan.Make(b.in)
+	if len(p.Raising) != 1 || p.Raising[0].Workload != "a/pod/2" || p.Raising[0].Saves != 1 || p.Raising[0].Instead != "baseline" {
+		t.Errorf("raising %+v, want a/pod/2 with one node saved", p.Raising)
+	}
+}
+
+// The rule never costs less than nothing, and VMs never cost more than doing without.
+func TestMakeKeepsItsOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		b := newBuilder(t)
+		for range 1 + random.IntN(12) {
+			b.pods(fmt.Sprintf("t%d", random.IntN(4)), fmt.Sprintf("%dm", 50+random.IntN(3000)), 1+random.IntN(5), func(s *v1.PodSpec) {
+				s.HostPID = random.IntN(6) == 0
+			})
+		}
+		p := plan.Make(b.in)
+		if p.WithVMs > p.WithRule {
+			t.Fatalf("%d nodes with VMs, %d without", p.WithVMs, p.WithRule)
+		}
+		nodes := 0
+		for _, d := range p.TrustDomains {
+			nodes += d.Nodes
+		}
+		if nodes != p.WithRule {
+			t.Fatalf("%d nodes, and %d for its trust domains", p.WithRule, nodes)
+		}
+		if p.WithRule < len(p.TrustDomains) {
+			t.Fatalf("%d nodes for %d trust domains", p.WithRule, len(p.TrustDomains))
+		}
+	}
+}
