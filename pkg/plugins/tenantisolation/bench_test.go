@@ -189,6 +189,7 @@ func BenchmarkScore(b *testing.B) {
 	state := framework.NewCycleState()
 	state.Write(cycleKey, w.pl.newCycle(pod))
 	ctx := context.Background()
+	w.pl.PreScore(ctx, state, pod, infos)
 	for _, info := range infos {
 		w.pl.Score(ctx, state, pod, info)
 	}
