@@ -308,10 +308,11 @@ func (w *world) node(name string, change ...func(*v1.Node)) {
 	w.nodes[name] = node
 }
 
-func (w *world) deleteNode(name string) {
+// deleteNode deletes the node n1, which these tests are about.
+func (w *world) deleteNode() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.nodes, name)
+	delete(w.nodes, "n1")
 }
 
 // pod makes a pod of the tenant; an empty tenant is none.
@@ -475,11 +476,12 @@ func (w *world) process(change ...func(*Config)) (p *view, stop func()) {
 	logger, ctx := ktesting.NewTestContext(w.t)
 	p = &view{world: w, blind: map[types.UID]bool{}, assumed: map[types.UID]*v1.Pod{}, changed: map[string]int{}}
 	p.engine = New(w.client(), p, cfg, clock.RealClock{}, logger)
+	engine := p.engine
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		p.engine.Run(ctx)
+		engine.Run(ctx)
 	}()
 	stop = func() {
 		cancel()

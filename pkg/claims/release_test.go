@@ -10,21 +10,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// open places the first pod of a tenant on a node.
-func (v *view) open(node, tenant string) *v1.Pod {
+// open places the first pod of a tenant on the node n1.
+func (v *view) open(tenant string) *v1.Pod {
 	v.t.Helper()
-	pod := v.pod("first-on-"+node, tenant)
-	if err := v.place(pod, node); err != nil {
+	pod := v.pod("first", tenant)
+	if err := v.place(pod, "n1"); err != nil {
 		v.t.Fatal(err)
 	}
 	v.sleep(0)
 	return pod
 }
 
-// leaves is a pod that goes, and the informer that sees it.
-func (v *view) leaves(pod *v1.Pod, node string) {
+// leaves is a pod of n1 that goes, and the informer that sees it.
+func (v *view) leaves(pod *v1.Pod) {
 	v.gone(pod)
-	v.engine.Touch(node)
+	v.engine.Touch("n1")
 	v.sleep(0)
 }
 
@@ -33,12 +33,12 @@ func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Fatal("released with a pod on it")
 		}
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		w.sleep(releaseAfter - time.Millisecond)
 		if !w.claimed("n1") {
 			t.Error("released before it has cooled down")
@@ -58,9 +58,9 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		next := w.pod("next", "acme")
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		w.sleep(releaseAfter / 2)
 		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 			t.Error(err)
 		}
 		p.engine.Release(next.UID, "n1", OutcomeKnown)
-		p.leaves(next, "n1")
+		p.leaves(next)
 		w.sleep(releaseAfter + time.Second)
 		if w.claimed("n1") {
 			t.Error("still claimed after it has gone")
@@ -91,11 +91,11 @@ func TestReleaseAsksTheAPIServer(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		unseen := w.pod("unseen", "acme")
 		p.see(unseen, false)
 		w.bound(unseen, "n1")
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Error("released with a pod on it")
@@ -108,7 +108,7 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		next := w.pod("next", "acme")
 		w.onCall(func(call string) fault {
 			if call == "list pods" {
@@ -118,7 +118,7 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 			}
 			return fault{}
 		})
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		w.sleep(time.Hour)
 		if !w.claimed("n1") || !p.engine.Held(next.UID, "n1") {
 			t.Error("released under a pod that reserved it during the LIST")
@@ -134,7 +134,7 @@ func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
-				pod := p.open("n1", "acme")
+				pod := p.open("acme")
 				next := w.pod("next", "acme")
 				var once sync.Once
 				w.onCall(func(call string) fault {
@@ -150,7 +150,7 @@ func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 					}}
 				})
 				w.forget()
-				p.leaves(pod, "n1")
+				p.leaves(pod)
 				w.sleep(releaseAfter)
 				if w.called("list pods") == 0 || w.wrote("") > 0 {
 					t.Errorf("%d LISTs and %d writes, want one LIST and the claim as it was", w.called("list pods"), w.wrote(""))
@@ -165,9 +165,9 @@ func TestUnmanagedPodDoesNotKeepANodeClaimed(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		w.bound(w.pod("mirror", ""), "n1")
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		w.sleep(releaseAfter + time.Second)
 		if w.claimed("n1") {
 			t.Error("still claimed")
@@ -189,8 +189,8 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				pod := p.open("n1", "acme")
-				w.deleteNode("n1")
+				pod := p.open("acme")
+				w.deleteNode()
 				if !tc.podStays {
 					w.gone(pod)
 				}
@@ -211,7 +211,7 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				pod := p.open("n1", "acme")
+				pod := p.open("acme")
 				fails := 20
 				w.onCall(func(c string) fault {
 					if c == call && fails > 0 {
@@ -220,7 +220,7 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 					}
 					return fault{}
 				})
-				p.leaves(pod, "n1")
+				p.leaves(pod)
 				w.sleep(10 * time.Minute)
 				if w.claimed("n1") {
 					t.Error("still claimed")
@@ -239,7 +239,7 @@ func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		p.open("n1", "acme")
+		p.open("acme")
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme", privileged)
 		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
@@ -289,7 +289,7 @@ func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("n1", "acme")
+		pod := p.open("acme")
 		before, _ := w.entryOf("n1")
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme")
@@ -297,7 +297,7 @@ func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
-		p.leaves(pod, "n1")
+		p.leaves(pod)
 		// The bind is admitted when the LIST of a release without a new id has been made.
 		w.onCall(func(call string) fault {
 			if call == "list pods" {
@@ -334,8 +334,8 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 		"of which nobody reports":             {nil, nil, func(w *world, _ *view) { w.reboot("n1", "") }, true},
 		"after which a pod of its own came":   {nil, nil, comeAndGo, true},
 		"two of them, a pod of its own first": {nil, nil, func(w *world, p *view) { comeAndGo(w, p); w.reboot("n1", "third") }, false},
-		"of another machine of the same name": {nil, nil, func(w *world, _ *view) { w.deleteNode("n1"); w.node("n1") }, true},
-		"or deletion of the Node":             {nil, nil, func(w *world, p *view) { w.deleteNode("n1"); p.engine.Touch("n1"); w.sleep(0); w.node("n1") }, false},
+		"of another machine of the same name": {nil, nil, func(w *world, _ *view) { w.deleteNode(); w.node("n1") }, true},
+		"or deletion of the Node":             {nil, nil, func(w *world, p *view) { w.deleteNode(); p.engine.Touch("n1"); w.sleep(0); w.node("n1") }, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
-				pod := p.open("n1", "acme")
+				pod := p.open("acme")
 				step := func(f func(*world, *view)) {
 					if f != nil {
 						f(w, p)
@@ -352,7 +352,7 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 					w.sleep(0)
 				}
 				step(tc.before)
-				p.leaves(pod, "n1")
+				p.leaves(pod)
 				w.sleep(releaseAfter / 2)
 				step(tc.while)
 				w.sleep(releaseAfter)
@@ -376,7 +376,7 @@ func comeAndGo(w *world, p *view) {
 	w.reboot("n1", "second")
 	p.engine.Touch("n1")
 	w.sleep(time.Minute)
-	p.leaves(pod, "n1")
+	p.leaves(pod)
 	w.sleep(releaseAfter + time.Second)
 }
 
@@ -439,8 +439,8 @@ func TestReleasedNodesCountNoMore(t *testing.T) {
 		w.node("n1")
 		w.node("n2")
 		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
-		pod := p.open("n1", "acme")
-		p.leaves(pod, "n1")
+		pod := p.open("acme")
+		p.leaves(pod)
 		w.sleep(releaseAfter + time.Second)
 		if err := p.place(w.pod("next", "acme"), "n2"); err != nil {
 			t.Error(err)
@@ -491,7 +491,7 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
-				p.leaves(p.open("n1", "acme"), "n1")
+				p.leaves(p.open("acme"))
 				w.sleep(releaseAfter)
 				if e, _ := w.entryOf("n1"); e.boot == "" {
 					t.Fatal("no boot noted for an empty node")
@@ -503,7 +503,7 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 				}
 				w.reboot("n1", "second")
 				p.engine.Touch("n1")
-				p.leaves(w.pod("again", "acme"), "n1")
+				p.leaves(w.pod("again", "acme"))
 				w.sleep(time.Hour)
 				if !w.claimed("n1") {
 					t.Error("released in the boot in which it was used")
@@ -519,7 +519,7 @@ func TestNodeThatReportsNoBootStaysClaimedInPeace(t *testing.T) {
 		w.node("n1")
 		w.reboot("n1", "")
 		p := w.leader(afterReboot)
-		p.leaves(p.open("n1", "acme"), "n1")
+		p.leaves(p.open("acme"))
 		w.forget()
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {

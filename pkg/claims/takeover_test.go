@@ -15,7 +15,7 @@ func TestClaimsOutliveTheProcess(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("n1", "acme")
+		first.open("acme")
 		before, _ := w.entryOf("n1")
 		stop()
 
@@ -49,7 +49,7 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("n1", "acme")
+		first.open("acme")
 		stop()
 
 		second, _ := w.process()
@@ -89,7 +89,7 @@ func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("n1", "acme")
+		first.open("acme")
 		stop()
 		w.gone(w.pod("first-on-n1", "acme"))
 		second := w.leader()
@@ -122,7 +122,7 @@ func TestPausedLeaderBindsNobody(t *testing.T) {
 		var deposed error
 		first, _ := w.process(func(c *Config) { c.OnDeposed = func(err error) { deposed = err } })
 		first.lead()
-		first.open("n1", "acme")
+		first.open("acme")
 		token, _ := first.engine.Token("n1")
 
 		second := w.leader()
@@ -191,7 +191,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 		"as it was claimed, to be rebooted first":          {func(*world) {}, afterReboot, true},
 		"rebooted while nobody led, to be rebooted anyway": {func(w *world) { w.reboot("n1", "second") }, afterReboot, true},
 		"of which nobody knows whose it was":               {func(w *world) { w.halfTainted("n1") }, func(*Config) {}, false},
-		"without a Node":                                   {func(w *world) { w.deleteNode("n1") }, func(*Config) {}, false},
+		"without a Node":                                   {func(w *world) { w.deleteNode() }, func(*Config) {}, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 				w.node("n1")
 				first, stop := w.process()
 				first.lead()
-				pod := first.open("n1", "acme")
+				pod := first.open("acme")
 				stop()
 				w.gone(pod)
 				tc.prepare(w)
@@ -238,7 +238,7 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 			for action, act := range map[string]func(p *view){
 				"opening": func(p *view) { go func() { _ = p.place(p.pod("web", "acme"), "n2") }() },
 				"releasing": func(p *view) {
-					p.leaves(p.pod("first-on-n1", "acme"), "n1")
+					p.leaves(p.pod("first-on-n1", "acme"))
 					p.sleep(releaseAfter)
 				},
 			} {
@@ -249,7 +249,7 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 						w.node("n2")
 						first, stop := w.process()
 						first.lead()
-						first.open("n1", "acme")
+						first.open("acme")
 						dead := false
 						w.onCall(func(c string) fault {
 							if dead {
@@ -337,7 +337,7 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				p.open("n1", "acme")
+				p.open("acme")
 				w.node("n1", tc.change)
 				p.engine.Touch("n1")
 				w.sleep(time.Second)
@@ -360,8 +360,8 @@ func TestReleasedNodeIsNotClaimedAnewByWhatTheInformerShows(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
-				pod := p.open("n1", "acme")
-				p.leaves(pod, "n1")
+				pod := p.open("acme")
+				p.leaves(pod)
 				w.sleep(releaseAfter - time.Second)
 				w.reboot("n1", "second")
 				p.freeze("n1")
@@ -391,7 +391,7 @@ func TestAnotherEffectIsWrittenToNodesThatAreClaimed(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("n1", "acme")
+		first.open("acme")
 		stop()
 		w.leader(func(c *Config) { c.TaintEffect = v1.TaintEffectNoExecute })
 		w.sleep(time.Second)

@@ -29,9 +29,9 @@ func newRules(t *testing.T) *Rules {
 }
 
 // newPod returns a pod that asks for as little as the Pod Security Standards know.
-func newPod(namespace, name string, change ...func(*v1.Pod)) *v1.Pod {
+func newPod(namespace string, change ...func(*v1.Pod)) *v1.Pod {
 	pod := &v1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"},
 		Spec: v1.PodSpec{
 			SecurityContext: &v1.PodSecurityContext{
 				RunAsNonRoot:   new(true),

@@ -91,7 +91,7 @@ func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := gatherer.Gather(newPod("ns", "p", tc.change))
+			got := gatherer.Gather(newPod("ns", tc.change))
 			want := Facts{Privilege: tc.privilege, HostAccess: tc.host, Claims: tc.claims, CSIDrivers: tc.drivers}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)

@@ -59,45 +59,45 @@ func TestSubjectIsDeniedOrLosesItsBoundaryByWhatIsNotKnown(t *testing.T) {
 		want string
 	}{
 		"a container of a managed namespace": {
-			pod:  newPod("acme-web", "p"),
+			pod:  newPod("acme-web"),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container",
 		},
 		"a pod in a virtual machine": {
-			pod:  newPod("acme-web", "p", kata),
+			pod:  newPod("acme-web", kata),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=vm",
 		},
 		"a pod whose namespace is not known": {
-			pod:  newPod("nowhere", "p"),
+			pod:  newPod("nowhere"),
 			want: "unknown: UnknownNamespace",
 		},
-		"a pod of the platform":             {pod: newPod("kube-system", "p"), want: "platform"},
-		"a pod of a namespace of no tenant": {pod: newPod("legacy", "p"), want: "unmanaged"},
+		"a pod of the platform":             {pod: newPod("kube-system"), want: "platform"},
+		"a pod of a namespace of no tenant": {pod: newPod("legacy"), want: "unmanaged"},
 		"a RuntimeClass that is not known": {
-			pod:  newPod("acme-web", "p", func(p *v1.Pod) { p.Spec.RuntimeClassName = new("gone") }),
+			pod:  newPod("acme-web", func(p *v1.Pod) { p.Spec.RuntimeClassName = new("gone") }),
 			want: "unknown: UnknownRuntimeClass",
 		},
 		"a RuntimeClass younger than the start of the pod is no boundary": {
-			pod:  newPod("acme-web", "p", kata, started(noon.Add(-time.Second))),
+			pod:  newPod("acme-web", kata, started(noon.Add(-time.Second))),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container",
 		},
 		"a RuntimeClass older than the start of the pod is one": {
-			pod:  newPod("acme-web", "p", kata, started(noon.Add(time.Second))),
+			pod:  newPod("acme-web", kata, started(noon.Add(time.Second))),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=vm",
 		},
 		"a claim on a disk leaves the boundary": {
-			pod:  newPod("acme-web", "p", kata, mounts("disk")),
+			pod:  newPod("acme-web", kata, mounts("disk")),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=vm",
 		},
 		"a claim on a directory of the host voids it": {
-			pod:  newPod("acme-web", "p", kata, mounts("host")),
+			pod:  newPod("acme-web", kata, mounts("host")),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container",
 		},
 		"a claim that is not known voids it": {
-			pod:  newPod("acme-web", "p", kata, mounts("later")),
+			pod:  newPod("acme-web", kata, mounts("later")),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container",
 		},
 		"an inline volume of a driver of host directories voids it": {
-			pod: newPod("acme-web", "p", kata, func(p *v1.Pod) {
+			pod: newPod("acme-web", kata, func(p *v1.Pod) {
 				p.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{CSI: &v1.CSIVolumeSource{Driver: "hostpath.csi.k8s.io"}}}}
 			}),
 			want: "tenant=acme,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container",
@@ -119,7 +119,7 @@ func TestPlatformIsChosenByLabelToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules.platform = selector
-	pod := newPod("monitoring", "p")
+	pod := newPod("monitoring")
 	for label, want := range map[string]bool{"platform": true, "other": false} {
 		facts := newGatherer(t).Gather(pod)
 		got := rules.Subject(pod, &facts, around{namespaces: map[string]map[string]string{"monitoring": {"team": label}}})
@@ -130,7 +130,7 @@ func TestPlatformIsChosenByLabelToo(t *testing.T) {
 }
 
 func TestUnmanagedSubjectSaysWhy(t *testing.T) {
-	pod := newPod("legacy", "p")
+	pod := newPod("legacy")
 	facts := newGatherer(t).Gather(pod)
 	subject := newRules(t).Subject(pod, &facts, around{namespaces: map[string]map[string]string{"legacy": nil}})
 	if reason, denied := subject.Denied(); !denied || reason != isolation.UnmanagedNamespace {

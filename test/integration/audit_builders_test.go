@@ -38,7 +38,7 @@ func (c *cluster) findings(token, reason string) int {
 	c.Helper()
 	for series, value := range c.metric(token, "tenant_isolation_audit_findings") {
 		if strings.Contains(series, strconv.Quote(reason)) {
-			return int(value)
+			return value
 		}
 	}
 	return 0

@@ -37,10 +37,10 @@ func TestTheJournalTellsOfEveryAttempt(t *testing.T) {
 
 func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 	c := newCluster(t)
-	if status, _ := c.fetch("", "/metrics"); status != http.StatusForbidden {
+	if status, _ := c.fetch(""); status != http.StatusForbidden {
 		t.Errorf("a stranger gets status %d, want %d", status, http.StatusForbidden)
 	}
-	if status, text := c.fetch(c.scraper(), "/metrics"); status != http.StatusOK {
+	if status, text := c.fetch(c.scraper()); status != http.StatusOK {
 		t.Errorf("who may read them gets status %d: %s", status, text)
 	}
 }
@@ -67,12 +67,12 @@ func (c *cluster) scraper() string {
 	return config.BearerToken
 }
 
-// fetch asks the scheduler itself.
-func (c *cluster) fetch(token, path string) (int, string) {
+// fetch asks the scheduler itself for its metrics.
+func (c *cluster) fetch(token string) (int, string) {
 	c.Helper()
 	// It signs its own certificate, so there is nothing to verify it by.
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, c.scheduler.URL+path, nil)
+	request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, c.scheduler.URL+"/metrics", nil)
 	c.must(err)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -88,7 +88,7 @@ func (c *cluster) fetch(token, path string) (int, string) {
 // metric returns a counter's value for each set of labels.
 func (c *cluster) metric(token, name string) map[string]int {
 	c.Helper()
-	status, text := c.fetch(token, "/metrics")
+	status, text := c.fetch(token)
 	if status != http.StatusOK {
 		c.Fatalf("status %d: %s", status, text)
 	}

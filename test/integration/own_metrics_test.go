@@ -14,7 +14,7 @@ import (
 // ownSeries returns the project's series of a scrape, each with its labels.
 func (c *cluster) ownSeries(token string) map[string]map[string]string {
 	c.Helper()
-	status, text := c.fetch(token, "/metrics")
+	status, text := c.fetch(token)
 	if status != http.StatusOK {
 		c.Fatalf("status %d: %s", status, text)
 	}
