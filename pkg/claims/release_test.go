@@ -13,7 +13,7 @@ import (
 // open places the first pod of a tenant on the node n1.
 func (v *view) open(tenant string) *v1.Pod {
 	v.t.Helper()
-	pod := v.pod("first", tenant)
+	pod := v.pod("first-on-n1", tenant)
 	if err := v.place(pod, "n1"); err != nil {
 		v.t.Fatal(err)
 	}
