@@ -108,7 +108,7 @@ simulate: ## Compare ways to isolate on a cluster given as files (CLUSTER=folder
 
 .PHONY: failover
 failover: control-plane build ## Kill and pause leaders in a burst of 1,300 pods, count the writes, look at every state of the model (SEED=n)
-	@go test -count=1 -v -timeout 10m ./test/model -full
+	@go test -count=1 -v -timeout 30m ./test/model -full
 	@KUBEBUILDER_ASSETS='$(ASSETS)' go test -count=1 -v -timeout 40m ./test/failover -full $(if $(SEED),-seed '$(SEED)')
 
 .PHONY: clean

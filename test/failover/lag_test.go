@@ -16,6 +16,9 @@ import (
 // the one the other still admits is what the settle time has to cover; the test has no
 // scheduler, and is the leader itself.
 func TestTheLagOfAnotherAPIServersFence(t *testing.T) {
+	if !*full {
+		t.Skip("a figure and no law, for -full")
+	}
 	const rounds = 30
 	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
 	config, err := a.plane.AddAPIServer(t.Context())

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var full = flag.Bool("full", false, "look at the big worlds too: half a minute")
+var full = flag.Bool("full", false, "look at the big worlds too: a minute or two")
 
 var (
 	acmePod      = pod{owner: acme}
@@ -38,8 +38,11 @@ func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") 
 func TestNoStateBreaksTheRuleAndFromEachTheClaimsCanBeTidied(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]world{
-		"two privileges of one tenant, and an answer that is lost": {
-			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 1, lostAnswers: true, big: true,
+		"two privileges of one tenant, and two answers that are lost": {
+			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 2, lostAnswers: true, big: true,
+		},
+		"two privileges of one tenant and the stock scheduler": {
+			pods: []pod{acmePod, privileged, unmanagedPod}, leaders: 2, ids: 2, big: true,
 		},
 		"two privileges of one tenant, and a crash or an opening that fails": {
 			pods: []pod{acmePod, privileged}, leaders: 2, ids: 2, mishaps: 1, crashes: true, doubts: true,
