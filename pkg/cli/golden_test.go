@@ -30,14 +30,18 @@ func TestGoldenOutputs(t *testing.T) {
 		input string
 		args  []string
 	}{
-		"audit":                 {shared(), []string{"audit"}},
-		"audit-clean":           {separate(), []string{"audit"}},
-		"audit-wide":            {unmanaged, []string{"audit", "-o", "wide"}},
-		"explain-running":       {shared(), []string{"explain", "web-0", "-n", "shop"}},
-		"explain-privileged":    {privileged, []string{"explain", "debug", "-n", "shop"}},
-		"explain-voided":        {unmanaged, []string{"explain", "pod/host", "-n", "locked"}},
-		"explain-unmanaged":     {unmanaged, []string{"explain", "page", "-n", "wiki"}},
-		"explain-fits-in-a-vm":  {vms, []string{"explain", "new", "-n", "shop"}},
+		"audit":                {shared(), []string{"audit"}},
+		"audit-clean":          {separate(), []string{"audit"}},
+		"audit-wide":           {unmanaged, []string{"audit", "-o", "wide"}},
+		"explain-running":      {shared(), []string{"explain", "web-0", "-n", "shop"}},
+		"explain-privileged":   {privileged, []string{"explain", "debug", "-n", "shop"}},
+		"explain-voided":       {unmanaged, []string{"explain", "pod/host", "-n", "locked"}},
+		"explain-unmanaged":    {unmanaged, []string{"explain", "page", "-n", "wiki"}},
+		"explain-fits-in-a-vm": {vms, []string{"explain", "new", "-n", "shop"}},
+		"explain-own-node": {
+			list(node("n1"), node("n2"), namespace("shop", tenant("acme")), pod("shop", "tool", "n1", "hostPID: true"), pod("shop", "web", "n2")),
+			[]string{"explain", "tool", "-n", "shop"},
+		},
 		"explain-json":          {vms, []string{"explain", "new", "-n", "shop", "-o", "json"}},
 		"plan":                  {several, []string{"plan"}},
 		"plan-json":             {several, []string{"plan", "-o", "json"}},
