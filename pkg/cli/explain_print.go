@@ -136,6 +136,8 @@ func meaning(reason string) string {
 			continue
 		}
 		switch {
+		case r == isolation.ForeignClaim:
+			return "it is claimed, and not for this pod's trust domain"
 		case r == isolation.UnmanagedResident:
 			return "pods without a tenant are there"
 		case r == isolation.UnknownResident:
@@ -148,6 +150,8 @@ func meaning(reason string) string {
 			return r.Sentence()
 		case r == isolation.PlatformPod:
 			return "platform pods run everywhere"
+		case r == isolation.ClaimedNode:
+			return "nobody is there but the platform, and it is claimed for this pod's trust domain"
 		case r == isolation.EmptyNode:
 			return "nobody is there but the platform"
 		case r == isolation.SameTrustDomain:

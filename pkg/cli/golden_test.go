@@ -42,6 +42,10 @@ func TestGoldenOutputs(t *testing.T) {
 			list(node("n1"), node("n2"), namespace("shop", tenant("acme")), pod("shop", "tool", "n1", "hostPID: true"), pod("shop", "web", "n2")),
 			[]string{"explain", "tool", "-n", "shop"},
 		},
+		"explain-claimed": {
+			list(claimedNode("n1", "globex"), claimedNode("n2", "acme"), node("n3"), namespace("shop", tenant("acme")), pod("shop", "web", "")),
+			[]string{"explain", "web", "-n", "shop", "--config", "testdata/claims.yaml"},
+		},
 		"explain-json":          {vms, []string{"explain", "new", "-n", "shop", "-o", "json"}},
 		"plan":                  {several, []string{"plan"}},
 		"plan-json":             {several, []string{"plan", "-o", "json"}},

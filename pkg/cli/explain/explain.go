@@ -133,8 +133,13 @@ func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 	}
 	e.Nodes, e.Admitting = c.verdicts(pod, subject)
 	e.Total = len(c.Nodes)
-	if node, known := c.node(pod.Spec.NodeName, pod); known {
-		e.OnNode = isolation.Decide(&subject, &node).Reason().String()
+	for _, object := range c.Nodes {
+		if object.Name != pod.Spec.NodeName {
+			continue
+		}
+		if node, known := c.node(object, pod); known {
+			e.OnNode = isolation.Decide(&subject, &node).Reason().String()
+		}
 	}
 	e.WhatIf = c.whatIf(pod, subject, e.Admitting)
 	return e, nil
@@ -144,7 +149,7 @@ func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
 	byReason := map[isolation.Reason]*Verdicts{}
 	for _, object := range c.Nodes {
-		node, known := c.node(object.Name, pod)
+		node, known := c.node(object, pod)
 		if !known || !c.reaches(pod, object) {
 			continue
 		}
@@ -167,9 +172,17 @@ func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdic
 	return all, admitting
 }
 
-// node returns a node without the pod itself.
-func (c *Cluster) node(name string, pod *v1.Pod) (isolation.Node, bool) {
+// node returns a node without the pod itself, and for whom it is claimed.
+func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
+	name := object.Name
 	node, known := c.Engine.Node(name)
+	if c.Args.Claims.Mode == config.ModeEnabled {
+		taints := make([]isolation.Taint, 0, len(object.Spec.Taints))
+		for _, taint := range object.Spec.Taints {
+			taints = append(taints, isolation.Taint{Key: taint.Key, Value: taint.Value})
+		}
+		node.Claim, node.Claimed = c.Rules.ParseClaim(taints)
+	}
 	if known && pod.Spec.NodeName == name && pod.UID != "" {
 		node.Occupancy = node.Occupancy.Without(string(pod.UID))
 	}

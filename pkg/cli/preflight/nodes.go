@@ -113,7 +113,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 			"%s are tenants': they keep every other tenant off the nodes where they run", some(several)))
 	}
 	if len(repelled) > 0 {
-		results = append(results, fail("give them a toleration for the keys "+c.Args.LabelKeys.Tenant+", "+c.Args.LabelKeys.DataClass+" and "+c.Args.LabelKeys.Boundary,
+		results = append(results, fail("give them a toleration for the keys "+isolation.TenantTaint+", "+isolation.DataClassTaint+" and "+isolation.BoundaryTaint,
 			"%s would be repelled, or evicted, by the taints of claimed nodes", some(repelled)))
 	}
 	if len(results) == 0 {
@@ -124,7 +124,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 
 // tolerates reports whether a pod stays on a node that is claimed.
 func tolerates(pod *v1.Pod, args *config.TenantIsolationArgs) bool {
-	return !slices.ContainsFunc([]string{args.LabelKeys.Tenant, args.LabelKeys.DataClass, args.LabelKeys.Boundary}, func(key string) bool {
+	return !slices.ContainsFunc([]string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}, func(key string) bool {
 		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(args.Claims.TaintEffect)))}
 		return !corev1.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &taint, true)
 	})
