@@ -49,6 +49,13 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 			t.Errorf("after: %s: %s, want %s: %+v", check, got, want, after)
 		}
 	}
+	// Where nodes are claimed, the policies for that are looked for as well.
+	if _, err := w.plane.Kubectl(t.Context(), "delete", "validatingadmissionpolicybinding", "tenant-isolation-fence"); err != nil {
+		t.Fatal(err)
+	}
+	if got := worst(preflightOf(t, w), "policies"); got != preflight.Fail {
+		t.Errorf("policies without the binding of the fence: %s, want %s", got, preflight.Fail)
+	}
 	// The rule that is asked is that of the installed scheduler.
 	if got := w.run(t, w.plane.AdminKubeconfig(), "audit"); !strings.Contains(got.out, "rule: ConfigMap tenant-isolation-system/tenant-isolation-scheduler-config-") {
 		t.Errorf("the arguments of the installed scheduler were not taken:\n%s%s", got.out, got.errOut)

@@ -7,6 +7,8 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
 func listOptions() metav1.ListOptions { return metav1.ListOptions{} }
@@ -14,15 +16,28 @@ func getOptions() metav1.GetOptions   { return metav1.GetOptions{} }
 
 const installFix = "kubectl apply -k manifests/overlays/default"
 
-// ValidatingPolicies and MutatingPolicies are the names of those in
-// manifests/components/admission.
-func ValidatingPolicies() []string {
-	return prefixed("namespaces", "runtimeclasses", "binding", "boundary", "deletion", "ephemeral-containers", "evidence",
-		"handler", "integrity", "placement", "reports", "parameters", "updates", "vm-toleration")
+// Policies are names of admission policies.
+type Policies struct {
+	Validating, Mutating []string
 }
 
-// MutatingPolicies is documented with ValidatingPolicies.
-func MutatingPolicies() []string { return prefixed("runtime-class", "steering") }
+// AdmissionPolicies are those of manifests/components/admission.
+func AdmissionPolicies() Policies {
+	return Policies{
+		Validating: prefixed("namespaces", "runtimeclasses", "binding", "boundary", "deletion", "ephemeral-containers", "evidence",
+			"handler", "integrity", "placement", "reports", "parameters", "updates", "vm-toleration"),
+		Mutating: prefixed("runtime-class", "steering"),
+	}
+}
+
+// ClaimPolicies are those of manifests/components/claims, needed where nodes are claimed.
+func ClaimPolicies() Policies {
+	return Policies{
+		Validating: prefixed("claim", "claimed-nodes", "claims-table", "fence", "fence-node-name"),
+		Mutating: prefixed("daemonset-tolerations", "daemonset-vm-tolerations", "platform", "tolerations",
+			"vm-tolerations"),
+	}
+}
 
 // Warning are the policies that never refuse, and tell an administrator what a change does.
 func Warning() []string { return prefixed("reports", "parameters") }
@@ -70,12 +85,16 @@ func (c *Cluster) policies(ctx context.Context) ([]Result, error) {
 	for i := range mutatingBindings.Items {
 		bound["m/"+mutatingBindings.Items[i].Spec.PolicyName] = true
 	}
-	return judgePolicies(there, bound, denying), nil
+	wanted := AdmissionPolicies().keys()
+	if c.Args.Claims.Mode == config.ModeEnabled {
+		wanted = append(wanted, ClaimPolicies().keys()...)
+	}
+	return judgePolicies(wanted, there, bound, denying), nil
 }
 
-func judgePolicies(there, bound, denying map[string]bool) []Result {
+func judgePolicies(wanted []string, there, bound, denying map[string]bool) []Result {
 	var missing, unbound, observing []string
-	for _, key := range policyKeys() {
+	for _, key := range wanted {
 		name := key[2:]
 		switch {
 		case !there[key]:
@@ -87,7 +106,7 @@ func judgePolicies(there, bound, denying map[string]bool) []Result {
 		}
 	}
 	var results []Result
-	if len(missing) == len(policyKeys()) {
+	if len(missing) == len(wanted) {
 		return []Result{fail(installFix, "none is there: whoever may create pods can walk around the scheduler")}
 	}
 	if len(missing) > 0 {
@@ -101,17 +120,17 @@ func judgePolicies(there, bound, denying map[string]bool) []Result {
 			"%d only observe, and refuse nothing: %s", len(observing), some(observing)))
 	}
 	if len(results) == 0 {
-		results = pass("all %d are there, bound and enforced", len(policyKeys()))
+		results = pass("all %d are there, bound and enforced", len(wanted))
 	}
 	return results
 }
 
-func policyKeys() []string {
+func (p Policies) keys() []string {
 	var keys []string
-	for _, name := range ValidatingPolicies() {
+	for _, name := range p.Validating {
 		keys = append(keys, "v/"+name)
 	}
-	for _, name := range MutatingPolicies() {
+	for _, name := range p.Mutating {
 		keys = append(keys, "m/"+name)
 	}
 	return keys

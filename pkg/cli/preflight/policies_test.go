@@ -15,11 +15,35 @@ import (
 )
 
 func TestThePoliciesAreThoseOfTheManifests(t *testing.T) {
-	files, err := filepath.Glob("../../../manifests/components/admission/policies/*.yaml")
+	for component, tc := range map[string]struct {
+		want    preflight.Policies
+		warning []string
+	}{
+		"admission": {preflight.AdmissionPolicies(), preflight.Warning()},
+		"claims":    {preflight.ClaimPolicies(), nil},
+	} {
+		got, warning := shipped(t, component)
+		for name, lists := range map[string][2][]string{
+			"validating": {got.Validating, tc.want.Validating},
+			"mutating":   {got.Mutating, tc.want.Mutating},
+			"warning":    {warning, tc.warning},
+		} {
+			slices.Sort(lists[0])
+			slices.Sort(lists[1])
+			if diff := cmp.Diff(lists[0], lists[1]); diff != "" {
+				t.Errorf("%s policies of %s (-manifests +preflight):\n%s", name, component, diff)
+			}
+		}
+	}
+}
+
+// shipped reads the policies of a component, and which of them only warn.
+func shipped(t *testing.T, component string) (all preflight.Policies, warning []string) {
+	t.Helper()
+	files, err := filepath.Glob("../../../manifests/components/" + component + "/policies/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	var validating, mutating, warning []string
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -39,9 +63,9 @@ func TestThePoliciesAreThoseOfTheManifests(t *testing.T) {
 			}
 			switch object.Kind {
 			case "ValidatingAdmissionPolicy":
-				validating = append(validating, object.Metadata.Name)
+				all.Validating = append(all.Validating, object.Metadata.Name)
 			case "MutatingAdmissionPolicy":
-				mutating = append(mutating, object.Metadata.Name)
+				all.Mutating = append(all.Mutating, object.Metadata.Name)
 			case "ValidatingAdmissionPolicyBinding":
 				if !slices.Contains(object.Spec.ValidationActions, admissionv1.Deny) {
 					warning = append(warning, object.Spec.PolicyName)
@@ -49,15 +73,5 @@ func TestThePoliciesAreThoseOfTheManifests(t *testing.T) {
 			}
 		}
 	}
-	for name, lists := range map[string][2][]string{
-		"validating": {validating, preflight.ValidatingPolicies()},
-		"mutating":   {mutating, preflight.MutatingPolicies()},
-		"warning":    {warning, preflight.Warning()},
-	} {
-		slices.Sort(lists[0])
-		slices.Sort(lists[1])
-		if diff := cmp.Diff(lists[0], lists[1]); diff != "" {
-			t.Errorf("%s policies (-manifests +preflight):\n%s", name, diff)
-		}
-	}
+	return all, warning
 }
