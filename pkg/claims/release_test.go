@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// open places the first pod of a tenant on the node n1.
-func (v *view) open(tenant string) *v1.Pod {
+// open places a first pod, of the tenant acme, on the node n1.
+func (v *view) open() *v1.Pod {
 	v.t.Helper()
-	pod := v.pod("first-on-n1", tenant)
+	pod := v.pod("first-on-n1", "acme")
 	if err := v.place(pod, "n1"); err != nil {
 		v.t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {
 			t.Fatal("released with a pod on it")
@@ -58,7 +58,7 @@ func TestNodeStaysClaimedWhileAPodIsOnItsWay(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		next := w.pod("next", "acme")
 		p.leaves(pod)
 		w.sleep(releaseAfter / 2)
@@ -91,7 +91,7 @@ func TestReleaseAsksTheAPIServer(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		unseen := w.pod("unseen", "acme")
 		p.see(unseen, false)
 		w.bound(unseen, "n1")
@@ -108,7 +108,7 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		next := w.pod("next", "acme")
 		w.onCall(func(call string) fault {
 			if call == "list pods" {
@@ -134,7 +134,7 @@ func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
-				pod := p.open("acme")
+				pod := p.open()
 				next := w.pod("next", "acme")
 				var once sync.Once
 				w.onCall(func(call string) fault {
@@ -165,7 +165,7 @@ func TestUnmanagedPodDoesNotKeepANodeClaimed(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		w.bound(w.pod("mirror", ""), "n1")
 		p.leaves(pod)
 		w.sleep(releaseAfter + time.Second)
@@ -189,7 +189,7 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				pod := p.open("acme")
+				pod := p.open()
 				w.deleteNode()
 				if !tc.podStays {
 					w.gone(pod)
@@ -211,7 +211,7 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				pod := p.open("acme")
+				pod := p.open()
 				fails := 20
 				w.onCall(func(c string) fault {
 					if c == call && fails > 0 {
@@ -239,7 +239,7 @@ func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		p.open("acme")
+		p.open()
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme", privileged)
 		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
@@ -289,7 +289,7 @@ func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		pod := p.open("acme")
+		pod := p.open()
 		before, _ := w.entryOf("n1")
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme")
@@ -343,7 +343,7 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
-				pod := p.open("acme")
+				pod := p.open()
 				step := func(f func(*world, *view)) {
 					if f != nil {
 						f(w, p)
@@ -439,7 +439,7 @@ func TestReleasedNodesCountNoMore(t *testing.T) {
 		w.node("n1")
 		w.node("n2")
 		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
-		pod := p.open("acme")
+		pod := p.open()
 		p.leaves(pod)
 		w.sleep(releaseAfter + time.Second)
 		if err := p.place(w.pod("next", "acme"), "n2"); err != nil {
@@ -491,7 +491,7 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
-				p.leaves(p.open("acme"))
+				p.leaves(p.open())
 				w.sleep(releaseAfter)
 				if e, _ := w.entryOf("n1"); e.boot == "" {
 					t.Fatal("no boot noted for an empty node")
@@ -519,7 +519,7 @@ func TestNodeThatReportsNoBootStaysClaimedInPeace(t *testing.T) {
 		w.node("n1")
 		w.reboot("n1", "")
 		p := w.leader(afterReboot)
-		p.leaves(p.open("acme"))
+		p.leaves(p.open())
 		w.forget()
 		w.sleep(time.Hour)
 		if !w.claimed("n1") {

@@ -15,7 +15,7 @@ func TestClaimsOutliveTheProcess(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("acme")
+		first.open()
 		before, _ := w.entryOf("n1")
 		stop()
 
@@ -49,7 +49,7 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("acme")
+		first.open()
 		stop()
 
 		second, _ := w.process()
@@ -89,7 +89,7 @@ func TestPodThatAnInheritedClaimDoesNotAdmitAfterAll(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("acme")
+		first.open()
 		stop()
 		w.gone(w.pod("first-on-n1", "acme"))
 		second := w.leader()
@@ -122,7 +122,7 @@ func TestPausedLeaderBindsNobody(t *testing.T) {
 		var deposed error
 		first, _ := w.process(func(c *Config) { c.OnDeposed = func(err error) { deposed = err } })
 		first.lead()
-		first.open("acme")
+		first.open()
 		token, _ := first.engine.Token("n1")
 
 		second := w.leader()
@@ -200,7 +200,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 				w.node("n1")
 				first, stop := w.process()
 				first.lead()
-				pod := first.open("acme")
+				pod := first.open()
 				stop()
 				w.gone(pod)
 				tc.prepare(w)
@@ -249,7 +249,7 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 						w.node("n2")
 						first, stop := w.process()
 						first.lead()
-						first.open("acme")
+						first.open()
 						dead := false
 						w.onCall(func(c string) fault {
 							if dead {
@@ -337,7 +337,7 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				p.open("acme")
+				p.open()
 				w.node("n1", tc.change)
 				p.engine.Touch("n1")
 				w.sleep(time.Second)
@@ -360,7 +360,7 @@ func TestReleasedNodeIsNotClaimedAnewByWhatTheInformerShows(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
-				pod := p.open("acme")
+				pod := p.open()
 				p.leaves(pod)
 				w.sleep(releaseAfter - time.Second)
 				w.reboot("n1", "second")
@@ -391,7 +391,7 @@ func TestAnotherEffectIsWrittenToNodesThatAreClaimed(t *testing.T) {
 		w.node("n1")
 		first, stop := w.process()
 		first.lead()
-		first.open("acme")
+		first.open()
 		stop()
 		w.leader(func(c *Config) { c.TaintEffect = v1.TaintEffectNoExecute })
 		w.sleep(time.Second)
