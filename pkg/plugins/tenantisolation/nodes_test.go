@@ -51,6 +51,52 @@ func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
 	}
 }
 
+func TestANodeThatPushedAnotherOutOfItsSlotIsNotTakenForIt(t *testing.T) {
+	w := tenants(t)
+	w.add(w.pod("red", "r", on("n1")))
+	w.add(w.pod("blue", "b", on("kata1")))
+	w.remembered(w.snapshot["n1"])
+	w.remembered(w.snapshot["kata1"])
+	for node, tenant := range map[string]string{"n1": "red", "kata1": "blue"} {
+		for i := range w.pl.nodes.found {
+			w.pl.nodes.found[i].Store(w.pl.nodes.entry(node))
+		}
+		if !w.admits(w.pod(tenant, "p"), node) {
+			t.Errorf("%s denies its own tenant", node)
+		}
+		for _, other := range []string{"n1", "kata1"} {
+			if other != node && w.admits(w.pod(tenant, "p"), other) {
+				t.Errorf("%s passes for %s", other, node)
+			}
+			before := w.remembered(w.snapshot[other])
+			w.pl.nodes.invalidate(other)
+			if w.remembered(w.snapshot[other]) == before {
+				t.Errorf("what %s was is remembered in the place of %s", other, node)
+			}
+		}
+	}
+}
+
+func TestWhatIsRememberedOfANodeGoesWithIt(t *testing.T) {
+	w := tenants(t)
+	w.add(w.pod("red", "r", on("n1")))
+	info := w.snapshot["n1"]
+	before := w.remembered(info)
+	entry := w.pl.nodes.entry("n1")
+	worked := entry.worked.Load()
+
+	w.pl.nodes.remove("n1")
+	if entry.worked.Load() != nil || w.remembered(info) == before {
+		t.Error("a node that is gone is still remembered")
+	}
+	// One that looked at the node meanwhile stores what it has worked out.
+	entry.worked.Store(worked)
+	w.pl.nodes.add("n1")
+	if w.remembered(info) == before {
+		t.Error("what nobody tells of changes is remembered of a node that came back")
+	}
+}
+
 func TestAResidentsNewerVersionCountsBeforeTheFrameworkHasIt(t *testing.T) {
 	w := tenants(t)
 	resident := w.add(w.pod("red", "r", on("n1")))
