@@ -3,9 +3,9 @@ package isolation
 // Room is what the capacity of a node says of a pod that it would take, in shares from 0
 // to 1.
 type Room struct {
-	// Share is what the pod takes of the node's free capacity, of the resource of which it
-	// takes the largest part.
-	Share float64
+	// Suits is how well a machine that has to be opened suits what the pod's trust domain
+	// is expected to ask for, beside the best one that there is.
+	Suits float64
 	// Fill is how full the node would be with the pod, averaged over what the node has.
 	Fill float64
 }
@@ -18,8 +18,8 @@ const (
 	// keep room for large pods. A quarter fuller counts as much as one preference of the
 	// pod's owner that a stock scorer sees to with a weight of 2.
 	fillRange = 8
-	// openRange: of machines that have to be opened the one that is largest for the pod:
-	// its trust domain needs the fewest of those.
+	// openRange: of machines that have to be opened one of those of which the pod's trust
+	// domain needs the fewest.
 	openRange = 20
 	// openVMRange is the same for machines kept for pods in VMs.
 	openVMRange = 9
@@ -32,9 +32,9 @@ func InRoom(preference int64, room Room) int64 {
 	case preference >= PreferOpenNode:
 		return preference - part(fillRange, 1-room.Fill)
 	case preference >= PreferEmptyNode:
-		return preference + part(openRange, 1-room.Share)
+		return preference + part(openRange, room.Suits)
 	}
-	return preference + part(openVMRange, 1-room.Share)
+	return preference + part(openVMRange, room.Suits)
 }
 
 // part returns a share of a range, rounded down; a share out of bounds is taken to the bound.

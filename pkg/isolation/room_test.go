@@ -8,16 +8,16 @@ func TestInRoom(t *testing.T) {
 		better, worse Room
 	}{
 		"of its own machines a pod goes to the fullest": {
-			preference: PreferOwnTrustDomain, better: Room{Fill: 0.9, Share: 0.8}, worse: Room{Fill: 0.3, Share: 0.1},
+			preference: PreferOwnTrustDomain, better: Room{Fill: 0.9, Suits: 0.2}, worse: Room{Fill: 0.3, Suits: 0.9},
 		},
 		"of shared machines a pod goes to the fullest": {
-			preference: PreferOpenNode, better: Room{Fill: 0.9, Share: 0.8}, worse: Room{Fill: 0.3, Share: 0.1},
+			preference: PreferOpenNode, better: Room{Fill: 0.9, Suits: 0.2}, worse: Room{Fill: 0.3, Suits: 0.9},
 		},
-		"of empty machines the largest is opened": {
-			preference: PreferEmptyNode, better: Room{Fill: 0.1, Share: 0.1}, worse: Room{Fill: 0.5, Share: 0.5},
+		"of empty machines the one that suits best is opened": {
+			preference: PreferEmptyNode, better: Room{Fill: 0.1, Suits: 0.9}, worse: Room{Fill: 0.5, Suits: 0.5},
 		},
-		"of empty machines that can start VMs the largest is opened": {
-			preference: PreferEmptyVMNode, better: Room{Fill: 0.1, Share: 0.1}, worse: Room{Fill: 0.5, Share: 0.5},
+		"of empty machines that can start VMs the one that suits best is opened": {
+			preference: PreferEmptyVMNode, better: Room{Fill: 0.1, Suits: 0.9}, worse: Room{Fill: 0.5, Suits: 0.5},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,12 +36,12 @@ func TestRoomLeavesMoreBetweenTheStepsThanStockScorersMakeUp(t *testing.T) {
 	for i, lower := range steps {
 		for _, fill := range shares {
 			for _, share := range shares {
-				low := InRoom(lower, Room{Share: share, Fill: fill})
+				low := InRoom(lower, Room{Suits: share, Fill: fill})
 				if low < 0 || low > 100 {
 					t.Errorf("preference %d becomes %d, which the framework refuses", lower, low)
 				}
 				for _, upper := range steps[i+1:] {
-					for _, r := range []Room{{Share: 0, Fill: 0}, {Share: 1, Fill: 1}, {Share: 1}, {Fill: 1}} {
+					for _, r := range []Room{{Suits: 0, Fill: 0}, {Suits: 1, Fill: 1}, {Suits: 1}, {Fill: 1}} {
 						if high := InRoom(upper, r); high-low <= stock {
 							t.Errorf("step %d: %d is %d above step %d", upper, high, high-low, lower)
 						}

@@ -201,6 +201,28 @@ func BenchmarkScore(b *testing.B) {
 	}
 }
 
+// BenchmarkPreScore is a pod that has to open one of 500 machines, the framework's sample
+// of 5,000 nodes, while its trust domain has 250 others.
+func BenchmarkPreScore(b *testing.B) {
+	w, infos := benchCluster(b, 5000, 10)
+	w.listed = infos
+	var machines []fwk.NodeInfo
+	for n := range 500 {
+		name := fmt.Sprintf("empty-%d", n)
+		w.node(name)
+		machines = append(machines, w.snapshot[name])
+	}
+	pod := w.pod("t0", "incoming", requests("100m"))
+	state := framework.NewCycleState()
+	state.Write(cycleKey, w.pl.newCycle(pod))
+	ctx := context.Background()
+	w.pl.PreScore(ctx, state, pod, machines)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.pl.PreScore(ctx, state, pod, machines)
+	}
+}
+
 // BenchmarkJudge is a new version of a pod: its spec read, its trust domain worked out.
 func BenchmarkJudge(b *testing.B) {
 	w := newWorld(b)

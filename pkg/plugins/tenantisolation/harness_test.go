@@ -52,6 +52,8 @@ type world struct {
 	binders      []schedulerconfig.Plugin
 	extenders    []fwk.Extender
 	otherFilters func(fwk.CycleState, fwk.NodeInfo) *fwk.Status
+	// listed, if any, are the nodes in the order of the framework's snapshot.
+	listed []fwk.NodeInfo
 }
 
 func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world {
@@ -129,6 +131,9 @@ func (h *fakeHandle) CompositePodGroupStates() fwk.CompositePodGroupStateLister 
 func (h *fakeHandle) CompositePodGroups() fwk.CompositePodGroupLister { return nil }
 
 func (h *fakeHandle) List() ([]fwk.NodeInfo, error) {
+	if h.world.listed != nil {
+		return h.world.listed, nil
+	}
 	var infos []fwk.NodeInfo
 	for _, name := range slices.Sorted(maps.Keys(h.world.snapshot)) {
 		infos = append(infos, h.world.snapshot[name])

@@ -16,6 +16,8 @@ const demandKey fwk.StateKey = Name + "/demand"
 type demand struct {
 	cpu, memory int64
 	others      map[v1.ResourceName]int64
+	// opening is nil if the pod opens no machine, or has no choice.
+	opening *opening
 }
 
 // Clone returns the demand itself: it is never changed.
@@ -39,16 +41,26 @@ func newDemand(pod *v1.Pod) *demand {
 	return d
 }
 
+func (d *demand) of(name v1.ResourceName) float64 {
+	switch name {
+	case v1.ResourceCPU:
+		return float64(d.cpu)
+	case v1.ResourceMemory:
+		return float64(d.memory)
+	}
+	return float64(d.others[name])
+}
+
 // room returns what the pod would make of the node.
 func (d *demand) room(info fwk.NodeInfo) isolation.Room {
 	var room isolation.Room
+	if d.opening != nil {
+		room.Suits = d.opening.suits(info)
+	}
 	fill, kinds := 0.0, 0.0
 	has := func(allocatable, requested, wanted int64) {
 		if allocatable <= 0 {
 			return
-		}
-		if free := allocatable - requested; wanted > 0 && free > 0 {
-			room.Share = max(room.Share, float64(wanted)/float64(free))
 		}
 		fill += float64(requested+wanted) / float64(allocatable)
 		kinds++
@@ -66,18 +78,20 @@ func (d *demand) room(info fwk.NodeInfo) isolation.Room {
 }
 
 // PreScore skips Score for pods to which all nodes are equal, and notes for the others what
-// they ask for.
-func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) *fwk.Status {
+// they ask for and which machine they should open.
+func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	c, err := readCycle(state)
 	if err != nil || c.subject.Platform() {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	state.Write(demandKey, newDemand(pod))
+	d := newDemand(pod)
+	d.opening = pl.newOpening(state, c, d, nodes)
+	state.Write(demandKey, d)
 	return nil
 }
 
 // Score prefers machines that the pod's trust domain has opened already, the fullest of them,
-// and opens a new one last, a large one.
+// and opens a new one last, one that suits what the trust domain is expected to ask for.
 func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	c, err := readCycle(state)
 	if err != nil {

@@ -28,21 +28,21 @@ func TestRoomIsWhatThePodMakesOfTheNode(t *testing.T) {
 		node, there, asked v1.ResourceList
 		want               isolation.Room
 	}{
-		"the share is that of the resource of which the pod takes most": {
+		"how full it would be is averaged over the resources": {
 			node: amounts("10", "100Gi", ""), asked: amounts("5", "10Gi", ""),
-			want: isolation.Room{Share: 0.5, Fill: 0.3},
+			want: isolation.Room{Fill: 0.3},
 		},
-		"what is there already makes the share larger and the node fuller": {
+		"what is there already makes the node fuller": {
 			node: amounts("10", "100Gi", ""), there: amounts("2", "0", ""), asked: amounts("4", "20Gi", ""),
-			want: isolation.Room{Share: 0.5, Fill: 0.4},
+			want: isolation.Room{Fill: 0.4},
 		},
 		"a resource of which the pod takes nothing counts for how full the node is": {
 			node: amounts("10", "100Gi", "8"), asked: amounts("3", "30Gi", ""),
-			want: isolation.Room{Share: 0.3, Fill: 0.2},
+			want: isolation.Room{Fill: 0.2},
 		},
 		"an extended resource counts like any other": {
 			node: amounts("10", "100Gi", "8"), asked: amounts("1", "10Gi", "4"),
-			want: isolation.Room{Share: 0.5, Fill: (0.1 + 0.1 + 0.5) / 3},
+			want: isolation.Room{Fill: (0.1 + 0.1 + 0.5) / 3},
 		},
 		"a pod without requests takes nothing": {
 			node: amounts("10", "100Gi", ""), asked: v1.ResourceList{},
@@ -57,7 +57,7 @@ func TestRoomIsWhatThePodMakesOfTheNode(t *testing.T) {
 			}
 			info.SetNode(node)
 			got := newDemand(asking(tc.asked)).room(info)
-			if math.Abs(got.Share-tc.want.Share) > 1e-9 || math.Abs(got.Fill-tc.want.Fill) > 1e-9 {
+			if got.Suits != 0 || math.Abs(got.Fill-tc.want.Fill) > 1e-9 {
 				t.Errorf("want %+v, got %+v", tc.want, got)
 			}
 		})
