@@ -20,19 +20,20 @@ const (
 
 // Reserve keeps a node for a pod until Release: claimed for the pod if it is free, and
 // not released meanwhile. It runs in the scheduling cycle, works in memory only and may be
-// repeated. Of pods that no claim concerns, the platform's, it takes no notice.
+// repeated; who is turned away for good is for the caller to say to Refused. Of pods that no
+// claim concerns, the platform's, it takes no notice.
 func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
 	claim, ok := subject.Claim()
 	if !ok {
 		return nil
 	}
 	if !e.Ready() {
-		return e.refuse(ErrNotReady)
+		return ErrNotReady
 	}
 	domain, _ := subject.TrustDomain()
 	planned, err := e.reserve(uid, node, subject, claim, domain.Tenant)
 	if err != nil {
-		return e.refuse(err)
+		return err
 	}
 	if planned {
 		e.cluster.ClaimChanged(node)
@@ -133,8 +134,11 @@ func (e *Engine) limit() int {
 	return max(nodes, 1)
 }
 
+// Refused counts an error of Reserve by which a pod was turned away.
+func (e *Engine) Refused(err error) { e.metrics.refused.WithLabelValues(refusal(err)).Inc() }
+
 // refuse counts an error that a pod gets.
 func (e *Engine) refuse(err error) error {
-	e.metrics.refused.WithLabelValues(refusal(err)).Inc()
+	e.Refused(err)
 	return err
 }

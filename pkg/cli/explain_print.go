@@ -114,7 +114,7 @@ func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 		if v.Admits {
 			verdict = paint.good("admitted")
 		}
-		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v.Reason), v.Example)
+		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v.Why), v.Example)
 	}
 	if x.OnNode != "" {
 		fmt.Fprintf(out, "  its own node %s, without it: %s\n", x.Node, x.OnNode)
@@ -130,35 +130,32 @@ func moreNodes(n int) string {
 }
 
 // meaning says what a verdict on a node means.
-func meaning(reason string) string {
-	for _, r := range isolation.Reasons() {
-		if r.String() != reason {
-			continue
-		}
-		switch {
-		case r == isolation.ForeignClaim:
-			return "it is claimed, and not for this pod's trust domain"
-		case r == isolation.UnmanagedResident:
-			return "pods without a tenant are there"
-		case r == isolation.UnknownResident:
-			return "a pod is there of which it is not known whose it is"
-		case r == isolation.ForeignResident:
-			return "pods of another trust domain are there, and not everybody is in a VM"
-		case r == isolation.DemandedNode:
-			return "somebody demands the machine for itself"
-		case !r.Admits():
-			return r.Sentence()
-		case r == isolation.PlatformPod:
-			return "platform pods run everywhere"
-		case r == isolation.ClaimedNode:
-			return "nobody is there but the platform, and it is claimed for this pod's trust domain"
-		case r == isolation.EmptyNode:
-			return "nobody is there but the platform"
-		case r == isolation.SameTrustDomain:
-			return "its own trust domain is there"
-		case r == isolation.SeparateKernels:
-			return "others are there, each in a VM of its own"
-		}
+func meaning(r isolation.Reason) string {
+	switch {
+	case r == isolation.ForeignClaim:
+		return "it is claimed, and not for this pod's trust domain"
+	case r == isolation.UnmanagedResident:
+		return "pods without a tenant are there"
+	case r == isolation.UnknownResident:
+		return "a pod is there of which it is not known whose it is"
+	case r == isolation.ForeignResident:
+		return "pods of another trust domain are there, and not everybody is in a VM"
+	case r == isolation.DemandedNode:
+		return "somebody demands the machine for itself"
+	case r == isolation.Undecided:
+		return "not judged"
+	case !r.Admits():
+		return r.Sentence()
+	case r == isolation.PlatformPod:
+		return "platform pods run everywhere"
+	case r == isolation.ClaimedNode:
+		return "nobody is there but the platform, and it is claimed for this pod's trust domain"
+	case r == isolation.EmptyNode:
+		return "nobody is there but the platform"
+	case r == isolation.SameTrustDomain:
+		return "its own trust domain is there"
+	case r == isolation.SeparateKernels:
+		return "others are there, each in a VM of its own"
 	}
 	return "not judged"
 }

@@ -90,10 +90,12 @@ type Boundary struct {
 
 // Verdicts are the nodes with one verdict.
 type Verdicts struct {
-	Reason  string `json:"reason"`
-	Admits  bool   `json:"admits"`
-	Count   int    `json:"count"`
-	Example string `json:"example"`
+	// Why is the reason itself, Reason its name.
+	Why     isolation.Reason `json:"-"`
+	Reason  string           `json:"reason"`
+	Admits  bool             `json:"admits"`
+	Count   int              `json:"count"`
+	Example string           `json:"example"`
 }
 
 // WhatIf is a change of the pod, and what it would do.
@@ -156,7 +158,7 @@ func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdic
 		reason := isolation.Decide(&subject, &node).Reason()
 		v := byReason[reason]
 		if v == nil {
-			v = &Verdicts{Reason: reason.String(), Admits: reason.Admits(), Example: object.Name}
+			v = &Verdicts{Why: reason, Reason: reason.String(), Admits: reason.Admits(), Example: object.Name}
 			byReason[reason] = v
 		}
 		v.Count++

@@ -61,7 +61,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 // bindAs binds exactly this version of the pod, if it is still what Filter judged and may
 // still join the node as far as is known here: PreBind can take minutes.
 func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName string) error {
-	f := pl.roster.gatherer.Gather(pod)
+	f := pl.roster.facts(pod)
 	// The stores know of a volume that was bound in PreBind; the plugin's books may not yet.
 	subject := pl.cluster.resolve(c.rules, pod, &f, pl.claimNow)
 	if !subject.Equivalent(c.subject) && !c.rules.Observes() {

@@ -21,6 +21,7 @@ type claimer interface {
 	Claim(node string) (isolation.Claim, bool)
 	MayOpen(subject *isolation.Subject) bool
 	Reserve(uid types.UID, node string, subject *isolation.Subject) error
+	Refused(err error)
 	Held(uid types.UID, node string) bool
 	Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error
 	Token(node string) (string, bool)
@@ -166,7 +167,11 @@ func (d *dedication) reserve(uid types.UID, node string, subject *isolation.Subj
 	d.mu.Lock()
 	d.refused[node] = true
 	d.mu.Unlock()
-	return d.engine.Reserve(uid, node, subject)
+	err := d.engine.Reserve(uid, node, subject)
+	if err != nil {
+		d.engine.Refused(err)
+	}
+	return err
 }
 
 // release ends what reserve began.

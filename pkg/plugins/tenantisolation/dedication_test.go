@@ -39,6 +39,7 @@ type fakeEngine struct {
 	ensure   error
 	leases   map[string]int
 	released []string
+	refused  []error
 }
 
 // claiming gives the world an engine.
@@ -92,6 +93,8 @@ func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subj
 	e.leases[string(uid)+" on "+node]++
 	return nil
 }
+
+func (e *fakeEngine) Refused(err error) { e.refused = append(e.refused, err) }
 
 func (e *fakeEngine) Held(_ types.UID, node string) bool { return e.held[node] }
 
@@ -206,6 +209,9 @@ func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
 			}
 			if got := w.woken(); len(got) > 0 {
 				t.Errorf("woken %v at once: it would be refused again and again", got)
+			}
+			if len(e.refused) != 1 {
+				t.Errorf("counted as refused %d times: %v", len(e.refused), e.refused)
 			}
 			e.limit, e.ready = 100, true
 			e.free("n1")

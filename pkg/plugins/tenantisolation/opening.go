@@ -141,8 +141,9 @@ func (o *opening) addOneMachine(nodes []fwk.NodeInfo) {
 	}
 }
 
-// load is how many machines like this one what is expected would take. What the machine
-// does not have at all is taken from typical ones besides.
+// load is how many machines like this one what is expected would take, and one more for
+// what the machine does not have at all: a large trust domain may well fill it with the pods
+// that do not ask for that.
 func (o *opening) load(info fwk.NodeInfo) float64 {
 	load, besides := 0.0, 0.0
 	for i, name := range o.names {
@@ -152,7 +153,7 @@ func (o *opening) load(info fwk.NodeInfo) float64 {
 		if has := free(info, name); has > 0 {
 			load = max(load, o.expected[i]/has)
 		} else {
-			besides += o.expected[i] / o.typical[i]
+			besides += min(1, o.expected[i]/o.typical[i])
 		}
 	}
 	return load + besides

@@ -92,6 +92,20 @@ func (r *roster) subject(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 	return r.refresh(rules, known).subject
 }
 
+// facts returns those of this version of the pod, from memory if the roster was told of it.
+func (r *roster) facts(pod *v1.Pod) subjects.Facts {
+	r.mu.RLock()
+	var known *judged
+	if l := r.pods[pod.UID]; l != nil {
+		known = l.judged
+	}
+	r.mu.RUnlock()
+	if known != nil && (known.pod == pod || pod.ResourceVersion != "" && known.pod.ResourceVersion == pod.ResourceVersion) {
+		return known.facts
+	}
+	return r.gatherer.Gather(pod)
+}
+
 // judge judges a version of a pod by what the plugin knows now. The epoch is read first:
 // a change meanwhile makes the result stale, never the other way round.
 func (r *roster) judge(rules *subjects.Rules, pod *v1.Pod, f subjects.Facts) *judged {
