@@ -90,14 +90,15 @@ func comparison(all []measurement) string {
 func mixedTable(all []measurement) string {
 	groups := grouped(all)
 	var b strings.Builder
-	b.WriteString("| workload | nodes | `none`, pods/s | `plugin`, pods/s | plugin of `none` | an attempt takes, with the plugin |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| workload | nodes | `none`, pods/s | `antiAffinity`, pods/s | `plugin`, pods/s | plugin of `none` | an attempt takes, with the plugin |\n|---|---|---|---|---|---|---|\n")
 	for _, g := range groups {
 		if g.c.Variant != performance.Plugin {
 			continue
 		}
 		none := find(groups, g.c.Workload, performance.None, g.nodes)
-		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s | %s |\n", g.c.Workload, g.nodes,
-			throughput(none), throughput(g), ratio(g, none), attempts(g))
+		affinity := find(groups, g.c.Workload, performance.AntiAffinity, g.nodes)
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s | %s | %s |\n", g.c.Workload, g.nodes,
+			throughput(none), throughput(affinity), throughput(g), ratio(g, none), attempts(g))
 	}
 	return b.String()
 }

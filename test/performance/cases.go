@@ -30,6 +30,10 @@ const (
 	round = 10
 )
 
+// halfUnschedulable is measured under anti-affinity as well: without isolation no pod of it
+// is unschedulable.
+const halfUnschedulable = "halfUnschedulable"
+
 const pluginConfig = "scheduler-plugin.yaml"
 
 // Cases returns all that is measured, in the order of the tables.
@@ -56,7 +60,7 @@ func Cases() []Case {
 	for _, m := range []Case{
 		{Workload: "fourAxes", ops: fourAxesOps},
 		{Workload: "kata", ops: kataOps},
-		{Workload: "halfUnschedulable", ops: halfUnschedulableOps, share: tenants / 2},
+		{Workload: halfUnschedulable, ops: func(dir string) []op { return halfUnschedulableOps(dir, "pod.yaml") }, share: tenants / 2},
 		{Workload: "relabelled", ops: relabelledOps},
 		{Workload: "churn", ops: churnOps},
 	} {
@@ -69,7 +73,10 @@ func Cases() []Case {
 			cases = append(cases, c)
 		}
 	}
-	return cases
+	return append(cases, Case{
+		Name: halfUnschedulable + "-" + AntiAffinity, Workload: halfUnschedulable, Variant: AntiAffinity, Nodes: []int{500},
+		ops: func(dir string) []op { return halfUnschedulableOps(dir, "pod-anti-affinity.yaml") }, share: tenants / 2,
+	})
 }
 
 func namespace(kind string, tenant int) string { return fmt.Sprintf("%s-%d", kind, tenant) }

@@ -18,7 +18,7 @@ func kataOps(dir string) []op {
 
 // halfUnschedulableOps: every node holds a pod of one of ten tenants, the pods of the
 // other ten find no node, and pods that come and go make them try again.
-func halfUnschedulableOps(dir string) []op {
+func halfUnschedulableOps(dir, pod string) []op {
 	at, without := allTenants()[:tenants/2], allTenants()[tenants/2:]
 	ops := []op{createNodes(dir)}
 	ops = append(ops, createNamespaces(dir, "resident", "namespace.yaml")...)
@@ -35,8 +35,8 @@ func halfUnschedulableOps(dir string) []op {
 		"opcode": "churn", "mode": "recreate", "number": 10, "intervalMilliseconds": 100,
 		"namespace": namespace("resident", 0), "templatePaths": []string{path.Join(dir, "churn-pod.yaml")},
 	}
-	create := createPods(dir, "pending", "pod.yaml", without)
-	create = append(create, createPods(dir, "measured", "pod.yaml", at)...)
+	create := createPods(dir, "pending", pod, without)
+	create = append(create, createPods(dir, "measured", pod, at)...)
 	return append(append(ops, churn), measure(at, create...)...)
 }
 
