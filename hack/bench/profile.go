@@ -14,8 +14,8 @@ import (
 	"tenantisolation.dev/scheduler/test/performance"
 )
 
-// profile runs the plugin at the largest size of the comparison with a CPU profile, and
-// says what each plugin of the scheduler has cost.
+// profile runs the stock scheduler and the plugin at the largest size of the comparison with
+// a CPU profile, and says what each plugin of the scheduler has cost.
 func (p *perf) profile(ctx context.Context) (string, error) {
 	nodes := 5000
 	if len(p.nodes) > 0 {
@@ -23,7 +23,7 @@ func (p *perf) profile(ctx context.Context) (string, error) {
 	}
 	var b strings.Builder
 	for _, c := range performance.Cases() {
-		if c.Workload != "" || c.Variant != performance.Plugin {
+		if c.Workload != "" || (c.Variant != performance.None && c.Variant != performance.Plugin) {
 			continue
 		}
 		dir, err := os.MkdirTemp("", "bench-")
@@ -53,6 +53,7 @@ func (p *perf) profile(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintf(&b, "`%s` at %d nodes, %.0f pods/s.\n\n", c.Variant, nodes, f.podsPerSecond)
 		b.WriteString(profileTable(all, scheduler, ours))
+		b.WriteString("\n")
 	}
 	return b.String(), nil
 }
