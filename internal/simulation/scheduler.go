@@ -43,7 +43,7 @@ type Outcome struct {
 // The same seed gives the same placement: what is random in the scheduler, the choice
 // between nodes of the same score, is decided by the seed; nodes are looked at one by
 // one; and what depends on the clock is left out, which are the hints of opportunistic
-// batching. Nobody is preempted.
+// batching, and when a refused pod is tried again: that is at the end. Nobody is preempted.
 func Place(ctx context.Context, c *Cluster, configuration *schedulerconfig.KubeSchedulerConfiguration, seed uint64, progress func(done, total int)) (*Outcome, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -52,25 +52,7 @@ func Place(ctx context.Context, c *Cluster, configuration *schedulerconfig.KubeS
 		return nil, err
 	}
 	defer r.close()
-	total := 0
-	for _, pod := range c.Pods {
-		if pod.Spec.NodeName == "" {
-			total++
-		}
-	}
-	done := 0
-	for _, pod := range c.Pods {
-		if pod.Spec.NodeName != "" {
-			r.outcome.Node[pod.UID] = pod.Spec.NodeName
-			continue
-		}
-		if err := r.feed(ctx, pod); err != nil {
-			return nil, err
-		}
-		done++
-		progress(done, total)
-	}
-	if err := r.again(ctx); err != nil {
+	if err := r.place(ctx, c, progress); err != nil {
 		return nil, err
 	}
 	return r.outcome, nil
@@ -82,6 +64,11 @@ type run struct {
 	api   *api
 	names map[string]bool // schedulers of the configuration
 
+	pop func(klog.Logger) (framework.QueuedEntityInfo, error)
+	// turn is the pod that is to be scheduled, early what the queue gave before its turn.
+	turn  types.UID
+	early map[types.UID]*framework.QueuedPodInfo
+
 	mu      sync.Mutex
 	outcome *Outcome
 	// settled has what has been decided and not been fetched yet.
@@ -92,7 +79,7 @@ type run struct {
 func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.KubeSchedulerConfiguration, seed uint64) (*run, error) {
 	client, api := newClient(c)
 	r := &run{
-		api: api, names: map[string]bool{},
+		api: api, names: map[string]bool{}, early: map[types.UID]*framework.QueuedPodInfo{},
 		outcome: &Outcome{Node: map[types.UID]string{}, Why: map[types.UID]string{}},
 		settled: map[types.UID]bool{}, changed: make(chan struct{}, 1),
 	}
@@ -115,6 +102,7 @@ func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.Kube
 		r.names[name] = true
 		r.sched.Profiles[name] = &seeded{Framework: profile, seed: seed}
 	}
+	r.pop, r.sched.NextEntity = r.sched.NextEntity, r.next
 	fail := r.sched.FailureHandler
 	r.sched.FailureHandler = func(ctx context.Context, f framework.Framework, pod *framework.QueuedPodInfo, status *fwk.Status, nominating *fwk.NominatingInfo, start time.Time) {
 		uid := pod.Pod.UID
@@ -165,6 +153,28 @@ func (r *run) settle(uid types.UID, node, why string) {
 	}
 }
 
+func (r *run) place(ctx context.Context, c *Cluster, progress func(done, total int)) error {
+	total := 0
+	for _, pod := range c.Pods {
+		if pod.Spec.NodeName == "" {
+			total++
+		}
+	}
+	done := 0
+	for _, pod := range c.Pods {
+		if pod.Spec.NodeName != "" {
+			r.outcome.Node[pod.UID] = pod.Spec.NodeName
+			continue
+		}
+		if err := r.feed(ctx, pod); err != nil {
+			return err
+		}
+		done++
+		progress(done, total)
+	}
+	return r.again(ctx)
+}
+
 // feed creates a pod and returns when it is bound or refused.
 func (r *run) feed(ctx context.Context, pod *corev1.Pod) error {
 	switch {
@@ -179,13 +189,13 @@ func (r *run) feed(ctx context.Context, pod *corev1.Pod) error {
 	return r.schedule(ctx, pod)
 }
 
-// schedule runs scheduling cycles until the pod has an outcome. The queue may hand out
-// others first that an event has brought back.
+// schedule runs scheduling cycles until the pod has an outcome.
 func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("pod %s/%s has no outcome after %s", pod.Namespace, pod.Name, patience))
 	defer cancel()
 	stop := context.AfterFunc(ctx, r.sched.SchedulingQueue.Close) // an empty queue blocks
 	defer stop()
+	r.turn = pod.UID
 	for !r.fetch(pod.UID) {
 		r.sched.ScheduleOne(ctx)
 		// The cycle is over; the binding may not be.
@@ -194,6 +204,23 @@ func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 		}
 	}
 	return nil
+}
+
+// next gives the scheduler the pod whose turn it is. The queue also has refused ones that
+// an event has brought back; when it does so depends on the machine's speed.
+func (r *run) next(logger klog.Logger) (framework.QueuedEntityInfo, error) {
+	for {
+		if pod, ok := r.early[r.turn]; ok {
+			delete(r.early, r.turn)
+			return pod, nil
+		}
+		entity, err := r.pop(logger)
+		pod, ok := entity.(*framework.QueuedPodInfo)
+		if !ok || pod.Pod.UID == r.turn {
+			return entity, err
+		}
+		r.early[pod.Pod.UID] = pod
+	}
 }
 
 func (r *run) fetch(uid types.UID) bool {

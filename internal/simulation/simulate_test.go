@@ -2,15 +2,21 @@ package simulation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/utils/clock"
 )
 
@@ -91,6 +97,55 @@ func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
 	}
 	if maps.Equal(first, place(2)) {
 		t.Error("another seed decides nothing otherwise")
+	}
+}
+
+func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
+	c := load(t, "testdata/manifests", kataClasses())
+	c.admit()
+	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Pods = c.Pods[3:6] // those of one Deployment
+	waiting, awaited := c.Pods[0], c.Pods[1]
+	awaited.Labels = map[string]string{"awaited": ""}
+	waiting.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+			LabelSelector: &metav1.LabelSelector{MatchLabels: awaited.Labels}, TopologyKey: corev1.LabelHostname,
+		}},
+	}}
+
+	r, err := newRun(t.Context(), c, profile, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	var order []string
+	next := r.sched.NextEntity
+	r.sched.NextEntity = func(logger klog.Logger) (framework.QueuedEntityInfo, error) {
+		entity, err := next(logger)
+		if pod, ok := entity.(*framework.QueuedPodInfo); ok {
+			order = append(order, pod.Pod.Name)
+		}
+		return entity, err
+	}
+	// Before the third pod comes, the second has brought the first back into the queue.
+	back := func(done, _ int) {
+		if err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, patience, true, func(context.Context) (bool, error) {
+			return done != 2 || len(r.sched.SchedulingQueue.PodsInBackoffQ()) > 0, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.place(t.Context(), c, back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"web-0", "web-1", "web-2", "web-0"}, order); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if node := r.outcome.Node[waiting.UID]; node == "" || node != r.outcome.Node[awaited.UID] {
+		t.Errorf("the pod that waited is on %q, the one that it waited for on %q", node, r.outcome.Node[awaited.UID])
 	}
 }
 

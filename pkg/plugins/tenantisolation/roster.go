@@ -45,16 +45,29 @@ type roster struct {
 	changes atomic.Uint64
 }
 
-// listed is a pod in the roster and where it is counted.
+// listed is a pod in the roster.
 type listed struct {
 	judged *judged
 	node   string
 	// told: the API server has told of the pod, and will tell of its deletion.
 	told bool
-	// group and open are what the pod was counted as.
-	group   isolation.KernelGroup
-	counted bool
-	open    bool
+	// counted is where the pod is in the books of homes.
+	counted place
+}
+
+// place is where a pod is at home: nowhere, if there is no node.
+type place struct {
+	group isolation.KernelGroup
+	node  string
+	open  bool
+}
+
+func (l *listed) place() place {
+	group, ok := l.judged.subject.KernelGroup()
+	if !ok || l.node == "" {
+		return place{}
+	}
+	return place{group: group, node: l.node, open: l.judged.subject.Open()}
 }
 
 func newRoster(g *subjects.Gatherer, c *cluster) *roster {
@@ -134,7 +147,6 @@ func (r *roster) refresh(rules *subjects.Rules, old *judged) *judged {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := r.pods[old.pod.UID]; l != nil && l.judged == old {
-		r.uncount(l)
 		l.judged = j
 		r.count(l)
 	}
@@ -155,7 +167,6 @@ func (r *roster) update(rules *subjects.Rules, pod *v1.Pod) (before, after isola
 		r.pods[pod.UID] = l
 	} else {
 		before, known = l.judged.subject, true
-		r.uncount(l)
 	}
 	l.judged, l.told = j, true
 	if pod.Spec.NodeName != "" {
@@ -180,7 +191,6 @@ func (r *roster) assume(rules *subjects.Rules, pod *v1.Pod, node string) {
 	case l.judged.pod.Spec.NodeName != "":
 		return
 	default:
-		r.uncount(l)
 		r.unassume(pod.UID, l.node)
 	}
 	l.node = node
@@ -204,8 +214,8 @@ func (r *roster) forget(pod *v1.Pod, node string) {
 	}
 	r.changes.Add(1)
 	r.unassume(pod.UID, node)
-	r.uncount(l)
 	l.node = ""
+	r.count(l)
 	if !l.told {
 		delete(r.pods, pod.UID)
 	}
@@ -221,7 +231,8 @@ func (r *roster) remove(uid types.UID) {
 	}
 	r.changes.Add(1)
 	r.unassume(uid, l.node)
-	r.uncount(l)
+	l.node = ""
+	r.count(l)
 	delete(r.pods, uid)
 }
 
@@ -304,32 +315,32 @@ func (r *roster) unassume(uid types.UID, node string) {
 	}
 }
 
+// count brings the books up to what is known of a pod. Of most versions of a pod they
+// learn nothing, and the order of the search must not change with each: a node is looked
+// at first when a pod has left it, not when one has become ready.
 func (r *roster) count(l *listed) {
-	group, ok := l.judged.subject.KernelGroup()
-	if !ok || l.node == "" {
+	was, is := l.counted, l.place()
+	if was == is {
 		return
 	}
-	l.counted, l.group, l.open = true, group, l.judged.subject.Open()
-	if r.homes[group] == nil {
-		r.homes[group] = newHomes()
+	l.counted = is
+	if is.node != "" {
+		if r.homes[is.group] == nil {
+			r.homes[is.group] = newHomes()
+		}
+		r.homes[is.group].add(is.node)
+		if is.open {
+			r.shared.add(is.node)
+		}
 	}
-	r.homes[group].add(l.node)
-	if l.open {
-		r.shared.add(l.node)
-	}
-}
-
-func (r *roster) uncount(l *listed) {
-	if !l.counted {
-		return
-	}
-	l.counted = false
-	r.homes[l.group].remove(l.node)
-	if len(r.homes[l.group].list) == 0 {
-		delete(r.homes, l.group)
-	}
-	if l.open {
-		r.shared.remove(l.node)
+	if was.node != "" {
+		r.homes[was.group].remove(was.node)
+		if len(r.homes[was.group].list) == 0 {
+			delete(r.homes, was.group)
+		}
+		if was.open {
+			r.shared.remove(was.node)
+		}
 	}
 }
 

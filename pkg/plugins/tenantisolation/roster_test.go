@@ -128,6 +128,31 @@ func TestAnAssumedPodsNewLabelsCountOnItsNode(t *testing.T) {
 	}
 }
 
+func TestTheSearchForAHomeStaysWhereItIsWhenAPodBecomesReady(t *testing.T) {
+	w := tenants(t)
+	for _, node := range []string{"n1", "n2", "n3"} {
+		w.add(w.pod("red", "on-"+node, on(node)))
+	}
+	pod := w.add(w.pod("red", "p", on("n3")))
+	subject := w.pl.roster.subject(w.pl.rules.Load(), pod)
+	group, _ := subject.KernelGroup()
+	w.pl.roster.foundHome(group, "n2")
+	order := func() []string {
+		names := make([]string, 4)
+		return names[:w.pl.roster.homesOf(group, 0, names)]
+	}
+
+	before := order()
+	w.add(w.changed(pod, func(p *v1.Pod) { p.Status.Phase = v1.PodRunning }))
+	if diff := cmp.Diff(before, order()); diff != "" {
+		t.Errorf("a new version of a pod (-before +after):\n%s", diff)
+	}
+	w.gone(pod)
+	if diff := cmp.Diff([]string{"n3", "n2", "n1"}, order()); diff != "" {
+		t.Errorf("after its deletion (-want +got):\n%s", diff)
+	}
+}
+
 func TestUnreserveLeavesABoundPodAlone(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))
