@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// newcomersLeave is the share of the machines, the best one in ten, that a trust domain
-	// leaves to others as long as it has none: most stay too small to make use of them.
-	newcomersLeave = 10
+	// smallLeave is the share of the machines, the best one in ten, that a trust domain leaves
+	// to others as long as it has fewer than they have on average: a machine that is twice as
+	// large spares one machine where many are needed, and none where one is enough.
+	smallLeave = 10
 	// openingLooks bounds how many nodes are looked at for what is asked for.
 	openingLooks = 1000
 )
@@ -75,8 +76,8 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 	}
 	slices.Sort(loads)
 	o.enough = loads[0]
-	if len(homes) == 0 {
-		o.enough = loads[len(loads)/newcomersLeave]
+	if len(homes) == 0 || float64(len(homes)) < pl.roster.averageHomes() {
+		o.enough = loads[len(loads)/smallLeave]
 	}
 	return o
 }

@@ -143,7 +143,19 @@ func TestTheBestMachinesAreForThoseWhoCanUseThem(t *testing.T) {
 	}
 	w.add(w.pod("red", "r", on("n1"), asks(amounts("2", "8Gi", ""))))
 	if got := w.opens(pod, machines...); !slices.Equal(got, []string{"large"}) {
-		t.Errorf("a trust domain with a machine prefers %v", got)
+		t.Errorf("a trust domain with as many machines as any prefers %v", got)
+	}
+	for i := range 2 {
+		node := fmt.Sprintf("of-blue-%d", i)
+		w.machine(node, amounts("32", "128Gi", ""))
+		w.add(w.pod("blue", fmt.Sprintf("b%d", i), on(node), asks(amounts("2", "8Gi", ""))))
+	}
+	if got := w.opens(pod, machines...); len(got) != len(machines) {
+		t.Errorf("a trust domain with fewer machines than they have on average prefers %v", got)
+	}
+	pod = w.pod("blue", "incoming", asks(amounts("2", "8Gi", "")))
+	if got := w.opens(pod, machines...); !slices.Equal(got, []string{"large"}) {
+		t.Errorf("a trust domain with more machines than they have on average prefers %v", got)
 	}
 }
 

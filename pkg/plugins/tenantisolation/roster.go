@@ -40,6 +40,8 @@ type roster struct {
 	// residents that share their machine.
 	homes  map[isolation.KernelGroup]*homes
 	shared *homes
+	// homesOfAll is how many homes the trust domains have together.
+	homesOfAll int
 
 	// changes counts whatever may have changed who is on a node.
 	changes atomic.Uint64
@@ -286,6 +288,13 @@ func (r *roster) sharedNodes(skip int, names []string) int {
 	return r.shared.copyFrom(skip, names)
 }
 
+// averageHomes returns how many nodes a trust domain that has any has on average.
+func (r *roster) averageHomes() float64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return float64(r.homesOfAll) / float64(max(1, len(r.homes)))
+}
+
 // foundHome makes the next search among the homes of the group begin with this node.
 func (r *roster) foundHome(group isolation.KernelGroup, node string) {
 	r.mu.Lock()
@@ -324,23 +333,40 @@ func (r *roster) count(l *listed) {
 		return
 	}
 	l.counted = is
-	if is.node != "" {
-		if r.homes[is.group] == nil {
-			r.homes[is.group] = newHomes()
-		}
-		r.homes[is.group].add(is.node)
-		if is.open {
-			r.shared.add(is.node)
-		}
+	r.enter(is)
+	r.leave(was)
+}
+
+func (r *roster) enter(p place) {
+	if p.node == "" {
+		return
 	}
-	if was.node != "" {
-		r.homes[was.group].remove(was.node)
-		if len(r.homes[was.group].list) == 0 {
-			delete(r.homes, was.group)
-		}
-		if was.open {
-			r.shared.remove(was.node)
-		}
+	of := r.homes[p.group]
+	if of == nil {
+		of = newHomes()
+		r.homes[p.group] = of
+	}
+	before := len(of.list)
+	of.add(p.node)
+	r.homesOfAll += len(of.list) - before
+	if p.open {
+		r.shared.add(p.node)
+	}
+}
+
+func (r *roster) leave(p place) {
+	if p.node == "" {
+		return
+	}
+	of := r.homes[p.group]
+	before := len(of.list)
+	of.remove(p.node)
+	r.homesOfAll += len(of.list) - before
+	if len(of.list) == 0 {
+		delete(r.homes, p.group)
+	}
+	if p.open {
+		r.shared.remove(p.node)
 	}
 }
 

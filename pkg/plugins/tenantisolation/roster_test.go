@@ -79,10 +79,15 @@ func TestTheRosterKnowsEveryHome(t *testing.T) {
 		if len(homes) != len(w.pl.roster.homes) {
 			t.Fatalf("step %d: %d trust domains at home, want %d", step, len(w.pl.roster.homes), len(homes))
 		}
+		ofAll := 0
 		for group, nodes := range homes {
+			ofAll += len(nodes)
 			if diff := cmp.Diff(nodes, counts(w.pl.roster.homes[group])); diff != "" {
 				t.Fatalf("step %d: homes (-want +got):\n%s", step, diff)
 			}
+		}
+		if want := float64(ofAll) / float64(max(1, len(homes))); w.pl.roster.averageHomes() != want {
+			t.Fatalf("step %d: %g homes on average, want %g", step, w.pl.roster.averageHomes(), want)
 		}
 	}
 }
