@@ -158,6 +158,21 @@ func TestTheSearchForAHomeStaysWhereItIsWhenAPodBecomesReady(t *testing.T) {
 	}
 }
 
+func TestWhatIsKnownOfAPodIsKnownOfThatVersion(t *testing.T) {
+	w := tenants(t)
+	pod := w.add(w.pod("red", "p"))
+	newer := w.changed(pod, hostNetwork)
+	unversioned := newer.DeepCopy()
+	unversioned.ResourceVersion = ""
+	rules := w.pl.rules.Load()
+	for name, asked := range map[string]*v1.Pod{"the same": pod, "a copy": pod.DeepCopy(), "a newer one": newer, "one without a version": unversioned} {
+		want := w.pl.roster.gatherer.Gather(asked)
+		if got := w.pl.roster.facts(asked); w.pl.roster.judge(rules, asked, got).subject != w.pl.roster.judge(rules, asked, want).subject {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
 func TestUnreserveLeavesABoundPodAlone(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))
