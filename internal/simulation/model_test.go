@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/klog/v2"
-	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
 	"tenantisolation.dev/scheduler/pkg/subjects"
 )
@@ -77,10 +75,7 @@ func modelledVariants(t *testing.T) *variants {
 	if err := os.WriteFile(file, []byte(modelled), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := shippedProfile(t)
 	rules, err := rulesOf(shipped, profile)
 	if err != nil {
 		t.Fatal(err)

@@ -209,11 +209,11 @@ func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 // next gives the scheduler the pod whose turn it is. The queue also has refused ones that
 // an event has brought back; when it does so depends on the machine's speed.
 func (r *run) next(logger klog.Logger) (framework.QueuedEntityInfo, error) {
+	if pod, ok := r.early[r.turn]; ok {
+		delete(r.early, r.turn)
+		return pod, nil
+	}
 	for {
-		if pod, ok := r.early[r.turn]; ok {
-			delete(r.early, r.turn)
-			return pod, nil
-		}
 		entity, err := r.pop(logger)
 		pod, ok := entity.(*framework.QueuedPodInfo)
 		if !ok || pod.Pod.UID == r.turn {

@@ -16,11 +16,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/utils/clock"
 )
 
 const shipped = "../../manifests/base/scheduler-config.yaml"
+
+func shippedProfile(t *testing.T) *schedulerconfig.KubeSchedulerConfiguration {
+	t.Helper()
+	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return profile
+}
 
 func traceReport(t *testing.T) *Report {
 	t.Helper()
@@ -77,10 +87,7 @@ func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
 	c := load(t, "testdata/trace", o)
 	c.admit()
 	place := func(seed uint64) map[string]string {
-		profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
-		if err != nil {
-			t.Fatal(err)
-		}
+		profile := shippedProfile(t)
 		outcome, err := Place(t.Context(), c, profile, seed, func(int, int) {})
 		if err != nil {
 			t.Fatal(err)
@@ -103,10 +110,7 @@ func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
 func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
 	c := load(t, "testdata/manifests", kataClasses())
 	c.admit()
-	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := shippedProfile(t)
 	c.Pods = c.Pods[3:6] // those of one Deployment
 	waiting, awaited := c.Pods[0], c.Pods[1]
 	awaited.Labels = map[string]string{"awaited": ""}
@@ -152,10 +156,7 @@ func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
 func TestWhatTheSchedulerRefusesHasAReason(t *testing.T) {
 	c := load(t, "testdata/manifests", kataClasses())
 	c.admit()
-	profile, err := options.LoadConfigFromFile(klog.Background(), shipped)
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := shippedProfile(t)
 	c.Nodes = c.Nodes[:1] // red and blue do not get on
 	c.Pods = c.Pods[3:]
 	outcome, err := Place(t.Context(), c, profile, 1, func(int, int) {})

@@ -129,35 +129,27 @@ func moreNodes(n int) string {
 	return fmt.Sprintf("%d more nodes", n)
 }
 
+// meanings are what verdicts mean on a node, where the sentence for the pod would mislead.
+var meanings = map[isolation.Reason]string{
+	isolation.ForeignClaim:      "it is claimed, and not for this pod's trust domain",
+	isolation.UnmanagedResident: "pods without a tenant are there",
+	isolation.UnknownResident:   "a pod is there of which it is not known whose it is",
+	isolation.ForeignResident:   "pods of another trust domain are there, and not everybody is in a VM",
+	isolation.DemandedNode:      "somebody demands the machine for itself",
+	isolation.Undecided:         "not judged",
+	isolation.PlatformPod:       "platform pods run everywhere",
+	isolation.ClaimedNode:       "nobody is there but the platform, and it is claimed for this pod's trust domain",
+	isolation.EmptyNode:         "nobody is there but the platform",
+	isolation.SameTrustDomain:   "its own trust domain is there",
+	isolation.SeparateKernels:   "others are there, each in a VM of its own",
+}
+
 // meaning says what a verdict on a node means.
 func meaning(r isolation.Reason) string {
-	switch {
-	case r == isolation.ForeignClaim:
-		return "it is claimed, and not for this pod's trust domain"
-	case r == isolation.UnmanagedResident:
-		return "pods without a tenant are there"
-	case r == isolation.UnknownResident:
-		return "a pod is there of which it is not known whose it is"
-	case r == isolation.ForeignResident:
-		return "pods of another trust domain are there, and not everybody is in a VM"
-	case r == isolation.DemandedNode:
-		return "somebody demands the machine for itself"
-	case r == isolation.Undecided:
-		return "not judged"
-	case !r.Admits():
-		return r.Sentence()
-	case r == isolation.PlatformPod:
-		return "platform pods run everywhere"
-	case r == isolation.ClaimedNode:
-		return "nobody is there but the platform, and it is claimed for this pod's trust domain"
-	case r == isolation.EmptyNode:
-		return "nobody is there but the platform"
-	case r == isolation.SameTrustDomain:
-		return "its own trust domain is there"
-	case r == isolation.SeparateKernels:
-		return "others are there, each in a VM of its own"
+	if text, ok := meanings[r]; ok {
+		return text
 	}
-	return "not judged"
+	return r.Sentence()
 }
 
 func printChanges(out io.Writer, paint colour, x *explain.Explanation) {

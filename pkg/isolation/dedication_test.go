@@ -42,10 +42,7 @@ func TestTheClaimOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
 		if !claim.AdmitsAll(&node.Occupancy) {
 			t.Errorf("%v does not admit everybody", claim)
 		}
-		taints := map[string]string{}
-		for _, taint := range claim.Taints() {
-			taints[taint.Key[len(taintPrefix):]] = taint.Value
-		}
+		taints := taintsOf(claim)
 		for i, guest := range guests {
 			if !o.tolerates(guest, taints) {
 				t.Errorf("guest %d does not tolerate %v", i, taints)

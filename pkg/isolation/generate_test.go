@@ -75,14 +75,11 @@ func (g generator) scenario(tb testing.TB) scenario {
 
 // taints are more often those of one of the pods than others, and sometimes damaged.
 func (g generator) taints(s scenario) map[string]string {
-	taints := map[string]string{}
 	claim, ok := s.policy.Resolve(oneOf(g, append([]Pod{s.incoming}, s.residents...)...)).Claim()
 	if !ok || g.rarely(6) {
 		claim = oneOf(g, Claim{shared: true}, Claim{tenant: "acme", dataClass: "public"}, Claim{tenant: "globex"})
 	}
-	for _, taint := range claim.Taints() {
-		taints[strings.TrimPrefix(taint.Key, taintPrefix)] = taint.Value
-	}
+	taints := taintsOf(claim)
 	if g.rarely(8) {
 		switch g.pick(4) {
 		case 0:
@@ -102,6 +99,15 @@ func (g generator) taints(s scenario) map[string]string {
 }
 
 const taintPrefix = "tenantisolation.dev/"
+
+// taintsOf are the taints of a claim as machine has them.
+func taintsOf(c Claim) map[string]string {
+	taints := map[string]string{}
+	for _, taint := range c.Taints() {
+		taints[strings.TrimPrefix(taint.Key, taintPrefix)] = taint.Value
+	}
+	return taints
+}
 
 // claimed reads the taints of a claim as a node bears them.
 func claimed(p *Policy, taints map[string]string) (Claim, bool) {

@@ -17,23 +17,26 @@ type home struct {
 
 func newHomes() *homes { return &homes{at: map[string]int{}} }
 
-func (h *homes) add(node string) {
+// add counts one more pod on a node, and reports whether it is the first.
+func (h *homes) add(node string) bool {
 	if i, ok := h.at[node]; ok {
 		h.list[i].pods++
-		return
+		return false
 	}
 	h.at[node] = len(h.list)
 	h.list = append(h.list, home{node: node, pods: 1})
+	return true
 }
 
-func (h *homes) remove(node string) {
+// remove counts one pod less on a node, and reports whether it was the last.
+func (h *homes) remove(node string) bool {
 	i, ok := h.at[node]
 	if !ok {
-		return
+		return false
 	}
 	if h.list[i].pods--; h.list[i].pods > 0 {
 		h.swap(i, h.front)
-		return
+		return false
 	}
 	last := len(h.list) - 1
 	h.swap(i, last)
@@ -43,6 +46,7 @@ func (h *homes) remove(node string) {
 	if h.front >= last {
 		h.front = 0
 	}
+	return true
 }
 
 func (h *homes) swap(i, j int) {

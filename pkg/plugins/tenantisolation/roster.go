@@ -89,13 +89,7 @@ func newRoster(g *subjects.Gatherer, c *cluster) *roster {
 // although the framework's own cache may learn of it later.
 func (r *roster) subject(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 	epoch := r.cluster.epoch.Load()
-	r.mu.RLock()
-	var known *judged
-	if l := r.pods[pod.UID]; l != nil {
-		known = l.judged
-	}
-	r.mu.RUnlock()
-
+	known := r.known(pod.UID)
 	if known == nil || (known.pod != pod && !notOlder(known.pod, pod)) {
 		// The roster has not been told of this version. It will be; until then
 		// nothing is remembered that no deletion would remove.
@@ -107,14 +101,19 @@ func (r *roster) subject(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 	return r.refresh(rules, known).subject
 }
 
+// known returns what the roster remembers of a pod, nil if it was not told of it.
+func (r *roster) known(uid types.UID) *judged {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if l := r.pods[uid]; l != nil {
+		return l.judged
+	}
+	return nil
+}
+
 // facts returns those of this version of the pod, from memory if the roster was told of it.
 func (r *roster) facts(pod *v1.Pod) subjects.Facts {
-	r.mu.RLock()
-	var known *judged
-	if l := r.pods[pod.UID]; l != nil {
-		known = l.judged
-	}
-	r.mu.RUnlock()
+	known := r.known(pod.UID)
 	if known != nil && (known.pod == pod || pod.ResourceVersion != "" && known.pod.ResourceVersion == pod.ResourceVersion) {
 		return known.facts
 	}
@@ -131,12 +130,7 @@ func (r *roster) judge(rules *subjects.Rules, pod *v1.Pod, f subjects.Facts) *ju
 
 // rejudge judges a pod again because what is around it has changed.
 func (r *roster) rejudge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
-	r.mu.RLock()
-	var known *judged
-	if l := r.pods[pod.UID]; l != nil {
-		known = l.judged
-	}
-	r.mu.RUnlock()
+	known := r.known(pod.UID)
 	if known == nil {
 		return r.judge(rules, pod, r.gatherer.Gather(pod)).subject
 	}
@@ -252,10 +246,8 @@ func (r *roster) assumedOn(node string) []*v1.Pod {
 
 // lastSubject returns what a pod was last judged to be, without judging it again.
 func (r *roster) lastSubject(uid types.UID) (isolation.Subject, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if l := r.pods[uid]; l != nil {
-		return l.judged.subject, true
+	if known := r.known(uid); known != nil {
+		return known.subject, true
 	}
 	return isolation.Subject{}, false
 }
@@ -346,9 +338,9 @@ func (r *roster) enter(p place) {
 		of = newHomes()
 		r.homes[p.group] = of
 	}
-	before := len(of.list)
-	of.add(p.node)
-	r.homesOfAll += len(of.list) - before
+	if of.add(p.node) {
+		r.homesOfAll++
+	}
 	if p.open {
 		r.shared.add(p.node)
 	}
@@ -359,9 +351,9 @@ func (r *roster) leave(p place) {
 		return
 	}
 	of := r.homes[p.group]
-	before := len(of.list)
-	of.remove(p.node)
-	r.homesOfAll += len(of.list) - before
+	if of.remove(p.node) {
+		r.homesOfAll--
+	}
 	if len(of.list) == 0 {
 		delete(r.homes, p.group)
 	}
