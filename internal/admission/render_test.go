@@ -51,7 +51,7 @@ func TestNothingThatTheConfigurationDecidesIsWrittenInATemplate(t *testing.T) {
 	for _, taint := range []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint} {
 		got = strings.ReplaceAll(got, strconv.Quote(taint), "")
 	}
-	got = strings.ReplaceAll(got, "the taints and labels "+c.claimValues()["claimKeyNames"], "")
+	got = strings.ReplaceAll(got, "the taints and labels "+c.dedicationValues()["dedicationKeyNames"], "")
 	got = strings.ReplaceAll(got, "spec.tolerations has "+isolation.BoundaryTaint, "")
 	for _, gone := range []string{
 		"tenantisolation.dev/tenant", "tenantisolation.dev/data-class", "tenantisolation.dev/privilege",

@@ -56,7 +56,7 @@ func (c *Config) values() map[string]string {
 		"mirrorPod":  mirrorPod,
 		"administer": administer,
 	}
-	maps.Copy(values, c.claimValues())
+	maps.Copy(values, c.dedicationValues())
 	return values
 }
 

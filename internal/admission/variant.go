@@ -19,8 +19,8 @@ type variant struct {
 // variants are the scheduler's configurations that differ from the base in one argument, by
 // their path in the directory manifests.
 var variants = map[string]variant{
-	"components/claims/scheduler-config.yaml": {
-		why:         "A node is claimed for the trust domain whose pod opens it.",
+	"components/dedication/scheduler-config.yaml": {
+		why:         "A node is dedicated to the trust domain whose pod opens it.",
 		line:        "claims: {mode: Enabled}",
 		set:         func(args *config.TenantIsolationArgs) { args.Claims.Mode = config.ModeEnabled },
 		contradicts: func(args *config.TenantIsolationArgs) bool { return args.Enforcement == config.EnforcementAudit },

@@ -69,7 +69,7 @@ func terminating(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }
 
 func completed(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }
 
-func claims(name string) option {
+func pvcs(name string) option {
 	return func(p *corev1.Pod) {
 		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name},
@@ -89,7 +89,7 @@ func class(name, handler string) nodev1.RuntimeClass {
 	return nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
 }
 
-func claim(namespace, name, volume string) corev1.PersistentVolumeClaim {
+func pvc(namespace, name, volume string) corev1.PersistentVolumeClaim {
 	return corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: volume},
@@ -136,8 +136,8 @@ func world(pods ...corev1.Pod) *Cluster {
 		RuntimeClasses: []nodev1.RuntimeClass{
 			class("kata", "kata-qemu"), class("kata-in-name-only", "runc"), class("gvisor", "runsc"),
 		},
-		Claims: []corev1.PersistentVolumeClaim{
-			claim("blue", "on-host", "directory"), claim("blue", "on-disk", "disk"), claim("blue", "unbound", ""),
+		PVCs: []corev1.PersistentVolumeClaim{
+			pvc("blue", "on-host", "directory"), pvc("blue", "on-disk", "disk"), pvc("blue", "unbound", ""),
 		},
 		Volumes: []corev1.PersistentVolume{
 			volume("directory", corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}),

@@ -16,7 +16,7 @@ type Cluster struct {
 	Namespaces     []corev1.Namespace
 	Nodes          []corev1.Node
 	RuntimeClasses []nodev1.RuntimeClass
-	Claims         []corev1.PersistentVolumeClaim
+	PVCs           []corev1.PersistentVolumeClaim
 	Volumes        []corev1.PersistentVolume
 }
 
@@ -27,14 +27,14 @@ func Read(ctx context.Context, client kubernetes.Interface) (*Cluster, error) {
 	namespaces, err2 := client.CoreV1().Namespaces().List(ctx, all)
 	nodes, err3 := client.CoreV1().Nodes().List(ctx, all)
 	classes, err4 := client.NodeV1().RuntimeClasses().List(ctx, all)
-	claims, err5 := client.CoreV1().PersistentVolumeClaims("").List(ctx, all)
+	pvcs, err5 := client.CoreV1().PersistentVolumeClaims("").List(ctx, all)
 	volumes, err6 := client.CoreV1().PersistentVolumes().List(ctx, all)
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
 	return &Cluster{
 		Pods: pods.Items, Namespaces: namespaces.Items, Nodes: nodes.Items,
-		RuntimeClasses: classes.Items, Claims: claims.Items, Volumes: volumes.Items,
+		RuntimeClasses: classes.Items, PVCs: pvcs.Items, Volumes: volumes.Items,
 	}, nil
 }
 
@@ -83,10 +83,10 @@ func (c *Cluster) runtimeClass(name string) *nodev1.RuntimeClass {
 	return nil
 }
 
-func (c *Cluster) claim(namespace, name string) *corev1.PersistentVolumeClaim {
-	for i := range c.Claims {
-		if c.Claims[i].Namespace == namespace && c.Claims[i].Name == name {
-			return &c.Claims[i]
+func (c *Cluster) pvc(namespace, name string) *corev1.PersistentVolumeClaim {
+	for i := range c.PVCs {
+		if c.PVCs[i].Namespace == namespace && c.PVCs[i].Name == name {
+			return &c.PVCs[i]
 		}
 	}
 	return nil

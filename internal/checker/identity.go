@@ -86,8 +86,8 @@ func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 	if managed && tenant == "" {
 		tell("the tenant of its namespace is empty")
 	}
-	if claimed, ok := pod.Labels[tenantLabel]; ok && managed && claimed != tenant {
-		tell("its own label claims tenant %q", claimed)
+	if named, ok := pod.Labels[tenantLabel]; ok && managed && named != tenant {
+		tell("its own label names tenant %q", named)
 	}
 
 	class, ok := highest(dataClasses, namespace.Labels[dataClassLabel], pod.Labels[dataClassLabel])
@@ -217,10 +217,10 @@ func (c *Cluster) comesFromTheHost(pod *corev1.Pod, volume *corev1.Volume) bool 
 	default:
 		return false
 	}
-	claim := c.claim(pod.Namespace, name)
-	if claim == nil {
+	pvc := c.pvc(pod.Namespace, name)
+	if pvc == nil {
 		return true // it may become one
 	}
-	bound := c.volume(claim.Spec.VolumeName)
+	bound := c.volume(pvc.Spec.VolumeName)
 	return bound == nil || bound.Spec.HostPath != nil // not bound yet, it may become one too
 }

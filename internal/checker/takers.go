@@ -15,7 +15,7 @@ import (
 // one, the pod should not be waiting.
 //
 // It answers no to what it does not model (affinity between pods, topology spread,
-// volumes, claims, host ports): it is to find pods that wait in vain, not to be a second
+// volumes, PVCs, host ports): it is to find pods that wait in vain, not to be a second
 // scheduler.
 func (c *Cluster) Takers(pod *corev1.Pod) []string {
 	id := c.Identify(pod)

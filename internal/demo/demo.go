@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	if d.SchedulerConfig == "" {
-		dir := filepath.Join("components", "claims")
+		dir := filepath.Join("components", "dedication")
 		if d.WithoutPolicies {
 			dir = "base"
 		}

@@ -137,7 +137,7 @@ var podSpecs = map[string][]string{
 }
 
 // sortForApply puts first what others need: namespaces, then what makes no pods
-// (service accounts, claims, classes), then what does.
+// (service accounts, PVCs, classes), then what does.
 func sortForApply(all objects) {
 	rank := func(o *unstructured.Unstructured) int {
 		switch {

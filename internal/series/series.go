@@ -12,7 +12,7 @@ import (
 	k8smetrics "k8s.io/component-base/metrics"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
@@ -36,7 +36,7 @@ func Groups() ([]Group, error) {
 		metrics     []k8smetrics.Registerable
 	}{
 		{"Placement", "Told by whoever places pods: the leader.", tenantisolation.Metrics()},
-		{"Claims", "Told by the leader while `claims.mode` is `Enabled`.", claims.Metrics()},
+		{"Dedication", "Told by the leader while `claims.mode` is `Enabled`.", dedication.Metrics()},
 		{"Audit", "Told by the leader while `audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
 	} {
 		group := Group{Title: source.title, Text: source.text}

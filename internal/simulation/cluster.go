@@ -20,7 +20,7 @@ type Cluster struct {
 	PriorityClasses []*schedulingv1.PriorityClass
 	// Pods, in the order in which they come. Those with a node are there already.
 	Pods []*corev1.Pod
-	// Others are claims, volumes, services and what else the scheduler reads.
+	// Others are PVCs, volumes, services and what else the scheduler reads.
 	Others []runtime.Object
 	// Notes say what was filled in or left out.
 	Notes []string

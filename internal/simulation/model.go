@@ -15,7 +15,7 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/density"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // model is a cluster as the yardsticks see it.
@@ -31,20 +31,20 @@ type model struct {
 // reader reads a cluster through the rule.
 type reader struct {
 	cluster  *Cluster
-	rules    *subjects.Rules
-	gatherer *subjects.Gatherer
-	classes  map[string]subjects.RuntimeClass
+	rules    *podfacts.Rules
+	gatherer *podfacts.Gatherer
+	classes  map[string]podfacts.RuntimeClass
 	labels   map[string]map[string]string
 }
 
-func newReader(c *Cluster, rules *subjects.Rules) (*reader, error) {
-	gatherer, err := subjects.NewGatherer()
+func newReader(c *Cluster, rules *podfacts.Rules) (*reader, error) {
+	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}
-	r := &reader{cluster: c, rules: rules, gatherer: gatherer, classes: map[string]subjects.RuntimeClass{}, labels: map[string]map[string]string{}}
+	r := &reader{cluster: c, rules: rules, gatherer: gatherer, classes: map[string]podfacts.RuntimeClass{}, labels: map[string]map[string]string{}}
 	for _, class := range c.RuntimeClasses {
-		r.classes[class.Name] = subjects.NewRuntimeClass(class)
+		r.classes[class.Name] = podfacts.NewRuntimeClass(class)
 	}
 	for _, ns := range c.Namespaces {
 		r.labels[ns.Name] = ns.Labels
@@ -52,21 +52,21 @@ func newReader(c *Cluster, rules *subjects.Rules) (*reader, error) {
 	return r, nil
 }
 
-// NamespaceLabels is for subjects.Surroundings.
+// NamespaceLabels is for podfacts.Surroundings.
 func (r *reader) NamespaceLabels(name string) (map[string]string, bool) {
 	labels, known := r.labels[name]
 	return labels, known
 }
 
-// RuntimeClass is for subjects.Surroundings.
-func (r *reader) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+// RuntimeClass is for podfacts.Surroundings.
+func (r *reader) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	class, known := r.classes[name]
 	return class, known
 }
 
-// ClaimOnHost is for subjects.Surroundings. Claims are not looked into: a pod that mounts one is
+// PVCOnHost is for podfacts.Surroundings. PVCs are not looked into: a pod that mounts one is
 // taken to be without a wall.
-func (r *reader) ClaimOnHost(string) (onHost, known bool) { return true, true }
+func (r *reader) PVCOnHost(string) (onHost, known bool) { return true, true }
 
 func (r *reader) subject(pod *corev1.Pod) isolation.Subject {
 	facts := r.gatherer.Gather(pod)
@@ -74,7 +74,7 @@ func (r *reader) subject(pod *corev1.Pod) isolation.Subject {
 }
 
 // newModel reads what the yardsticks need of a cluster whose pods are admitted.
-func newModel(c *Cluster, rules *subjects.Rules) (*model, error) {
+func newModel(c *Cluster, rules *podfacts.Rules) (*model, error) {
 	r, err := newReader(c, rules)
 	if err != nil {
 		return nil, err
@@ -276,8 +276,8 @@ func tolerates(pod *corev1.Pod, node *corev1.Node) bool {
 }
 
 func (e *eligibility) hasHandler(pod *corev1.Pod, node *corev1.Node) bool {
-	name := subjects.RuntimeClassName(pod)
-	handlers := subjects.ReportedHandlers(node)
+	name := podfacts.RuntimeClassName(pod)
+	handlers := podfacts.ReportedHandlers(node)
 	if name == "" || handlers == nil {
 		return true
 	}

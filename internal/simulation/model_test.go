@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const modelled = `
@@ -94,7 +94,7 @@ type seen struct {
 	Plain, Kata, Lost bool
 }
 
-func see(t *testing.T, c *Cluster, rules *subjects.Rules) (map[string]seen, *model) {
+func see(t *testing.T, c *Cluster, rules *podfacts.Rules) (map[string]seen, *model) {
 	t.Helper()
 	m, err := newModel(c, rules)
 	if err != nil {

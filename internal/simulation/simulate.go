@@ -16,7 +16,7 @@ import (
 	"tenantisolation.dev/scheduler/internal/density"
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Options say how a cluster is simulated.
@@ -60,14 +60,14 @@ func Run(ctx context.Context, c *Cluster, o Options) (*Report, error) {
 	return s.report, nil
 }
 
-func rulesOf(file string, profile *schedulerconfig.KubeSchedulerConfiguration) (*subjects.Rules, error) {
+func rulesOf(file string, profile *schedulerconfig.KubeSchedulerConfiguration) (*podfacts.Rules, error) {
 	for _, p := range profile.Profiles {
 		if p.SchedulerName != schedulerName {
 			continue
 		}
 		for _, plugin := range p.PluginConfig {
 			if args, ok := plugin.Args.(*config.TenantIsolationArgs); ok && plugin.Name == tenantisolation.Name {
-				return subjects.NewRules(args)
+				return podfacts.NewRules(args)
 			}
 		}
 	}

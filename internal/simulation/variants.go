@@ -11,7 +11,7 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/density"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // stockScheduler is the name of the profile that has no plugin of ours.
@@ -24,14 +24,14 @@ const domainLabel = "simulate.tenantisolation.dev/trust-domain"
 // variants makes the clusters that are compared of one that was read.
 type variants struct {
 	base  *Cluster
-	rules *subjects.Rules
+	rules *podfacts.Rules
 	// kata is the RuntimeClass that makes a virtual machine of a pod; empty if there is none.
 	kata string
 	// small is the share of a machine that a trust domain has to fit into to be made VMs of.
 	small float64
 }
 
-func newVariants(c *Cluster, rules *subjects.Rules, small float64) (*variants, error) {
+func newVariants(c *Cluster, rules *podfacts.Rules, small float64) (*variants, error) {
 	v := &variants{base: c.clone(), rules: rules, small: small}
 	v.kata = v.chooseRuntimeClass()
 	return v, v.dropImpossible()
@@ -46,7 +46,7 @@ func (v *variants) chooseRuntimeClass() string {
 		}
 		offered := 0
 		for _, node := range v.base.Nodes {
-			if handlers := subjects.ReportedHandlers(node); handlers == nil || handlers[class.Handler] {
+			if handlers := podfacts.ReportedHandlers(node); handlers == nil || handlers[class.Handler] {
 				offered++
 			}
 		}
@@ -94,7 +94,7 @@ func (v *variants) asGiven() *Cluster {
 func (v *variants) containers() *Cluster {
 	c := v.base.clone()
 	for _, pod := range c.Pods {
-		if pod.Spec.NodeName == "" && v.isolates(c, subjects.RuntimeClassName(pod)) {
+		if pod.Spec.NodeName == "" && v.isolates(c, podfacts.RuntimeClassName(pod)) {
 			pod.Spec.RuntimeClassName = nil
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Config is what an administrator can say about the audit. It comes from validated
@@ -68,7 +68,7 @@ type Auditor struct {
 
 // NewAuditor makes an auditor that follows nothing yet; Run gives it life. It asks the
 // factory for the informers that it follows, so it has to be made before these start.
-func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFactory, rules *subjects.Rules, gatherer *subjects.Gatherer,
+func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFactory, rules *podfacts.Rules, gatherer *podfacts.Gatherer,
 	cfg Config, clock clock.WithTicker, logger klog.Logger,
 ) *Auditor {
 	registerMetrics()

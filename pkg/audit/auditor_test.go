@@ -390,16 +390,16 @@ func TestWhoIsEvicted(t *testing.T) {
 		"nobody for a namespace of which nothing is known": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("ghost", "b", "n1", after(1))},
 		},
-		"nobody for a claim of which nothing is known": {
-			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm, after(1), mountingClaim("data"))},
+		"nobody for a PVC of which nothing is known": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm, after(1), mountingPVC("data"))},
 		},
 		"nobody for a RuntimeClass that was made anew after both were started": {
 			objects: []runtime.Object{recreated, makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
 		},
 		"nobody for files, which the pod would mount again elsewhere": {
 			objects: []runtime.Object{
-				makeClaim("acme", "data", ""), makeNode("n2"), makePod("acme", "a", "n1", mountingClaim("data")),
-				makePod("acme", "b", "n2", mountingClaim("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
+				makePVC("acme", "data", ""), makeNode("n2"), makePod("acme", "a", "n1", mountingPVC("data")),
+				makePod("acme", "b", "n2", mountingPVC("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
 			},
 		},
 		"nobody for a boundary that is only too weak": {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const tenantLabel = "tenantisolation.dev/tenant"
@@ -21,18 +21,18 @@ const tenantLabel = "tenantisolation.dev/tenant"
 // beginning is when everything that is made without another time was made.
 var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newRules(tb testing.TB) *subjects.Rules {
+func newRules(tb testing.TB) *podfacts.Rules {
 	tb.Helper()
-	rules, err := subjects.NewRules(configv1.New())
+	rules, err := podfacts.NewRules(configv1.New())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return rules
 }
 
-func newGatherer(tb testing.TB) *subjects.Gatherer {
+func newGatherer(tb testing.TB) *podfacts.Gatherer {
 	tb.Helper()
-	gatherer, err := subjects.NewGatherer()
+	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -108,9 +108,9 @@ func inClass(name string) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
 }
 
-func mountingClaim(claim string) func(*v1.Pod) {
+func mountingPVC(pvc string) func(*v1.Pod) {
 	return func(p *v1.Pod) {
-		addVolume(p, v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: claim}})
+		addVolume(p, v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: pvc}})
 	}
 }
 
@@ -122,21 +122,21 @@ func addVolume(p *v1.Pod, source v1.VolumeSource) {
 	p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: fmt.Sprintf("v%d", len(p.Spec.Volumes)), VolumeSource: source})
 }
 
-func makeClaim(namespace, name, volume string) *v1.PersistentVolumeClaim {
+func makePVC(namespace, name, volume string) *v1.PersistentVolumeClaim {
 	return &v1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       v1.PersistentVolumeClaimSpec{VolumeName: volume, StorageClassName: new(string)},
 	}
 }
 
-// makeVolume makes one that a claim has, unless its name is empty.
-func makeVolume(name, namespace, claim string, source v1.PersistentVolumeSource) *v1.PersistentVolume {
+// makeVolume makes one that a PVC has, unless its name is empty.
+func makeVolume(name, namespace, pvc string, source v1.PersistentVolumeSource) *v1.PersistentVolume {
 	volume := &v1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec:       v1.PersistentVolumeSpec{PersistentVolumeSource: source},
 	}
-	if claim != "" {
-		volume.Spec.ClaimRef = &v1.ObjectReference{Namespace: namespace, Name: claim}
+	if pvc != "" {
+		volume.Spec.ClaimRef = &v1.ObjectReference{Namespace: namespace, Name: pvc}
 	}
 	return volume
 }

@@ -8,16 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Engine holds a cluster's objects and knows what in it breaks the rule. It is not safe
 // for concurrent use.
 //
-// It is the subjects.Surroundings and subjects.Storage of the objects that it holds.
+// It is the podfacts.Surroundings and podfacts.Storage of the objects that it holds.
 type Engine struct {
-	rules    *subjects.Rules
-	gatherer *subjects.Gatherer
+	rules    *podfacts.Rules
+	gatherer *podfacts.Gatherer
 
 	objects
 	pods  map[string]*pod
@@ -38,7 +38,7 @@ type Engine struct {
 }
 
 // New returns an engine that knows of no object yet.
-func New(rules *subjects.Rules, gatherer *subjects.Gatherer) *Engine {
+func New(rules *podfacts.Rules, gatherer *podfacts.Gatherer) *Engine {
 	return &Engine{
 		rules:        rules,
 		gatherer:     gatherer,
@@ -130,7 +130,7 @@ func (e *Engine) Node(name string) (isolation.Node, bool) {
 	for _, p := range n.pods {
 		residents = append(residents, isolation.Resident{UID: string(p.object.UID), Subject: p.subject})
 	}
-	handlers := subjects.ReportedHandlers(n.object)
+	handlers := podfacts.ReportedHandlers(n.object)
 	return isolation.Node{
 		Occupancy: isolation.NewOccupancy(residents),
 		Handlers:  handlers,

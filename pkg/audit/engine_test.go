@@ -80,26 +80,26 @@ func TestFindings(t *testing.T) {
 			},
 			want: []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
-		"one claim in two trust domains is, across nodes and through VMs": {
+		"one PVC in two trust domains is, across nodes and through VMs": {
 			objects: []runtime.Object{
-				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{}),
-				makePod("acme", "a", "n1", vm, mountingClaim("data")),
-				makePod("acme", "b", "n2", mountingClaim("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
+				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{}),
+				makePod("acme", "a", "n1", vm, mountingPVC("data")),
+				makePod("acme", "b", "n2", mountingPVC("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
 			},
-			want: []string{"SharedClaim node= volume=acme/data pairs=1 last=acme/b: [acme/a] [acme/b]"},
+			want: []string{"SharedPVC node= volume=acme/data pairs=1 last=acme/b: [acme/a] [acme/b]"},
 		},
 		"two volumes of one export are one store": {
 			objects: []runtime.Object{
-				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs),
-				makeClaim("globex", "data", "pw"), makeVolume("pw", "globex", "data", nfs),
-				makePod("acme", "a", "n1", mountingClaim("data")), makePod("globex", "b", "n2", mountingClaim("data")),
+				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs),
+				makePVC("globex", "data", "pw"), makeVolume("pw", "globex", "data", nfs),
+				makePod("acme", "a", "n1", mountingPVC("data")), makePod("globex", "b", "n2", mountingPVC("data")),
 			},
-			want: []string{"SharedClaim node= volume=files:/export pairs=1 last=globex/b: [acme/a] [globex/b]"},
+			want: []string{"SharedPVC node= volume=files:/export pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
-		"a claim that only names another's volume shares nothing": {
+		"a PVC that only names another's volume shares nothing": {
 			objects: []runtime.Object{
-				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs), makeClaim("globex", "data", "pv"),
-				makePod("acme", "a", "n1", mountingClaim("data")), makePod("globex", "b", "n2", mountingClaim("data")),
+				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs), makePVC("globex", "data", "pv"),
+				makePod("acme", "a", "n1", mountingPVC("data")), makePod("globex", "b", "n2", mountingPVC("data")),
 			},
 		},
 		"a directory inside of another's is, on one node": {
@@ -180,8 +180,8 @@ func TestFindingsThatComeAndGo(t *testing.T) {
 		},
 		"a volume turns out to be a directory of the host": {
 			before: []runtime.Object{
-				makeClaim("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}}),
-				makePod("acme", "a", "n1", vm, mountingClaim("data")), makePod("globex", "b", "n1", vm),
+				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}}),
+				makePod("acme", "a", "n1", vm, mountingPVC("data")), makePod("globex", "b", "n1", vm),
 			},
 			come: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}})},
 			back: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}})},

@@ -11,8 +11,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// file is a store of files, wherever it is mounted: a claim's volume, or what is behind
-// the volumes of several claims.
+// file is a store of files, wherever it is mounted: a PVC's volume, or what is behind
+// the volumes of several PVCs.
 type file struct {
 	pods map[string]*pod
 	keys []Key
@@ -27,24 +27,24 @@ func (e *Engine) file(name string) *file {
 	return f
 }
 
-// behind returns what is behind a claim: the directory of the node that it is, if any,
-// and the name of the store. Two claims have one store if an administrator made two
-// volumes of it; as long as that is not known, a claim is its own store.
-func (e *Engine) behind(claimKey string) (directory, store string) {
-	claim := e.claims[claimKey]
-	if claim == nil {
-		return "", claimKey
+// behind returns what is behind a PVC: the directory of the node that it is, if any,
+// and the name of the store. Two PVCs have one store if an administrator made two
+// volumes of it; as long as that is not known, a PVC is its own store.
+func (e *Engine) behind(pvcKey string) (directory, store string) {
+	pvc := e.pvcs[pvcKey]
+	if pvc == nil {
+		return "", pvcKey
 	}
-	volume := e.volumes[claim.Spec.VolumeName]
+	volume := e.volumes[pvc.Spec.VolumeName]
 	if volume == nil {
-		return "", claimKey
+		return "", pvcKey
 	}
-	// A claim that only names a volume has not got it: anybody may write a name.
+	// A PVC that only names a volume has not got it: anybody may write a name.
 	ref := volume.Spec.ClaimRef
-	if ref == nil || ref.Namespace+"/"+ref.Name != claimKey {
-		return "", claimKey
+	if ref == nil || ref.Namespace+"/"+ref.Name != pvcKey {
+		return "", pvcKey
 	}
-	return directoryOf(volume), storeOf(volume, claimKey)
+	return directoryOf(volume), storeOf(volume, pvcKey)
 }
 
 func directoryOf(volume *v1.PersistentVolume) string {
@@ -57,14 +57,14 @@ func directoryOf(volume *v1.PersistentVolume) string {
 	return ""
 }
 
-func storeOf(volume *v1.PersistentVolume, claimKey string) string {
+func storeOf(volume *v1.PersistentVolume, pvcKey string) string {
 	switch {
 	case volume.Spec.CSI != nil:
 		return volume.Spec.CSI.Driver + ": " + volume.Spec.CSI.VolumeHandle
 	case volume.Spec.NFS != nil:
 		return volume.Spec.NFS.Server + ":" + path.Clean(volume.Spec.NFS.Path)
 	}
-	return claimKey
+	return pvcKey
 }
 
 // lookAtFile finds who mounts a store and may not share files, on whatever nodes.
@@ -76,7 +76,7 @@ func (e *Engine) lookAtFile(name string) {
 	var found []Finding
 	groups := byKind(slices.Collect(maps.Values(f.pods)))
 	if some := conflicts(groups, isolation.Kind.SharesFiles); len(some) > 0 {
-		found = append(found, newFinding(Key{Reason: SharedClaim, Volume: e.nameOf(name, f)}, groups, some))
+		found = append(found, newFinding(Key{Reason: SharedPVC, Volume: e.nameOf(name, f)}, groups, some))
 	}
 	f.keys = e.replace(f.keys, found)
 	if len(f.pods) == 0 {
@@ -84,18 +84,18 @@ func (e *Engine) lookAtFile(name string) {
 	}
 }
 
-// nameOf names a store by its claim, as long as there is one claim only.
+// nameOf names a store by its PVC, as long as there is one PVC only.
 func (e *Engine) nameOf(store string, f *file) string {
-	claims := sets.Set[string]{}
+	pvcs := sets.Set[string]{}
 	for _, p := range f.pods {
-		for _, claim := range p.facts.Claims {
-			if _, behind := e.behind(claim); behind == store {
-				claims.Insert(claim)
+		for _, pvc := range p.facts.PVCs {
+			if _, behind := e.behind(pvc); behind == store {
+				pvcs.Insert(pvc)
 			}
 		}
 	}
-	if claims.Len() == 1 {
-		return claims.UnsortedList()[0]
+	if pvcs.Len() == 1 {
+		return pvcs.UnsortedList()[0]
 	}
 	return store
 }

@@ -15,8 +15,8 @@ type Key struct {
 	Reason Reason
 	// Node is where it is, empty if the pods need not share a node.
 	Node string
-	// Volume is what is shared, empty if it is a kernel: a claim ("namespace/name"), what
-	// is behind several claims, or a directory of the node.
+	// Volume is what is shared, empty if it is a kernel: a PVC ("namespace/name"), what
+	// is behind several PVCs, or a directory of the node.
 	Volume string
 }
 

@@ -57,7 +57,7 @@ func (h *history) object() runtime.Object {
 		class.CreationTimestamp = metav1.NewTime(beginning.Add(time.Duration(h.pick(4)) * time.Hour))
 		return class
 	case 4:
-		return makeClaim(h.namespace(), oneOf(h, "data", "logs"), oneOf(h, "", "pv-1", "pv-2"))
+		return makePVC(h.namespace(), oneOf(h, "data", "logs"), oneOf(h, "", "pv-1", "pv-2"))
 	case 5:
 		return makeVolume(oneOf(h, "pv-1", "pv-2"), h.namespace(), oneOf(h, "", "data", "logs"), oneOf(h,
 			v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv/data"}},
@@ -99,7 +99,7 @@ func (h *history) pod() *v1.Pod {
 		p.Labels = map[string]string{tenantLabel: oneOf(h, "acme", "globex")}
 	}
 	if h.pick(3) == 2 {
-		mountingClaim(oneOf(h, "data", "logs"))(p)
+		mountingPVC(oneOf(h, "data", "logs"))(p)
 	}
 	if h.pick(4) == 3 {
 		mountingDirectory(oneOf(h, "/srv", "/srv/data/", "/srv/database", "/var/log"))(p)
@@ -226,7 +226,7 @@ func TestIncrementEqualsFresh(t *testing.T) {
 
 func FuzzIncrementEqualsFresh(f *testing.F) {
 	f.Add([]byte{})
-	f.Add([]byte("two tenants, one node, and a claim between them"))
+	f.Add([]byte("two tenants, one node, and a PVC between them"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		steps := min(len(data), 200)
 		play(t, func(n int) int {

@@ -11,37 +11,37 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 var (
-	_ subjects.Surroundings = &Engine{}
-	_ subjects.Storage      = &Engine{}
+	_ podfacts.Surroundings = &Engine{}
+	_ podfacts.Storage      = &Engine{}
 )
 
 // objects is what the rule reads besides pods and nodes.
 type objects struct {
 	namespaces map[string]map[string]string
-	classes    map[string]subjects.RuntimeClass
-	claims     map[string]*v1.PersistentVolumeClaim
+	classes    map[string]podfacts.RuntimeClass
+	pvcs       map[string]*v1.PersistentVolumeClaim
 	volumes    map[string]*v1.PersistentVolume
 	storage    map[string]*storagev1.StorageClass
 
-	// unboundClaims and freeVolumes may still meet, by storage class; claimsOf are the
-	// claims that name a volume.
-	unboundClaims, freeVolumes, claimsOf index
+	// unboundPVCs and freeVolumes may still meet, by storage class; pvcsOf are the
+	// PVCs that name a volume.
+	unboundPVCs, freeVolumes, pvcsOf index
 }
 
 func newObjects() objects {
 	return objects{
-		namespaces:    map[string]map[string]string{},
-		classes:       map[string]subjects.RuntimeClass{},
-		claims:        map[string]*v1.PersistentVolumeClaim{},
-		volumes:       map[string]*v1.PersistentVolume{},
-		storage:       map[string]*storagev1.StorageClass{},
-		unboundClaims: index{},
-		freeVolumes:   index{},
-		claimsOf:      index{},
+		namespaces:  map[string]map[string]string{},
+		classes:     map[string]podfacts.RuntimeClass{},
+		pvcs:        map[string]*v1.PersistentVolumeClaim{},
+		volumes:     map[string]*v1.PersistentVolume{},
+		storage:     map[string]*storagev1.StorageClass{},
+		unboundPVCs: index{},
+		freeVolumes: index{},
+		pvcsOf:      index{},
 	}
 }
 
@@ -57,15 +57,15 @@ func (e *Engine) Set(obj runtime.Object) error {
 	case *v1.Namespace:
 		e.setNamespace(o.Name, o.Labels, true)
 	case *nodev1.RuntimeClass:
-		e.classes[o.Name] = subjects.NewRuntimeClass(o)
+		e.classes[o.Name] = podfacts.NewRuntimeClass(o)
 		e.judgeAll(e.by.class[o.Name])
 	case *v1.PersistentVolumeClaim:
-		e.setClaim(claimKey(o), o)
+		e.setPVC(pvcKey(o), o)
 	case *v1.PersistentVolume:
 		e.setVolume(o.Name, o)
 	case *storagev1.StorageClass:
 		e.storage[o.Name] = o
-		e.judgeUnboundClaims(o.Name)
+		e.judgeUnboundPVCs(o.Name)
 	default:
 		return unread(obj)
 	}
@@ -85,12 +85,12 @@ func (e *Engine) Delete(obj runtime.Object) error {
 		delete(e.classes, o.Name)
 		e.judgeAll(e.by.class[o.Name])
 	case *v1.PersistentVolumeClaim:
-		e.setClaim(claimKey(o), nil)
+		e.setPVC(pvcKey(o), nil)
 	case *v1.PersistentVolume:
 		e.setVolume(o.Name, nil)
 	case *storagev1.StorageClass:
 		delete(e.storage, o.Name)
-		e.judgeUnboundClaims(o.Name)
+		e.judgeUnboundPVCs(o.Name)
 	default:
 		return unread(obj)
 	}
@@ -98,7 +98,7 @@ func (e *Engine) Delete(obj runtime.Object) error {
 }
 
 func unread(obj runtime.Object) error {
-	return fmt.Errorf("the rule reads nothing of a %T: pass nodes, namespaces, pods, runtime classes, claims, volumes and storage classes", obj)
+	return fmt.Errorf("the rule reads nothing of a %T: pass nodes, namespaces, pods, runtime classes, PVCs, volumes and storage classes", obj)
 }
 
 func (e *Engine) setNamespace(name string, labels map[string]string, exists bool) {
@@ -114,18 +114,18 @@ func (e *Engine) setNamespace(name string, labels map[string]string, exists bool
 	e.judgeAll(e.by.namespace[name])
 }
 
-func (e *Engine) setClaim(key string, claim *v1.PersistentVolumeClaim) {
-	if old := e.claims[key]; old != nil {
-		e.unboundClaims.remove(unboundClass(old), key)
-		e.claimsOf.remove(old.Spec.VolumeName, key)
-		delete(e.claims, key)
+func (e *Engine) setPVC(key string, pvc *v1.PersistentVolumeClaim) {
+	if old := e.pvcs[key]; old != nil {
+		e.unboundPVCs.remove(unboundClass(old), key)
+		e.pvcsOf.remove(old.Spec.VolumeName, key)
+		delete(e.pvcs, key)
 	}
-	if claim != nil {
-		e.claims[key] = claim
-		e.unboundClaims.add(unboundClass(claim), key)
-		e.claimsOf.add(claim.Spec.VolumeName, key)
+	if pvc != nil {
+		e.pvcs[key] = pvc
+		e.unboundPVCs.add(unboundClass(pvc), key)
+		e.pvcsOf.add(pvc.Spec.VolumeName, key)
 	}
-	e.judgeAll(e.by.claim[key])
+	e.judgeAll(e.by.pvc[key])
 }
 
 func (e *Engine) setVolume(name string, volume *v1.PersistentVolume) {
@@ -138,21 +138,21 @@ func (e *Engine) setVolume(name string, volume *v1.PersistentVolume) {
 		e.volumes[name] = volume
 		e.freeVolumes.add(freeClass(volume), name)
 	}
-	for key := range e.claimsOf[name] {
-		e.judgeAll(e.by.claim[key])
+	for key := range e.pvcsOf[name] {
+		e.judgeAll(e.by.pvc[key])
 	}
 	for _, v := range []*v1.PersistentVolume{old, volume} {
-		// Only a directory of the host, coming or going, says something of a claim that has
+		// Only a directory of the host, coming or going, says something of a PVC that has
 		// no volume yet.
 		if v != nil && freeClass(v) != "" && e.rules.VolumeOnHost(v) {
-			e.judgeUnboundClaims(freeClass(v))
+			e.judgeUnboundPVCs(freeClass(v))
 		}
 	}
 }
 
-func (e *Engine) judgeUnboundClaims(class string) {
-	for key := range e.unboundClaims[class] {
-		e.judgeAll(e.by.claim[key])
+func (e *Engine) judgeUnboundPVCs(class string) {
+	for key := range e.unboundPVCs[class] {
+		e.judgeAll(e.by.pvc[key])
 	}
 }
 
@@ -163,18 +163,18 @@ func (e *Engine) NamespaceLabels(name string) (map[string]string, bool) {
 }
 
 // RuntimeClass returns a RuntimeClass, and whether it is known.
-func (e *Engine) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+func (e *Engine) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	class, known := e.classes[name]
 	return class, known
 }
 
-func (e *Engine) runtimeClasses() iter.Seq[subjects.RuntimeClass] { return maps.Values(e.classes) }
+func (e *Engine) runtimeClasses() iter.Seq[podfacts.RuntimeClass] { return maps.Values(e.classes) }
 
-// ClaimOnHost tells of a claim ("namespace/name") whether its volume is a directory of the
-// host, and whether the claim is known.
-func (e *Engine) ClaimOnHost(key string) (onHost, known bool) {
-	claim, known := e.claims[key]
-	return known && e.rules.ClaimOnHost(claim, e), known
+// PVCOnHost tells of a PVC ("namespace/name") whether its volume is a directory of the
+// host, and whether the PVC is known.
+func (e *Engine) PVCOnHost(key string) (onHost, known bool) {
+	pvc, known := e.pvcs[key]
+	return known && e.rules.PVCOnHost(pvc, e), known
 }
 
 // Volume returns a PersistentVolume, and whether it is known.
@@ -183,7 +183,7 @@ func (e *Engine) Volume(name string) (*v1.PersistentVolume, bool) {
 	return volume, known
 }
 
-// FreeVolumes returns the PersistentVolumes of a storage class that no claim has.
+// FreeVolumes returns the PersistentVolumes of a storage class that no PVC has.
 func (e *Engine) FreeVolumes(class string) []*v1.PersistentVolume {
 	var free []*v1.PersistentVolume
 	for name := range e.freeVolumes[class] {
@@ -198,16 +198,16 @@ func (e *Engine) StorageClass(name string) (*storagev1.StorageClass, bool) {
 	return class, known
 }
 
-// unboundClass returns the storage class of a claim without a volume, empty if it has one
+// unboundClass returns the storage class of a PVC without a volume, empty if it has one
 // or names no class.
-func unboundClass(claim *v1.PersistentVolumeClaim) string {
-	if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
+func unboundClass(pvc *v1.PersistentVolumeClaim) string {
+	if pvc.Spec.VolumeName != "" || pvc.Spec.StorageClassName == nil {
 		return ""
 	}
-	return *claim.Spec.StorageClassName
+	return *pvc.Spec.StorageClassName
 }
 
-// freeClass returns the storage class of a volume that no claim has, empty otherwise.
+// freeClass returns the storage class of a volume that no PVC has, empty otherwise.
 func freeClass(volume *v1.PersistentVolume) string {
 	if volume.Spec.ClaimRef != nil {
 		return ""
@@ -215,7 +215,7 @@ func freeClass(volume *v1.PersistentVolume) string {
 	return volume.Spec.StorageClassName
 }
 
-func claimKey(claim *v1.PersistentVolumeClaim) string { return claim.Namespace + "/" + claim.Name }
+func pvcKey(pvc *v1.PersistentVolumeClaim) string { return pvc.Namespace + "/" + pvc.Name }
 
 // index finds names by another name. The empty name finds nothing.
 type index map[string]sets.Set[string]

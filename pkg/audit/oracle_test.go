@@ -12,14 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // oracle is a second audit: every pod of the cluster with every other one, by Decide, and
 // every object found by looking through all of them.
 type oracle struct {
-	rules    *subjects.Rules
-	gatherer *subjects.Gatherer
+	rules    *podfacts.Rules
+	gatherer *podfacts.Gatherer
 	objects  map[string]runtime.Object
 }
 
@@ -50,21 +50,21 @@ func (o *oracle) NamespaceLabels(name string) (map[string]string, bool) {
 	return ns.Labels, true
 }
 
-func (o *oracle) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+func (o *oracle) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	class, ok := first(find(o, func(c *nodev1.RuntimeClass) bool { return c.Name == name }))
 	if !ok {
-		return subjects.RuntimeClass{}, false
+		return podfacts.RuntimeClass{}, false
 	}
-	return subjects.NewRuntimeClass(class), true
+	return podfacts.NewRuntimeClass(class), true
 }
 
-func (o *oracle) claim(key string) (*v1.PersistentVolumeClaim, bool) {
+func (o *oracle) pvc(key string) (*v1.PersistentVolumeClaim, bool) {
 	return first(find(o, func(c *v1.PersistentVolumeClaim) bool { return c.Namespace+"/"+c.Name == key }))
 }
 
-func (o *oracle) ClaimOnHost(key string) (onHost, known bool) {
-	claim, ok := o.claim(key)
-	return ok && o.rules.ClaimOnHost(claim, o), ok
+func (o *oracle) PVCOnHost(key string) (onHost, known bool) {
+	pvc, ok := o.pvc(key)
+	return ok && o.rules.PVCOnHost(pvc, o), ok
 }
 
 func (o *oracle) Volume(name string) (*v1.PersistentVolume, bool) {
@@ -186,7 +186,7 @@ func (o *oracle) sharedFiles(a, b *judged) []Reason {
 		for _, theirs := range o.volumesOf(b) {
 			switch {
 			case ours.store != "" && ours.store == theirs.store:
-				shared = append(shared, SharedClaim)
+				shared = append(shared, SharedPVC)
 			case a.Spec.NodeName == b.Spec.NodeName && ours.directory != "" && theirs.directory != "" &&
 				(strings.HasPrefix(ours.directory+"/", theirs.directory+"/") || strings.HasPrefix(theirs.directory+"/", ours.directory+"/")):
 				shared = append(shared, SharedHostPath)
@@ -213,8 +213,8 @@ func (o *oracle) volumesOf(p *judged) []mounted {
 		}
 		key := p.Namespace + "/" + pvc.ClaimName
 		m := mounted{store: key}
-		if claim, known := o.claim(key); known {
-			volume, known := o.Volume(claim.Spec.VolumeName)
+		if pvc, known := o.pvc(key); known {
+			volume, known := o.Volume(pvc.Spec.VolumeName)
 			if known && volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.Namespace+"/"+volume.Spec.ClaimRef.Name == key {
 				if volume.Spec.HostPath != nil {
 					m.directory = volume.Spec.HostPath.Path

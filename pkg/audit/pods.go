@@ -11,14 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // pod is a pod on a node.
 type pod struct {
 	key    string
 	object *v1.Pod
-	facts  subjects.Facts
+	facts  podfacts.Facts
 	Pod
 
 	// What follows depends on what is around the pod.
@@ -31,10 +31,10 @@ type pod struct {
 }
 
 // podIndex finds the pods that a change around them concerns.
-type podIndex struct{ namespace, class, claim index }
+type podIndex struct{ namespace, class, pvc index }
 
 func newPodIndex() podIndex {
-	return podIndex{namespace: index{}, class: index{}, claim: index{}}
+	return podIndex{namespace: index{}, class: index{}, pvc: index{}}
 }
 
 func podKey(p *v1.Pod) string { return p.Namespace + "/" + p.Name }
@@ -99,17 +99,17 @@ func (e *Engine) changed(p *pod) {
 
 func (e *Engine) index(p *pod) {
 	e.by.namespace.add(p.Namespace, p.key)
-	e.by.class.add(subjects.RuntimeClassName(p.object), p.key)
-	for _, claim := range p.facts.Claims {
-		e.by.claim.add(claim, p.key)
+	e.by.class.add(podfacts.RuntimeClassName(p.object), p.key)
+	for _, pvc := range p.facts.PVCs {
+		e.by.pvc.add(pvc, p.key)
 	}
 }
 
 func (e *Engine) unindex(p *pod) {
 	e.by.namespace.remove(p.Namespace, p.key)
-	e.by.class.remove(subjects.RuntimeClassName(p.object), p.key)
-	for _, claim := range p.facts.Claims {
-		e.by.claim.remove(claim, p.key)
+	e.by.class.remove(podfacts.RuntimeClassName(p.object), p.key)
+	for _, pvc := range p.facts.PVCs {
+		e.by.pvc.remove(pvc, p.key)
 	}
 }
 
@@ -149,8 +149,8 @@ func (e *Engine) mounts(p *pod) (files, directories []string) {
 			directories = append(directories, path.Clean(host.Path))
 		}
 	}
-	for _, claim := range p.facts.Claims {
-		directory, store := e.behind(claim)
+	for _, pvc := range p.facts.PVCs {
+		directory, store := e.behind(pvc)
 		if directory != "" {
 			directories = append(directories, path.Clean(directory))
 		}

@@ -7,9 +7,9 @@ type Reason string
 
 // The reasons that are the audit's own; the others are those of package isolation.
 const (
-	// SharedClaim: pods of two trust domains mount one PersistentVolumeClaim, or claims
+	// SharedPVC: pods of two trust domains mount one PersistentVolumeClaim, or PVCs
 	// whose volumes are one store.
-	SharedClaim Reason = "SharedClaim"
+	SharedPVC Reason = "SharedPVC"
 	// SharedHostPath: pods of two trust domains on one node mount the same directory of
 	// it, or one of them a directory that is inside of the other's.
 	SharedHostPath Reason = "SharedHostPath"
@@ -26,7 +26,7 @@ func Reasons() []Reason {
 		reasonOf(isolation.UnmanagedResident),
 		reasonOf(isolation.DemandedNode),
 		SharedHostPath,
-		SharedClaim,
+		SharedPVC,
 		reasonOf(isolation.UnknownResident),
 	}
 	for _, r := range isolation.Reasons() {

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const (
@@ -125,11 +125,11 @@ func comesBack(p *v1.Pod) bool {
 // startedUnknown reports whether nobody knows which handler started a pod: its
 // RuntimeClass was made after that. It may be in a VM all the same.
 func (e *Engine) startedUnknown(p *pod) bool {
-	class, known := e.classes[subjects.RuntimeClassName(p.object)]
+	class, known := e.classes[podfacts.RuntimeClassName(p.object)]
 	return known && p.object.Status.StartTime.Before(&class.Created)
 }
 
-// benefitOfDoubt returns a pod's kind if no claim of which too little is known is a
+// benefitOfDoubt returns a pod's kind if no PVC of which too little is known is a
 // directory of the host.
 func (e *Engine) benefitOfDoubt(p *pod) isolation.Kind {
 	return e.rules.Subject(p.object, &p.facts, harmless{e}).Kind()
@@ -137,10 +137,10 @@ func (e *Engine) benefitOfDoubt(p *pod) isolation.Kind {
 
 type harmless struct{ *Engine }
 
-func (h harmless) ClaimOnHost(key string) (onHost, known bool) {
-	claim, known := h.claims[key]
-	if !known || h.volumes[claim.Spec.VolumeName] == nil {
+func (h harmless) PVCOnHost(key string) (onHost, known bool) {
+	pvc, known := h.pvcs[key]
+	if !known || h.volumes[pvc.Spec.VolumeName] == nil {
 		return false, true
 	}
-	return h.Engine.ClaimOnHost(key)
+	return h.Engine.PVCOnHost(key)
 }

@@ -45,10 +45,10 @@ func TestBrokenInput(t *testing.T) {
 		},
 		"UTF-16":               {input: "\xff\xfea\x00", want: 2, says: "UTF-8"},
 		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside of a list"},
-		"a claim that was not given": {
+		"a PVC that was not given": {
 			input: list(node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), kata,
 				pod("shop", "a", "n1", inVM, "volumes:", "- name: data", "  persistentVolumeClaim:", "    claimName: data"), pod("api", "b", "n1", inVM)),
-			want: 1, says: "mount claims that were not given",
+			want: 1, says: "mount PVCs that were not given",
 		},
 	}
 	for name, tc := range tests {

@@ -131,14 +131,14 @@ func moreNodes(n int) string {
 
 // meanings are what verdicts mean on a node, where the sentence for the pod would mislead.
 var meanings = map[isolation.Reason]string{
-	isolation.ForeignClaim:      "it is claimed, and not for this pod's trust domain",
+	isolation.ForeignDedication: "it is dedicated, and not to this pod's trust domain",
 	isolation.UnmanagedResident: "pods without a tenant are there",
 	isolation.UnknownResident:   "a pod is there of which it is not known whose it is",
 	isolation.ForeignResident:   "pods of another trust domain are there, and not everybody is in a VM",
 	isolation.DemandedNode:      "somebody demands the machine for itself",
 	isolation.Undecided:         "not judged",
 	isolation.PlatformPod:       "platform pods run everywhere",
-	isolation.ClaimedNode:       "nobody is there but the platform, and it is claimed for this pod's trust domain",
+	isolation.DedicatedNode:     "nobody is there but the platform, and it is dedicated to this pod's trust domain",
 	isolation.EmptyNode:         "nobody is there but the platform",
 	isolation.SameTrustDomain:   "its own trust domain is there",
 	isolation.SeparateKernels:   "others are there, each in a VM of its own",

@@ -42,9 +42,9 @@ func TestGoldenOutputs(t *testing.T) {
 			list(node("n1"), node("n2"), namespace("shop", tenant("acme")), pod("shop", "tool", "n1", "hostPID: true"), pod("shop", "web", "n2")),
 			[]string{"explain", "tool", "-n", "shop"},
 		},
-		"explain-claimed": {
-			list(claimedNode("n1", "globex"), claimedNode("n2", "acme"), node("n3"), namespace("shop", tenant("acme")), pod("shop", "web", "")),
-			[]string{"explain", "web", "-n", "shop", "--config", "testdata/claims.yaml"},
+		"explain-dedicated": {
+			list(dedicatedNode("n1", "globex"), dedicatedNode("n2", "acme"), node("n3"), namespace("shop", tenant("acme")), pod("shop", "web", "")),
+			[]string{"explain", "web", "-n", "shop", "--config", "testdata/dedication.yaml"},
 		},
 		"explain-json":          {vms, []string{"explain", "new", "-n", "shop", "-o", "json"}},
 		"plan":                  {several, []string{"plan"}},

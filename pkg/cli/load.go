@@ -15,7 +15,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // The scheduler's own namespace, and how the name of its configuration begins.
@@ -30,8 +30,8 @@ type cluster struct {
 	args *config.TenantIsolationArgs
 	// argsFrom says where the arguments come from, for people.
 	argsFrom string
-	rules    *subjects.Rules
-	gatherer *subjects.Gatherer
+	rules    *podfacts.Rules
+	gatherer *podfacts.Gatherer
 	engine   *audit.Engine
 	// client is nil for files.
 	client kubernetes.Interface
@@ -94,7 +94,7 @@ func (c *cluster) apply(manifests *inventory.Inventory) {
 	c.RuntimeClasses = overlay(c.RuntimeClasses, manifests.RuntimeClasses)
 	c.StorageClasses = overlay(c.StorageClasses, manifests.StorageClasses)
 	c.Volumes = overlay(c.Volumes, manifests.Volumes)
-	c.Claims = overlay(c.Claims, manifests.Claims)
+	c.PVCs = overlay(c.PVCs, manifests.PVCs)
 	c.Workloads = manifests.Workloads
 	c.Warnings = append(c.Warnings, manifests.Warnings...)
 }
@@ -160,10 +160,10 @@ func (c *cluster) installedArguments(ctx context.Context) {
 
 func (c *cluster) judge() error {
 	var err error
-	if c.rules, err = subjects.NewRules(c.args); err != nil {
+	if c.rules, err = podfacts.NewRules(c.args); err != nil {
 		return err
 	}
-	if c.gatherer, err = subjects.NewGatherer(); err != nil {
+	if c.gatherer, err = podfacts.NewGatherer(); err != nil {
 		return err
 	}
 	if err := c.complete(); err != nil {
@@ -195,7 +195,7 @@ func (c *cluster) complete() error {
 		}
 	}
 	c.warnOfUnknownNamespaces()
-	c.warnOfUnknownClaims()
+	c.warnOfUnknownPVCs()
 	if len(c.Namespaces) > 0 && !c.anyTenant() {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
 			"no namespace bears the label %s: no pod has a tenant, so none is protected from another and nothing can be found. Name the label with --tenant-key", c.args.LabelKeys.Tenant))
@@ -228,19 +228,19 @@ func (c *cluster) warnOfUnknownNamespaces() {
 	}
 }
 
-// warnOfUnknownClaims is for `kubectl get` without claims: a VM that mounts one would be
+// warnOfUnknownPVCs is for `kubectl get` without PVCs: a VM that mounts one would be
 // reported as a container, and nobody would see why.
-func (c *cluster) warnOfUnknownClaims() {
+func (c *cluster) warnOfUnknownPVCs() {
 	known := map[string]bool{}
-	for _, claim := range c.Claims {
-		known[claim.Namespace+"/"+claim.Name] = true
+	for _, pvc := range c.PVCs {
+		known[pvc.Namespace+"/"+pvc.Name] = true
 	}
 	unknown := 0
 	for _, pod := range c.Pods {
-		if subjects.RuntimeClassName(pod) == "" {
+		if podfacts.RuntimeClassName(pod) == "" {
 			continue
 		}
-		for _, key := range subjects.ClaimKeys(pod) {
+		for _, key := range podfacts.PVCKeys(pod) {
 			if !known[key] {
 				unknown++
 				break
@@ -248,7 +248,7 @@ func (c *cluster) warnOfUnknownClaims() {
 		}
 	}
 	if unknown > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%d pods with a RuntimeClass mount claims that were not given: their volumes are taken for directories of the host, and the pods for containers. Take pvc,pv,sc along", unknown))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d pods with a RuntimeClass mount PVCs that were not given: their volumes are taken for directories of the host, and the pods for containers. Take pvc,pv,sc along", unknown))
 	}
 }
 

@@ -58,8 +58,8 @@ func node(name string) string {
 		"\nstatus:\n  allocatable:\n    cpu: \"4\"\n    memory: 16Gi\n    pods: \"110\""
 }
 
-// claimedNode bears the taints of a claim for a tenant without a data class.
-func claimedNode(name, tenant string) string {
+// dedicatedNode bears the taints of a dedication for a tenant without a data class.
+func dedicatedNode(name, tenant string) string {
 	return strings.Replace(node(name), "\nstatus:", "\nspec:\n  taints:\n  - effect: NoSchedule\n    key: tenantisolation.dev/tenant\n    value: "+tenant+
 		"\n  - effect: NoSchedule\n    key: tenantisolation.dev/data-class\n    value: unclassified\nstatus:", 1)
 }

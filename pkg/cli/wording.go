@@ -28,7 +28,7 @@ func adviceOn(r audit.Reason) advice {
 			"pods of different trust domains mount the same directory of a node",
 			"take the hostPath volume away, or move one of the pods",
 		}
-	case audit.SharedClaim:
+	case audit.SharedPVC:
 		return advice{
 			"pods of different trust domains mount the same volume: no boundary helps",
 			"give each trust domain a volume of its own",

@@ -8,9 +8,9 @@ type Node struct {
 	Handlers map[string]bool
 	// VMCapable: the node can start VM-isolated pods.
 	VMCapable bool
-	// Claimed: the node is dedicated, to whom Claim says.
-	Claimed bool
-	Claim   Claim
+	// Dedicated: the node is dedicated, to whom Dedication says.
+	Dedicated  bool
+	Dedication Dedication
 }
 
 // Verdict is the answer to "may this pod join this node". The zero Verdict denies.
@@ -46,11 +46,11 @@ func Decide(incoming *Subject, node *Node) Verdict {
 		return Verdict{reason: MissingHandler}
 	}
 	// Before the residents: evicting them would not make the node anybody else's.
-	if node.Claimed && !node.Claim.Admits(incoming) {
-		return Verdict{reason: ForeignClaim}
+	if node.Dedicated && !node.Dedication.Admits(incoming) {
+		return Verdict{reason: ForeignDedication}
 	}
 	v := decideResidents(incoming, node)
-	if incoming.confined && !node.Claimed {
+	if incoming.confined && !node.Dedicated {
 		if v.Allowed() {
 			return Verdict{reason: NodeLimit}
 		}
@@ -68,8 +68,8 @@ func decideResidents(incoming *Subject, node *Node) Verdict {
 		return Verdict{reason: UnmanagedResident}
 	}
 	switch {
-	case !o.all.some && node.Claimed:
-		return Verdict{reason: ClaimedNode}
+	case !o.all.some && node.Dedicated:
+		return Verdict{reason: DedicatedNode}
 	case !o.all.some:
 		return Verdict{reason: EmptyNode}
 	case o.all.only(incoming.group):

@@ -1,6 +1,125 @@
 package isolation
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestToWhomAPodDedicatesANode(t *testing.T) {
+	policy := makePolicy(t)
+	sharing := makePolicy(t, func(c *Config) { c.ShareDataClasses = [][]string{{"restricted", "public"}} })
+	byTenant := makePolicy(t, func(c *Config) { c.SeparateBy = []Axis{AxisTenant} })
+	sandboxes := makePolicy(t, func(c *Config) { c.MinimumBoundary = BoundarySandbox })
+	kata := makePod("acme").RuntimeClass("kata")
+	tests := map[string]struct {
+		policy *Policy
+		pod    Pod
+		want   []Taint
+	}{
+		"a container opens a node for its tenant and class": {
+			policy, makePod("acme").Label(dataClassLabel, "public").Obj(),
+			[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "public"}},
+		},
+		"no class is a class": {
+			policy, makePod("acme").Obj(),
+			[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "unclassified"}},
+		},
+		"a class that shares opens a node for the first of its group": {
+			sharing, makePod("acme").Label(dataClassLabel, "public").Obj(),
+			[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "restricted"}},
+		},
+		"a class that does not separate is in no taint": {
+			byTenant, makePod("acme").Label(dataClassLabel, "public").Obj(),
+			[]Taint{{TenantTaint, "acme"}},
+		},
+		"a VM opens a node for VMs":      {policy, kata.Obj(), []Taint{{BoundaryTaint, "vm"}}},
+		"a sandbox too, if it is enough": {sandboxes, makePod("acme").RuntimeClass("runsc").Obj(), []Taint{{BoundaryTaint, "vm"}}},
+		"a VM that demands the machine opens a node for its tenant": {
+			policy, kata.NamespaceLabel(boundaryLabel, "node").Obj(),
+			[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "unclassified"}},
+		},
+		"a VM with a hole opens a node for its tenant": {
+			policy, kata.HostAccess(HostPath).Obj(),
+			[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "unclassified"}},
+		},
+		"the platform opens no node":           {policy, makePod("").Namespace(platformNamespace()).Obj(), nil},
+		"a pod without a tenant opens no node": {policy, makePod("").Namespace(unmanagedNamespace()).Obj(), nil},
+		"an unknown pod opens no node":         {policy, makePod("acme").Namespace(nil).Obj(), nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			subject := tc.policy.Resolve(tc.pod)
+			dedication, ok := subject.Dedication()
+			if diff := cmp.Diff(tc.want, dedication.Taints()); diff != "" || ok != (tc.want != nil) {
+				t.Errorf("dedicated: %t; taints (-want +got):\n%s", ok, diff)
+			}
+			if !ok {
+				return
+			}
+			if !dedication.Admits(&subject) {
+				t.Errorf("%s does not admit whom it is for", dedication)
+			}
+			if read, found := tc.policy.ParseDedication(dedication.Taints()); !found || read != dedication {
+				t.Errorf("reads back as %s, %t", read, found)
+			}
+		})
+	}
+}
+
+// Golden cases show more taints that are nobody's dedication.
+func TestTaintsThatSayNothingForSure(t *testing.T) {
+	policy := makePolicy(t)
+	acme := policy.Resolve(makePod("acme").Obj())
+	acmeVM := policy.Resolve(makePod("acme").RuntimeClass("kata").Obj())
+	tests := map[string]struct {
+		taints []Taint
+		found  bool
+	}{
+		"none at all":                       {nil, false},
+		"only those of others":              {[]Taint{{"node.kubernetes.io/not-ready", ""}, {"tenantisolation.dev/other", "acme"}}, false},
+		"a tenant without a class":          {[]Taint{{TenantTaint, "acme"}}, true},
+		"a class without a tenant":          {[]Taint{{DataClassTaint, "unclassified"}}, true},
+		"an empty tenant":                   {[]Taint{{TenantTaint, ""}, {DataClassTaint, "unclassified"}}, true},
+		"an empty boundary beside a tenant": {[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "unclassified"}, {BoundaryTaint, ""}}, true},
+		"two tenants":                       {[]Taint{{TenantTaint, "acme"}, {TenantTaint, "globex"}, {DataClassTaint, "unclassified"}}, true},
+		"a tenant and an empty one":         {[]Taint{{TenantTaint, "acme"}, {TenantTaint, ""}, {DataClassTaint, "unclassified"}}, true},
+		"a class that is not configured":    {[]Taint{{TenantTaint, "acme"}, {DataClassTaint, "secret"}}, true},
+		"another boundary":                  {[]Taint{{BoundaryTaint, "sandbox"}}, true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			dedication, found := policy.ParseDedication(tc.taints)
+			if found != tc.found || dedication.Known() || dedication.Admits(&acme) || dedication.Admits(&acmeVM) {
+				t.Errorf("found %t, %s", found, dedication)
+			}
+			if _, ok := dedication.Tenant(); ok || dedication.String() != "unknown" || dedication.Taints() != nil {
+				t.Errorf("%s has a tenant or taints", dedication)
+			}
+		})
+	}
+	t.Run("the same taint with two effects says one thing", func(t *testing.T) {
+		taints := []Taint{{TenantTaint, "acme"}, {DataClassTaint, "unclassified"}, {TenantTaint, "acme"}}
+		dedication, found := policy.ParseDedication(taints)
+		if tenant, ok := dedication.Tenant(); !found || !ok || tenant != "acme" || !dedication.Admits(&acme) || !dedication.Known() {
+			t.Errorf("found %t, %s", found, dedication)
+		}
+		if want := "tenantisolation.dev/tenant=acme,tenantisolation.dev/data-class=unclassified"; dedication.String() != want {
+			t.Errorf("want %s, got %s", want, dedication)
+		}
+	})
+}
+
+func TestALimitIsNoPartOfThePod(t *testing.T) {
+	policy := makePolicy(t)
+	acme := policy.Resolve(makePod("acme").Obj())
+	if !acme.Confined().Equivalent(acme) || acme.Confined() == acme {
+		t.Error("a limit of the tenant makes another pod, or none at all")
+	}
+	if agent := policy.Resolve(makePod("").Namespace(platformNamespace()).Obj()); agent.Confined() != agent {
+		t.Error("a platform pod is confined")
+	}
+}
 
 // guests are the residents of the scenario as the contract has them, platform pods left out.
 func (s scenario) guests() []judged {
@@ -13,10 +132,10 @@ func (s scenario) guests() []judged {
 	return guests
 }
 
-// A node is given the claim of those who are there, if the contract lets them be there
-// together, and no claim otherwise.
-func TestTheClaimOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
-	claims, shared := 0, 0
+// A node is given the dedication of those who are there, if the contract lets them be there
+// together, and no dedication otherwise.
+func TestTheDedicationOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
+	dedications, shared := 0, 0
 	forScenarios(t, 10000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
 		o, guests := s.oracle(), s.guests()
@@ -28,33 +147,33 @@ func TestTheClaimOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
 			}
 		}
 		node := s.node()
-		claim, ok := node.Occupancy.Claim()
+		dedication, ok := node.Occupancy.Dedication()
 		if ok != want {
-			t.Fatalf("there is a claim: %t, want %t", ok, want)
+			t.Fatalf("there is a dedication: %t, want %t", ok, want)
 		}
 		if !ok {
 			return
 		}
-		claims++
-		if claim.shared {
+		dedications++
+		if dedication.shared {
 			shared++
 		}
-		if !claim.AdmitsAll(&node.Occupancy) {
-			t.Errorf("%v does not admit everybody", claim)
+		if !dedication.AdmitsAll(&node.Occupancy) {
+			t.Errorf("%v does not admit everybody", dedication)
 		}
-		taints := taintsOf(claim)
+		taints := taintsOf(dedication)
 		for i, guest := range guests {
 			if !o.tolerates(guest, taints) {
 				t.Errorf("guest %d does not tolerate %v", i, taints)
 			}
 		}
 	})
-	if claims < 1000 || shared < 100 || shared > claims-100 {
-		t.Errorf("of 10000 nodes %d are claimed, %d of them shared: that shows little", claims, shared)
+	if dedications < 1000 || shared < 100 || shared > dedications-100 {
+		t.Errorf("of 10000 nodes %d are dedicated, %d of them shared: that shows little", dedications, shared)
 	}
 }
 
-func TestAClaimAdmitsAllIfItAdmitsEach(t *testing.T) {
+func TestADedicationAdmitsAllIfItAdmitsEach(t *testing.T) {
 	admitted, refused := 0, 0
 	forScenarios(t, 10000, func(t *testing.T, g generator, s scenario) {
 		t.Helper()
@@ -62,7 +181,7 @@ func TestAClaimAdmitsAllIfItAdmitsEach(t *testing.T) {
 			s.taints = g.taints(s)
 		}
 		node := s.node()
-		if !node.Claimed || !node.Claim.Known() {
+		if !node.Dedicated || !node.Dedication.Known() {
 			return
 		}
 		guests := s.guests()
@@ -71,8 +190,8 @@ func TestAClaimAdmitsAllIfItAdmitsEach(t *testing.T) {
 			// Of a guest that nothing is known of nobody can say what it tolerates.
 			want = want && guest.resolved && s.oracle().tolerates(guest, s.taints)
 		}
-		if got := node.Claim.AdmitsAll(&node.Occupancy); got != want {
-			t.Errorf("%v admits all: %t, want %t", node.Claim, got, want)
+		if got := node.Dedication.AdmitsAll(&node.Occupancy); got != want {
+			t.Errorf("%v admits all: %t, want %t", node.Dedication, got, want)
 		}
 		switch {
 		case !want:
@@ -86,8 +205,8 @@ func TestAClaimAdmitsAllIfItAdmitsEach(t *testing.T) {
 	}
 }
 
-// A node is kept claimed for managed pods, and for those of which nothing is known.
-func TestWhomANodeIsKeptClaimedFor(t *testing.T) {
+// A node is kept dedicated for managed pods, and for those of which nothing is known.
+func TestForWhomANodeIsKeptDedicated(t *testing.T) {
 	forScenarios(t, 5000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
 		want := false

@@ -21,8 +21,8 @@
 //
 //	Pod + Namespace --Policy.Resolve--> Subject
 //	Subjects on a node --NewOccupancy--> Occupancy
-//	Subject + Node{Occupancy, Claim, ...} --Decide--> Verdict{Reason}
-//	Subject --Claim--> Claim <--ParseClaim--> taints
+//	Subject + Node{Occupancy, Dedication, ...} --Decide--> Verdict{Reason}
+//	Subject --Dedication--> Dedication <--ParseDedication--> taints
 //
 // # Laws
 //
@@ -36,10 +36,10 @@
 //   - L6 sound hints: a change that turns a denial into an admission is seen as one
 //     (tested in full where the hints are, in the plugin).
 //   - L7 symmetric: of two pods that an empty node would take, if A may join B then
-//     B may join A, as long as no node is claimed. A claim is not symmetric: a
+//     B may join A, as long as no node is dedicated. A dedication is not symmetric: a
 //     VM-isolated pod may join the containers of its trust domain, and they may not
 //     join it where it has opened a node for the VMs of all tenants.
-//   - L8 no leak: Reason.Sentence of a denial caused by residents, or by others' claim,
+//   - L8 no leak: Reason.Sentence of a denial caused by residents, or by others' dedication,
 //     is the same for all of them.
 //   - L9 nothing spoofed: no label or annotation of a pod makes it more trusted.
 //

@@ -75,11 +75,11 @@ func (g generator) scenario(tb testing.TB) scenario {
 
 // taints are more often those of one of the pods than others, and sometimes damaged.
 func (g generator) taints(s scenario) map[string]string {
-	claim, ok := s.policy.Resolve(oneOf(g, append([]Pod{s.incoming}, s.residents...)...)).Claim()
+	dedication, ok := s.policy.Resolve(oneOf(g, append([]Pod{s.incoming}, s.residents...)...)).Dedication()
 	if !ok || g.rarely(6) {
-		claim = oneOf(g, Claim{shared: true}, Claim{tenant: "acme", dataClass: "public"}, Claim{tenant: "globex"})
+		dedication = oneOf(g, Dedication{shared: true}, Dedication{tenant: "acme", dataClass: "public"}, Dedication{tenant: "globex"})
 	}
-	taints := taintsOf(claim)
+	taints := taintsOf(dedication)
 	if g.rarely(8) {
 		switch g.pick(4) {
 		case 0:
@@ -100,8 +100,8 @@ func (g generator) taints(s scenario) map[string]string {
 
 const taintPrefix = "tenantisolation.dev/"
 
-// taintsOf are the taints of a claim as machine has them.
-func taintsOf(c Claim) map[string]string {
+// taintsOf are the taints of a dedication as machine has them.
+func taintsOf(c Dedication) map[string]string {
 	taints := map[string]string{}
 	for _, taint := range c.Taints() {
 		taints[strings.TrimPrefix(taint.Key, taintPrefix)] = taint.Value
@@ -109,13 +109,13 @@ func taintsOf(c Claim) map[string]string {
 	return taints
 }
 
-// claimed reads the taints of a claim as a node bears them.
-func claimed(p *Policy, taints map[string]string) (Claim, bool) {
+// dedicated reads the taints of a dedication as a node bears them.
+func dedicated(p *Policy, taints map[string]string) (Dedication, bool) {
 	list := []Taint{{Key: "node.kubernetes.io/unschedulable"}}
 	for key, value := range taints {
 		list = append(list, Taint{Key: taintPrefix + key, Value: value})
 	}
-	return p.ParseClaim(list)
+	return p.ParseDedication(list)
 }
 
 func (g generator) config() Config {
@@ -249,7 +249,7 @@ func (s scenario) subjects() []Subject {
 func (s scenario) node() *Node {
 	n := makeNode(s.subjects()...)
 	n.Handlers, n.VMCapable = s.handlers, s.vmCapable
-	n.Claim, n.Claimed = claimed(s.policy, s.taints)
+	n.Dedication, n.Dedicated = dedicated(s.policy, s.taints)
 	return n
 }
 
@@ -262,7 +262,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, VM-capable %t, claimed by %v, confined %t\n", s.handlers, s.vmCapable, s.taints, s.confined)
+	fmt.Fprintf(&b, "handlers %v, VM-capable %t, dedicated by taints %v, confined %t\n", s.handlers, s.vmCapable, s.taints, s.confined)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

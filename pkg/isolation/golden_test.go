@@ -180,7 +180,7 @@ func (g *golden) question(c command) (incoming Pod, residents []Pod, node Node, 
 	return incoming, residents, node, nil
 }
 
-// decide POD [beside=(POD...)] [on=NODE] [claimed=(KEY=VALUE...)] [confined]
+// decide POD [beside=(POD...)] [on=NODE] [dedicated=(KEY=VALUE...)] [confined]
 //
 // The answer must be that of the oracle too, and that of the residents in any
 // other order.
@@ -189,10 +189,10 @@ func (g *golden) decide(c command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	taints := c.pairs("claimed")
+	taints := c.pairs("dedicated")
 	subject := g.policy.Resolve(incoming)
 	on := machine{handlers: node.Handlers, taints: taints, confined: c.flag("confined")}
-	node.Claim, node.Claimed = claimed(g.policy, taints)
+	node.Dedication, node.Dedicated = dedicated(g.policy, taints)
 	if on.confined {
 		subject = subject.Confined()
 	}

@@ -23,7 +23,7 @@ func TestL1Separation(t *testing.T) {
 		oneByOne := node.Occupancy.With(Resident{UID: "stranger", Subject: s.policy.Resolve(stranger)})
 		oneByOne = oneByOne.Without("stranger")
 		for name, occupancy := range map[string]Occupancy{"all at once": node.Occupancy, "one more and one less": oneByOne} {
-			node := &Node{Occupancy: occupancy, Handlers: s.handlers, Claimed: node.Claimed, Claim: node.Claim}
+			node := &Node{Occupancy: occupancy, Handlers: s.handlers, Dedicated: node.Dedicated, Dedication: node.Dedication}
 			v := decide(incoming, node)
 			if !v.Allowed() || incoming.Platform() {
 				continue
@@ -81,7 +81,7 @@ func (g generator) rewritten(tb testing.TB, s scenario) scenario {
 	c.BoundaryByHandler = refilled(g, c.BoundaryByHandler)
 	c.ShareDataClasses = shuffled(g, c.ShareDataClasses)
 	for i, group := range c.ShareDataClasses {
-		// The first of them names the claim of all.
+		// The first of them names the dedication of all.
 		c.ShareDataClasses[i] = append(slices.Clone(group[:1]), shuffled(g, group[1:])...)
 	}
 	c.SharePrivileges = shuffled(g, c.SharePrivileges)
@@ -145,7 +145,7 @@ func TestL3OrderFree(t *testing.T) {
 		}
 		exchanged := makeNode(shuffled(g, s.subjects())...)
 		exchanged.Handlers, exchanged.VMCapable = node.Handlers, node.VMCapable
-		exchanged.Claim, exchanged.Claimed = node.Claim, node.Claimed
+		exchanged.Dedication, exchanged.Dedicated = node.Dedication, node.Dedicated
 		if got := decide(incoming, exchanged); got != want {
 			t.Errorf("verdict is %+v, with other UIDs %+v", want, got)
 		}
@@ -227,7 +227,7 @@ func TestL5Idempotent(t *testing.T) {
 }
 
 // L7: of two pods that an empty node would take, if A may join B then B may join A. It
-// holds where no node is claimed: a VM-isolated pod joins the containers of its trust
+// holds where no node is dedicated: a VM-isolated pod joins the containers of its trust
 // domain, and they do not join it on a node that it has opened for VMs of all tenants.
 func TestL7Symmetric(t *testing.T) {
 	joined, parted := 0, 0

@@ -44,14 +44,14 @@ func (o oracle) classes() []string {
 type machine struct {
 	// handlers is nil if the node does not report any.
 	handlers map[string]bool
-	// taints are those of a claim, nil if the node is not claimed; the keys' prefix is
+	// taints are those of a dedication, nil if the node is not dedicated; the keys' prefix is
 	// left out.
 	taints   map[string]string
 	confined bool
 }
 
 // decide: an incoming pod may join a node if every resident that is not a
-// platform pod agrees, and the claim does.
+// platform pod agrees, and the dedication does.
 func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 	in := o.judge(incoming)
 	if in.platform {
@@ -64,7 +64,7 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 		return answer{reasons: set(MissingHandler)}
 	}
 	if on.taints != nil && !o.tolerates(in, on.taints) {
-		return answer{reasons: set(ForeignClaim)}
+		return answer{reasons: set(ForeignDedication)}
 	}
 
 	against := make(map[Reason]bool)
@@ -91,7 +91,7 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 	case on.confined && on.taints == nil:
 		return answer{reasons: set(NodeLimit)}
 	case count == 0 && on.taints != nil:
-		return answer{allow: true, reasons: set(ClaimedNode)}
+		return answer{allow: true, reasons: set(DedicatedNode)}
 	case count == 0:
 		return answer{allow: true, reasons: set(EmptyNode)}
 	case same == count:
@@ -134,7 +134,7 @@ func (o oracle) tolerates(in judged, taints map[string]string) bool {
 // SameTenant only if everybody in the way is of the pod's own tenant.
 func (o oracle) mayEvict(incoming Pod, residents []Pod, on machine) bool {
 	a := o.decide(incoming, residents, on)
-	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] || a.reasons[ForeignClaim] {
+	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] || a.reasons[ForeignDedication] {
 		return false
 	}
 	if on.confined && on.taints == nil {

@@ -12,7 +12,7 @@ const (
 
 	// FactsIncomplete: what is needed to judge has not been read yet.
 	FactsIncomplete
-	// TakingOver: nodes are claimed, and this process does not hold the claims yet.
+	// TakingOver: nodes are dedicated, and this process does not know them yet.
 	TakingOver
 	// UnknownNamespace: nothing is known of the pod's namespace.
 	UnknownNamespace
@@ -38,8 +38,8 @@ const (
 	// MissingHandler: the node reports its runtime handlers, and the pod's is not
 	// among them.
 	MissingHandler
-	// ForeignClaim: the node is claimed, and not for the pod.
-	ForeignClaim
+	// ForeignDedication: the node is dedicated, and not to the likes of the pod.
+	ForeignDedication
 	// UnknownResident: a resident's trust domain could not be worked out.
 	UnknownResident
 	// UnmanagedResident: a resident's namespace has no tenant.
@@ -50,7 +50,7 @@ const (
 	// DemandedNode: only a demand for the whole machine, the pod's or a resident's, is
 	// in the way.
 	DemandedNode
-	// NodeLimit: the node would take the pod, but is not claimed yet, and the pod's tenant
+	// NodeLimit: the node would take the pod, but is not dedicated yet, and the pod's tenant
 	// may open no other.
 	NodeLimit
 
@@ -60,8 +60,8 @@ const (
 	PlatformPod
 	// EmptyNode: no pod but the platform's is there.
 	EmptyNode
-	// ClaimedNode: the same, and the node is claimed for the pod.
-	ClaimedNode
+	// DedicatedNode: the same, and the node is dedicated to the likes of the pod.
+	DedicatedNode
 	// SameTrustDomain: everybody there is of the pod's own trust domain.
 	SameTrustDomain
 	// SeparateKernels: others are there, each behind its own boundary, as the pod is.
@@ -80,11 +80,11 @@ func Reasons() []Reason {
 // Admits reports whether the reason is one to admit.
 func (r Reason) Admits() bool {
 	switch r {
-	case PlatformPod, EmptyNode, ClaimedNode, SameTrustDomain, SeparateKernels:
+	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 		return true
 	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
-		WeakBoundary, MissingHandler, ForeignClaim, UnknownResident, UnmanagedResident, ForeignResident,
+		WeakBoundary, MissingHandler, ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident,
 		DemandedNode, NodeLimit:
 	}
 	return false
@@ -129,8 +129,8 @@ func (r Reason) String() string {
 		return "WeakBoundary"
 	case MissingHandler:
 		return "MissingHandler"
-	case ForeignClaim:
-		return "ForeignClaim"
+	case ForeignDedication:
+		return "ForeignDedication"
 	case UnknownResident:
 		return "UnknownResident"
 	case UnmanagedResident:
@@ -145,8 +145,8 @@ func (r Reason) String() string {
 		return "PlatformPod"
 	case EmptyNode:
 		return "EmptyNode"
-	case ClaimedNode:
-		return "ClaimedNode"
+	case DedicatedNode:
+		return "DedicatedNode"
 	case SameTrustDomain:
 		return "SameTrustDomain"
 	case SeparateKernels:
@@ -156,7 +156,7 @@ func (r Reason) String() string {
 }
 
 // residentsSentence is the one sentence for everything that others cause, by being there
-// or by their claim: a second one would tell a tenant something about its neighbours.
+// or by their dedication: a second one would tell a tenant something about its neighbours.
 const residentsSentence = "node(s) hold pods of another trust domain"
 
 // Sentence returns the denial in words that the pod's owner may read: a constant
@@ -170,7 +170,7 @@ func (r Reason) Sentence() string {
 	case FactsIncomplete:
 		return "namespaces and runtime classes have not been read yet: the pod is retried as soon as they are"
 	case TakingOver:
-		return "claims of nodes have not been taken over yet: the pod is retried as soon as they are"
+		return "dedicated nodes have not been taken over yet: the pod is retried as soon as they are"
 	case UnknownNamespace:
 		return "pod has no trust domain: its namespace is not known yet"
 	case UnmanagedNamespace:
@@ -191,11 +191,11 @@ func (r Reason) Sentence() string {
 		return "pod's boundary is weaker than its namespace demands: name a VM-isolated RuntimeClass and share nothing with the host"
 	case MissingHandler:
 		return "node(s) don't offer the runtime handler of the pod's RuntimeClass"
-	case ForeignClaim, UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
+	case ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
 		return residentsSentence
 	case NodeLimit:
-		return "node(s) are free, but the pod's tenant has as many nodes as it may claim"
-	case PlatformPod, EmptyNode, ClaimedNode, SameTrustDomain, SeparateKernels:
+		return "node(s) are free, but the pod's tenant has as many nodes as it may have"
+	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 	}
 	return ""
 }

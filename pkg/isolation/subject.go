@@ -119,7 +119,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	if tenant == "" {
 		return Subject{standing: unresolved, denied: InvalidTenant}
 	}
-	if claimed, ok := pod.Labels[p.tenantKey]; ok && claimed != tenant {
+	if named, ok := pod.Labels[p.tenantKey]; ok && named != tenant {
 		return Subject{standing: unresolved, denied: MismatchedTenant}
 	}
 	class, ok := p.effectiveDataClass(ns.Labels, pod.Labels)
@@ -276,7 +276,7 @@ func (s Subject) KernelGroup() (KernelGroup, bool) {
 }
 
 // Confined returns the same subject while its tenant has as many nodes as it may: a node
-// that is not claimed yet denies it.
+// that is not dedicated yet denies it.
 func (s Subject) Confined() Subject {
 	s.confined = s.standing == managed
 	return s

@@ -30,9 +30,9 @@ type attack struct {
 	names []string
 	// undone attacks are not refused: the request passes and does not do what it was for.
 	undone bool
-	// claims makes an attack on the claims of nodes, which manifests/overlays/audit has switched
+	// dedication makes an attack on dedicated nodes, which manifests/overlays/audit has switched
 	// off: nobody is warned.
-	claims bool
+	dedication bool
 	// indirect attacks are carried out by a controller, which alone hears the warnings.
 	indirect bool
 }
@@ -129,7 +129,7 @@ func expectSuccess(t *testing.T, p phase, o outcome) {
 func expectWatched(t *testing.T, a attack, o outcome) {
 	t.Helper()
 	expectSuccess(t, watched, o)
-	if a.undone || a.indirect || a.claims {
+	if a.undone || a.indirect || a.dedication {
 		return
 	}
 	for _, warning := range o.warnings {

@@ -17,7 +17,7 @@ const (
 	boundaryKey     = "tenantisolation.dev/boundary"
 	runtimeClassKey = "tenantisolation.dev/runtime-class"
 	evidenceKey     = "tenantisolation.dev/trust-domain"
-	claimKey        = "tenantisolation.dev/claim"
+	dedicationKey   = "tenantisolation.dev/dedication"
 	openedByKey     = "tenantisolation.dev/opened-by"
 	kataPath        = "io.katacontainers.config.hypervisor.path"
 )

@@ -15,8 +15,8 @@ import (
 const (
 	// attackedNode has no kubelet but the tests themselves; no scheduler puts a pod there.
 	attackedNode = "attacked"
-	// unclaimedNode is like it, and claimed for nobody.
-	unclaimedNode = "unclaimed"
+	// freeNode is like it, and dedicated to nobody.
+	freeNode = "free"
 	// livingNode has a kubelet played by kwok.
 	livingNode = "living"
 	// Living ones, each for pods that say so: one has Kata, one is for what runs from one end
@@ -36,9 +36,9 @@ const reserved = "example.com/reserved"
 
 func (w *world) addNodes(ctx context.Context) error {
 	var errs []error
-	for _, name := range []string{attackedNode, unclaimedNode, livingNode, kataNode, poolNode, drainedNode} {
+	for _, name := range []string{attackedNode, freeNode, livingNode, kataNode, poolNode, drainedNode} {
 		node := newNode(name)
-		if name == attackedNode || name == unclaimedNode {
+		if name == attackedNode || name == freeNode {
 			node.Spec.Unschedulable = true
 		} else {
 			node.Annotations[controlplane.FakeNodeAnnotation] = controlplane.FakeNodeValue

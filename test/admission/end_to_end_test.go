@@ -24,13 +24,13 @@ func TestEndToEnd(t *testing.T) {
 	if err := w.clearWaiting(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// It takes over the table of claims; the other tests go on with theirs.
+	// It takes over the table of dedicated nodes; the other tests go on with theirs.
 	t.Cleanup(func() {
-		if err := w.claim(context.WithoutCancel(t.Context())); err != nil {
+		if err := w.dedicate(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	})
-	w.runScheduler(t, program, "ours", ourScheduler, filepath.Join(w.root, "manifests", "components", "claims", "scheduler-config.yaml"))
+	w.runScheduler(t, program, "ours", ourScheduler, filepath.Join(w.root, "manifests", "components", "dedication", "scheduler-config.yaml"))
 	// The same code as kube-scheduler, and without a profile of its own the same behaviour.
 	stock := filepath.Join(t.TempDir(), "stock.yaml")
 	if err := os.WriteFile(stock, []byte(stockConfig), 0o600); err != nil {
@@ -135,7 +135,7 @@ func stockSchedulerIsKeptOut(t *testing.T) {
 			return false, err
 		}
 		for _, event := range events.Items {
-			// By the policy on who binds, or the one on claims: whichever is asked first.
+			// By the policy on who binds, or the one on dedicated nodes: whichever is asked first.
 			if strings.Contains(event.Note, "ValidatingAdmissionPolicy 'tenant-isolation-") && strings.Contains(event.Note, schedulerName) {
 				return true, nil
 			}

@@ -36,22 +36,22 @@ func TestBudgetWhatTheFenceCosts(t *testing.T) {
 		}))
 		wrote := time.Since(begin)
 		s.awaitFence(nodes[size-1])
-		none, fence, claim := s.binder(metav1.NamespaceSystem), s.binder(s.namespace(nil)), s.binder(s.managed())
+		none, fence, dedication := s.binder(metav1.NamespaceSystem), s.binder(s.namespace(nil)), s.binder(s.managed())
 		// One after the other, so that all meet the same weather, and the first ones only to get warm.
 		for turn := range 220 {
 			if turn == 20 {
-				none.took, fence.took, claim.took = nil, nil, nil
+				none.took, fence.took, dedication.took = nil, nil, nil
 			}
 			none.bind(nodes[0], "")
 			// A free node whose name ends like those of many others.
 			fence.bind(fmt.Sprintf("pool-a-worker-%05d", size), "")
-			claim.bind(nodes[0], s.table.token(nodes[0]))
+			dedication.bind(nodes[0], s.table.token(nodes[0]))
 		}
-		t.Logf("%d claims, written in %v: a bind that is tried out takes %.2f ms where no policy applies, "+
+		t.Logf("%d entries, written in %v: a bind that is tried out takes %.2f ms where no policy applies, "+
 			"%.2f ms (%.2f times) without a tenant, %.2f ms (%.2f times) in a managed namespace (medians of %d)",
 			size, wrote.Round(time.Millisecond), median(none.took),
 			median(fence.took), median(fence.took)/median(none.took),
-			median(claim.took), median(claim.took)/median(none.took), len(none.took))
+			median(dedication.took), median(dedication.took)/median(none.took), len(none.took))
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *scene) binder(namespace string) *binder {
 func (b *binder) bind(node, token string) {
 	binding := plainBindingOf(b.pod, node)
 	if token != "" {
-		binding.Annotations = map[string]string{evidenceKey: evidenceOf("baseline"), claimKey: token}
+		binding.Annotations = map[string]string{evidenceKey: evidenceOf("baseline"), dedicationKey: token}
 	}
 	begin := time.Now()
 	err := b.client.CoreV1().Pods(b.pod.Namespace).Bind(b.ctx, binding, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})

@@ -13,21 +13,21 @@ import (
 
 var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// What a scheduler had decided before is refused from the moment that the claim is written:
+// What a scheduler had decided before is refused from the moment that the dedication is written:
 // a pod is made meanwhile, and that is all the time there is.
-func TestFenceRefusesTheFirstBindAfterTheClaim(t *testing.T) {
+func TestFenceRefusesTheFirstBindAfterTheDedication(t *testing.T) {
 	const rounds = 20
 	s := newScene(t)
 	namespace := s.namespace(nil)
 	bind := binders()["pods/binding"]
 	for range rounds {
 		node := unique("node")
-		// Before the claim it would have been bound.
+		// Before the dedication it would have been bound.
 		s.must(bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node)))
-		s.must(s.claim(s.ctx, node))
+		s.must(s.dedicate(s.ctx, node))
 		err := bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node))
 		if err == nil {
-			t.Fatalf("the first pod is bound to %s after its claim was written", node)
+			t.Fatalf("the first pod is bound to %s after its dedication was written", node)
 		}
 		if err := helps(err.Error(), []string{"dedicated"}); err != nil {
 			t.Error(err)
@@ -37,12 +37,12 @@ func TestFenceRefusesTheFirstBindAfterTheClaim(t *testing.T) {
 
 func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
 	s := newScene(t)
-	claimed := []string{"a", "bc", "fence-1", "fence-1.example.com", "dot.x", "fence-22", "x.fence-3"}
+	dedicated := []string{"a", "bc", "fence-1", "fence-1.example.com", "dot.x", "fence-22", "x.fence-3"}
 	free := []string{
 		"b", "c", "aa", "abc", "cbc", "ence-1", "1", "fence-11", "a-fence-1", "fence-1.example", "example.com", "om",
 		"t.x", "fence-2", "fence-3", "x", "fence-1x", "fence-122",
 	}
-	s.must(s.claim(s.ctx, claimed...))
+	s.must(s.dedicate(s.ctx, dedicated...))
 	s.awaitFence("fence-22")
 	pod, tenants := s.waiting(s.namespace(nil)), s.waiting(s.managed())
 	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
@@ -54,19 +54,19 @@ func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
 		binding.Annotations[evidenceKey] = evidenceOf("baseline")
 		return binding
 	}
-	for _, node := range claimed {
+	for _, node := range dedicated {
 		if err := bind(stockScheduler, plainBindingOf(pod, node)); !apierrors.IsForbidden(err) {
-			t.Errorf("a pod without a tenant on %s, which is claimed: %v, want it refused", node, err)
+			t.Errorf("a pod without a tenant on %s, which is dedicated: %v, want it refused", node, err)
 		}
 		s.allowed("a tenant's pod on "+node, bind(ourScheduler, token(node)))
 	}
 	for _, node := range free {
 		s.allowed("a pod without a tenant on "+node+", which is free", bind(stockScheduler, plainBindingOf(pod, node)))
-		for _, other := range claimed {
+		for _, other := range dedicated {
 			binding := token(other)
 			binding.Target.Name = node
 			if err := bind(ourScheduler, binding); !apierrors.IsForbidden(err) {
-				t.Errorf("a tenant's pod on %s under the claim of %s: %v, want it refused", node, other, err)
+				t.Errorf("a tenant's pod on %s under the dedication of %s: %v, want it refused", node, other, err)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
 
 func TestFenceLetsThePlatformThrough(t *testing.T) {
 	s := newScene(t)
-	node := s.claimed()
+	node := s.dedicated()
 	pod := s.waitingIn(metav1.NamespaceSystem)
 	s.allowed("a Binding of the cluster's own scheduler", binders()["pods/binding"](s, stockScheduler, plainBindingOf(pod, node)))
 	s.allowed("its deletion by force", s.remove(administrator, pod, new(int64)))
@@ -84,14 +84,14 @@ func TestFenceLetsThePlatformThrough(t *testing.T) {
 	mirror, err := s.as(kubelet).CoreV1().Pods(s.namespace(nil)).Create(s.ctx, newPod(
 		annotated(corev1.MirrorPodAnnotationKey, "hash"), onNode(attackedNode), ownedBy(s.node(attackedNode)),
 	), metav1.CreateOptions{})
-	s.allowed("the mirror pod of a node that is claimed", err)
+	s.allowed("the mirror pod of a node that is dedicated", err)
 	s.allowed("its end", s.remove(kubelet, mirror, new(int64)))
 }
 
 // Whoever cannot read the table binds no tenant's pod; there is nobody to keep others from.
 func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 	s := newScene(t)
-	node := s.claimed()
+	node := s.dedicated()
 	tenants, others := s.waiting(s.managed()), s.waiting(s.namespace(nil))
 	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	binding := s.bindingOf(tenants, node)
@@ -99,14 +99,14 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 	bind := func() error {
 		return s.as(ourScheduler).CoreV1().Pods(binding.Namespace).Bind(s.ctx, binding, try)
 	}
-	s.allowed("a Binding under its claim", bind())
+	s.allowed("a Binding under its dedication", bind())
 
-	s.must(s.admin.CoreV1().ConfigMaps(systemNamespace).Delete(s.ctx, claimsTable, metav1.DeleteOptions{}))
+	s.must(s.admin.CoreV1().ConfigMaps(systemNamespace).Delete(s.ctx, dedicationTable, metav1.DeleteOptions{}))
 	t.Cleanup(func() {
 		back := newScene(t)
 		back.ctx = context.WithoutCancel(t.Context())
 		witness := unique("witness")
-		back.must(back.claim(back.ctx, witness))
+		back.must(back.dedicate(back.ctx, witness))
 		back.awaitFence(witness)
 	})
 	var refusal error
@@ -114,7 +114,7 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 		refusal = bind()
 		return refusal != nil, nil
 	}))
-	for _, want := range []string{"configmap", claimsTable} {
+	for _, want := range []string{"configmap", dedicationTable} {
 		if !strings.Contains(refusal.Error(), want) {
 			t.Errorf("the refusal does not name %q: %v", want, refusal)
 		}
@@ -126,7 +126,7 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 // Tenants read these messages in the events of their pods.
 func TestFenceNamesNobody(t *testing.T) {
 	s := newScene(t)
-	node := s.claimed()
+	node := s.dedicated()
 	err := binders()["pods/binding"](s, stockScheduler, plainBindingOf(s.waiting(s.namespace(nil)), node))
 	if err == nil {
 		t.Fatal("the pod is bound")

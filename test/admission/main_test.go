@@ -37,7 +37,7 @@ type world struct {
 	root  string
 	admin *kubernetes.Clientset
 	users map[user]*rest.Config
-	table claimTable
+	table nodeTable
 	// outcomes are what came of every attack in every phase.
 	outcomes map[phase]map[string]outcome
 	// created tells how fast pods were created before there were policies.
@@ -117,7 +117,7 @@ func (w *world) furnish(ctx context.Context) error {
 	if err := w.apply(ctx, "base"); err != nil {
 		return err
 	}
-	return errors.Join(w.addUsers(ctx), w.addNodes(ctx), w.addClasses(ctx), w.claim(ctx, attackedNode, drainedNode))
+	return errors.Join(w.addUsers(ctx), w.addNodes(ctx), w.addClasses(ctx), w.dedicate(ctx, attackedNode, drainedNode))
 }
 
 // rollOut runs every attack in every phase.

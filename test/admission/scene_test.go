@@ -102,14 +102,14 @@ func (s *scene) get(pod *corev1.Pod) *corev1.Pod {
 	return got
 }
 
-// bindingOf is a Binding under the current claim of the node.
+// bindingOf is a Binding under the current dedication of the node.
 func (s *scene) bindingOf(pod *corev1.Pod, node string) *corev1.Binding {
 	binding := plainBindingOf(pod, node)
-	binding.Annotations = map[string]string{claimKey: s.table.token(node)}
+	binding.Annotations = map[string]string{dedicationKey: s.table.token(node)}
 	return binding
 }
 
-// plainBindingOf is a Binding of a scheduler that knows nothing of claims.
+// plainBindingOf is a Binding of a scheduler that knows nothing of dedicated nodes.
 func plainBindingOf(pod *corev1.Pod, node string) *corev1.Binding {
 	return &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},

@@ -36,7 +36,7 @@ func bindingRewrites() threat {
 			name:  fmt.Sprintf("a tenant forges evidence before the namespace is a tenant's by %s", by),
 			names: []string{evidenceKey},
 			run: func(s *scene) error {
-				binding := plainBindingOf(s.waiting(s.namespace(nil)), unclaimedNode)
+				binding := plainBindingOf(s.waiting(s.namespace(nil)), freeNode)
 				binding.Annotations = map[string]string{evidenceKey: evidenceOf("privileged")}
 				return bind(s, owner, binding)
 			},

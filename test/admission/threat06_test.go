@@ -71,7 +71,7 @@ func ephemeralContainers() threat {
 		run: func(s *scene) error {
 			namespace := s.namespace(nil)
 			pod := s.waiting(namespace)
-			s.must(s.quietly(administrator).CoreV1().Pods(namespace).Bind(s.ctx, plainBindingOf(pod, unclaimedNode), metav1.CreateOptions{}))
+			s.must(s.quietly(administrator).CoreV1().Pods(namespace).Bind(s.ctx, plainBindingOf(pod, freeNode), metav1.CreateOptions{}))
 			s.relabel(namespace, tenant("acme"))
 			return s.debug(s.get(pod), &corev1.SecurityContext{Privileged: ptr.To(true)})
 		},

@@ -8,7 +8,7 @@ func threats() []threat {
 	return []threat{
 		labelSpoofing(), labelMutation(), bindingRewrites(), nodeName(), otherScheduler(),
 		ephemeralContainers(), mirrorPods(), daemonSets(), runtimeClasses(), hostSharing(),
-		holesInTheVM(), namespaceLabels(), nodeNameOfAClaimedNode(), unmanagedOnClaimedNodes(), deposedScheduler(),
-		claimsWritten(), pluginAbsent(), forceDelete(), templates(),
+		holesInTheVM(), namespaceLabels(), nodeNameOfADedicatedNode(), unmanagedOnDedicatedNodes(), deposedScheduler(),
+		dedicationsWritten(), pluginAbsent(), forceDelete(), templates(),
 	}
 }

@@ -235,7 +235,7 @@ func TestUseOtherNamespacesAreLeftAlone(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			s := newScene(t)
 			ns := namespace(s)
-			s.allowed("a pod on a node of its own choice", s.createAs(administrator, ns, append(anything, onNode(unclaimedNode))...))
+			s.allowed("a pod on a node of its own choice", s.createAs(administrator, ns, append(anything, onNode(freeNode))...))
 			want := newPod(append(anything, gated)...)
 			got, err := s.as(administrator).CoreV1().Pods(ns).Create(s.ctx, want, metav1.CreateOptions{})
 			s.allowed("a pod", err)
@@ -244,7 +244,7 @@ func TestUseOtherNamespacesAreLeftAlone(t *testing.T) {
 			}
 			s.allowed("a change of a label", s.patch(administrator, got, types.MergePatchType, metadata("labels", tenantKey, "initech")))
 			plain := s.waitingIn(ns)
-			s.allowed("a Binding of the cluster's own scheduler", binders()["pods/binding"](s, stockScheduler, plainBindingOf(plain, unclaimedNode)))
+			s.allowed("a Binding of the cluster's own scheduler", binders()["pods/binding"](s, stockScheduler, plainBindingOf(plain, freeNode)))
 			s.allowed("its deletion by force", s.remove(administrator, plain, ptr.To[int64](0)))
 			s.allowed("the deletion of the other", s.remove(administrator, got, ptr.To[int64](0)))
 		})

@@ -1,6 +1,6 @@
-// Package autoscaling tests what an autoscaler sees of claims: it asks the filter that the
+// Package autoscaling tests what an autoscaler sees of dedicated nodes: it asks the filter that the
 // Cluster Autoscaler's simulation runs, and Karpenter has an equal of, about the taints
-// that claims write and the tolerations that a real API server gives to pods.
+// that dedication writes and the tolerations that a real API server gives to pods.
 package autoscaling
 
 import (
@@ -28,7 +28,7 @@ import (
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // kataHandler is one of the handlers that are virtual machines by default.
@@ -54,11 +54,11 @@ func newCluster(t *testing.T) *cluster {
 	if c.api, err = plane.Client(); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := subjects.NewRules(configv1.New())
+	rules, err := podfacts.NewRules(configv1.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	gatherer, err := subjects.NewGatherer()
+	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c.must(c.engine.Set(class))
-	if out, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", "claims", "policies")); err != nil {
+	if out, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", "dedication", "policies")); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return c
@@ -145,17 +145,17 @@ func (c *cluster) fits(pod *corev1.Pod, taints []corev1.Taint) bool {
 }
 
 // taintsOf are the taints of a node that the subject has opened.
-func taintsOf(t *testing.T, opener isolation.Subject) (isolation.Claim, []corev1.Taint) {
+func taintsOf(t *testing.T, opener isolation.Subject) (isolation.Dedication, []corev1.Taint) {
 	t.Helper()
-	claim, ok := opener.Claim()
+	dedication, ok := opener.Dedication()
 	if !ok {
 		t.Fatalf("%s opens no node", opener)
 	}
 	var taints []corev1.Taint
-	for _, taint := range claim.Taints() {
+	for _, taint := range dedication.Taints() {
 		taints = append(taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: corev1.TaintEffectNoSchedule})
 	}
-	return claim, taints
+	return dedication, taints
 }
 
 func inVM(p *corev1.Pod) { p.Spec.RuntimeClassName = ptr.To("kata") }
@@ -199,11 +199,11 @@ func TestWhatAnAutoscalerSees(t *testing.T) {
 	got := map[string][]string{}
 	for name, p := range pods {
 		for _, opener := range openers {
-			claim, taints := taintsOf(t, pods[opener].subject)
+			dedication, taints := taintsOf(t, pods[opener].subject)
 			fits := c.fits(p.pod, taints)
-			// The heart of it: room in the simulation is where the claim admits.
-			if fits != claim.Admits(&p.subject) {
-				t.Errorf("%s on a node opened by %s: in the simulation it fits: %t, the claim admits it: %t", name, opener, fits, claim.Admits(&p.subject))
+			// The heart of it: room in the simulation is where the dedication admits.
+			if fits != dedication.Admits(&p.subject) {
+				t.Errorf("%s on a node opened by %s: in the simulation it fits: %t, the dedication admits it: %t", name, opener, fits, dedication.Admits(&p.subject))
 			}
 			if fits {
 				got[name] = append(got[name], opener)
@@ -228,14 +228,14 @@ func TestWhatAnAutoscalerSees(t *testing.T) {
 		t.Errorf("nodes, by who opened them, on which pods fit in the simulation (-want +got):\n%s", diff)
 	}
 
-	t.Run("a pod that no claimed node admits has a node added, if templates bear no claim", func(t *testing.T) {
+	t.Run("a pod that no dedicated node admits has a node added, if templates bear no taints of one", func(t *testing.T) {
 		newcomer, _ := c.admitted("globex", "newcomer")
-		var claimed [][]corev1.Taint
+		var dedicated [][]corev1.Taint
 		for _, opener := range []string{"acme", "acme-secret", "acme-vm"} {
 			_, taints := taintsOf(t, pods[opener].subject)
-			claimed = append(claimed, taints)
+			dedicated = append(dedicated, taints)
 		}
-		for _, taints := range claimed {
+		for _, taints := range dedicated {
 			if c.fits(newcomer, taints) {
 				t.Errorf("it fits on a node with %v, so none is added", taints)
 			}
@@ -243,8 +243,8 @@ func TestWhatAnAutoscalerSees(t *testing.T) {
 		if !c.fits(newcomer, nil) {
 			t.Error("it does not fit on a new node either")
 		}
-		if c.fits(newcomer, claimed[0]) {
-			t.Error("it fits on a new node made after a claimed one: the page warns of nothing")
+		if c.fits(newcomer, dedicated[0]) {
+			t.Error("it fits on a new node made after a dedicated one: the page warns of nothing")
 		}
 	})
 
@@ -263,6 +263,6 @@ func TestWhatAnAutoscalerSees(t *testing.T) {
 		})
 	}
 	if len(pods) != len(want)+1 || slices.Contains(slices.Collect(maps.Keys(got)), "wiki") {
-		t.Errorf("want the pod without a tenant on no claimed node, got %v", got["wiki"])
+		t.Errorf("want the pod without a tenant on no dedicated node, got %v", got["wiki"])
 	}
 }

@@ -49,7 +49,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 			t.Errorf("after: %s: %s, want %s: %+v", check, got, want, after)
 		}
 	}
-	// Where nodes are claimed, the policies for that are looked for as well.
+	// Where nodes are dedicated, the policies for that are looked for as well.
 	if _, err := w.plane.Kubectl(t.Context(), "delete", "validatingadmissionpolicybinding", "tenant-isolation-fence"); err != nil {
 		t.Fatal(err)
 	}

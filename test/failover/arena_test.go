@@ -35,10 +35,10 @@ const (
 type arena struct {
 	*testing.T
 
-	plane  *controlplane.ControlPlane
-	api    *kubernetes.Clientset
-	claims bool
-	nodes  []string
+	plane      *controlplane.ControlPlane
+	api        *kubernetes.Clientset
+	dedicating bool
+	nodes      []string
 	// managed are two namespaces of each tenant, and of another data class each.
 	managed, unmanaged []string
 	witness            *witness
@@ -50,9 +50,9 @@ type scale struct {
 }
 
 // newArena starts a control plane with the shipped manifests, and no scheduler yet.
-func newArena(t *testing.T, s scale, claims bool) *arena {
+func newArena(t *testing.T, s scale, dedicating bool) *arena {
 	t.Helper()
-	a := &arena{T: t, claims: claims}
+	a := &arena{T: t, dedicating: dedicating}
 	a.plane = controlplanetest.Start(t, controlplane.Options{APIServerFlags: map[string]string{
 		// What the witness may still want to read stays.
 		"etcd-compaction-interval": "0",
@@ -91,7 +91,7 @@ func (a *arena) must(err error) {
 	}
 }
 
-// install applies the manifests: the policies of claims only where claims are on.
+// install applies the manifests: the policies of dedication only where dedication is on.
 func (a *arena) install() {
 	a.Helper()
 	root, err := controlplane.ModuleRoot()
@@ -101,8 +101,8 @@ func (a *arena) install() {
 	manifests, err := filepath.Rel(dir, filepath.Join(root, "manifests"))
 	a.must(err)
 	components := []string{"admission"}
-	if a.claims {
-		components = append(components, "claims")
+	if a.dedicating {
+		components = append(components, "dedication")
 	}
 	text := "resources: [" + manifests + "/base]\ncomponents:\n"
 	for _, component := range components {
@@ -174,7 +174,7 @@ func (a *arena) activate() {
 		if err != nil {
 			return false, err
 		}
-		return pod.Spec.SchedulerName == schedulerName && (len(pod.Spec.Tolerations) > 0 || !a.claims), nil
+		return pod.Spec.SchedulerName == schedulerName && (len(pod.Spec.Tolerations) > 0 || !a.dedicating), nil
 	})
 }
 
@@ -217,7 +217,7 @@ func (a *arena) load(random *rand.Rand, s scale) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range s.managed {
 		pod := a.newPod(a.managed[random.IntN(len(a.managed))], fmt.Sprintf("m-%04d", i))
-		// One claim, two trust domains.
+		// One dedication, two trust domains.
 		if strings.HasSuffix(pod.Namespace, "0-restricted") && random.IntN(2) == 0 {
 			restrict(pod)
 		}

@@ -14,7 +14,7 @@ import (
 const slowest = 3 * time.Second
 
 // A burst of tenants' pods is placed while the stock scheduler places unmanaged pods on the
-// same nodes and the leader is killed again and again. The same without claims shows that
+// same nodes and the leader is killed again and again. The same without dedication shows that
 // there was something to prevent.
 func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
 	s := scale{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
@@ -24,7 +24,7 @@ func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
 		faults = append(faults, killTheLeader)
 	}
 	seed := theSeed(t)
-	t.Run("with claims", func(t *testing.T) {
+	t.Run("with dedication", func(t *testing.T) {
 		a := newArena(t, s, true)
 		a.burst(seed, s, faults...)
 		a.expectSound()
@@ -32,21 +32,21 @@ func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
 			t.Errorf("binds of %d leaders were committed, want those of %d", terms, len(faults)+1)
 		}
 	})
-	t.Run("without claims there are pairs that break it", func(t *testing.T) {
+	t.Run("without dedication there are pairs that break it", func(t *testing.T) {
 		if !*full {
 			faults = nil // there is enough to see, and sooner
 		}
 		a := newArena(t, s, false)
 		a.burst(seed, s, faults...)
 		if r := a.witness.report(); len(r.broken) == 0 {
-			t.Error("none does: the run with claims proves nothing")
+			t.Error("none does: the run with dedication proves nothing")
 		} else {
 			t.Logf("for example:\n\t%s", head(r.broken))
 		}
 	})
 }
 
-// expectSound judges a burst, and that its claims go with its pods.
+// expectSound judges a burst, and that dedications go with its pods.
 func (a *arena) expectSound() {
 	a.Helper()
 	for _, line := range a.witness.report().broken {
@@ -57,8 +57,8 @@ func (a *arena) expectSound() {
 	} else {
 		a.Logf("at the end: %s", final)
 	}
-	a.expectConsistentClaims()
-	a.expectNoClaimsForNobody()
+	a.expectConsistentDedication()
+	a.expectNothingDedicatedToNobody()
 }
 
 // burst creates pods as fast as they are placed, has something fail again and again
@@ -110,7 +110,7 @@ func (a *arena) figures(begin time.Time) {
 	r := a.witness.report()
 	a.Logf("%d pods bound in %.1f s: %d of tenants, %d unmanaged", r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged)
 	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
-	if !a.claims {
+	if !a.dedicating {
 		return
 	}
 	a.Logf("%d replicas were started, %d of them have bound pods", a.fleet.started, r.terms)
@@ -121,31 +121,31 @@ func (a *arena) figures(begin time.Time) {
 	a.Logf("%d writes of the table, %d of Nodes; refused binds: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
 }
 
-// expectConsistentClaims: once nothing moves, whoever says which nodes are claimed says the
+// expectConsistentDedication: once nothing moves, whoever says which nodes are dedicated says the
 // same.
-func (a *arena) expectConsistentClaims() {
+func (a *arena) expectConsistentDedication() {
 	a.Helper()
-	var c claimed
+	var c dedicated
 	a.eventually("table, taints and pods to name the same nodes", func(context.Context) (bool, error) {
 		a.fleet.tend()
 		var err error
-		c, err = a.claimed()
+		c, err = a.dedicated()
 		return err == nil && c.consistent(), nil
 	})
-	a.Logf("claims: %s", c)
+	a.Logf("dedicated nodes: %s", c)
 }
 
-// expectNoClaimsForNobody removes all pods: nothing may remind of them.
-func (a *arena) expectNoClaimsForNobody() {
+// expectNothingDedicatedToNobody removes all pods: nothing may remind of them.
+func (a *arena) expectNothingDedicatedToNobody() {
 	a.Helper()
 	begin := time.Now()
 	a.removeAll()
-	var c claimed
-	a.eventually("all claims to be released", func(context.Context) (bool, error) {
+	var c dedicated
+	a.eventually("all nodes to be released", func(context.Context) (bool, error) {
 		a.fleet.tend()
 		var err error
-		c, err = a.claimed()
+		c, err = a.dedicated()
 		return err == nil && len(c.table)+len(c.taints)+len(c.tenants) == 0, nil
 	})
-	a.Logf("all pods deleted and all claims released within %.1f s: %s", time.Since(begin).Seconds(), c)
+	a.Logf("all pods deleted and all nodes released within %.1f s: %s", time.Since(begin).Seconds(), c)
 }

@@ -63,7 +63,7 @@ func (a *arena) untilNextLeaderBinds(what string, do func()) {
 	a.eventually("the first bind of the next leader", func(context.Context) (bool, error) {
 		a.fleet.tend()
 		now := a.witness.report()
-		if a.claims {
+		if a.dedicating {
 			return now.terms > before.terms, nil
 		}
 		return now.managed > before.managed && a.fleet.leader() != nil, nil

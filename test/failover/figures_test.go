@@ -25,7 +25,7 @@ func (w *witness) report() report {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := report{
-		binds: len(w.binds), pairs: w.pairs, broken: slices.Clone(w.broken), contradictions: slices.Clone(w.unclaims),
+		binds: len(w.binds), pairs: w.pairs, broken: slices.Clone(w.broken), contradictions: slices.Clone(w.contradictions),
 		tableWrites: w.tableWrites, nodeWrites: w.nodeWrites,
 	}
 	terms := map[string]bool{}
@@ -57,21 +57,21 @@ func (w *witness) waitingPods() []string {
 	return keys
 }
 
-// claimed are the nodes that the cluster says are claimed, by each of the three who say so.
-type claimed struct {
+// dedicated are the nodes that the cluster says are dedicated, by each of the three who say so.
+type dedicated struct {
 	table, taints, tenants []string
 }
 
-func (c claimed) consistent() bool {
+func (c dedicated) consistent() bool {
 	return slices.Equal(c.table, c.taints) && slices.Equal(c.table, c.tenants)
 }
 
-func (c claimed) String() string {
+func (c dedicated) String() string {
 	return fmt.Sprintf("%d entries in the table, %d tainted nodes, %d nodes with tenants' pods", len(c.table), len(c.taints), len(c.tenants))
 }
 
-func (a *arena) claimed() (claimed, error) {
-	var c claimed
+func (a *arena) dedicated() (dedicated, error) {
+	var c dedicated
 	table, err := a.api.CoreV1().ConfigMaps(systemNamespace).Get(a.Context(), tableName, metav1.GetOptions{})
 	if err != nil {
 		return c, err

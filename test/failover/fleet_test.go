@@ -42,7 +42,7 @@ type replica struct {
 }
 
 // startFleet starts replicas of the shipped binary with the shipped configuration, short
-// leases, and claims if the arena has them.
+// leases, and dedication if the arena has it.
 func (a *arena) startFleet(replicas int) {
 	a.Helper()
 	a.prepareFleet()
@@ -122,7 +122,7 @@ func (a *arena) writeConfig() string {
 	}
 	// A pod that could not be placed is tried again at once where it can be.
 	config["podMaxBackoffSeconds"] = int64(2)
-	if a.claims {
+	if a.dedicating {
 		args := a.arguments(config)
 		args["claims"] = map[string]any{"mode": "Enabled", "settleTime": settleTime, "releaseAfter": releaseAfter}
 	}

@@ -17,10 +17,10 @@ const poolLabel = "example.com/pool"
 
 // The stock scheduler decides while the node is free, and what it sends arrives when the
 // node is a tenant's.
-func TestABindThatTheStockSchedulerDecidedBeforeTheClaimIsRefused(t *testing.T) {
-	for name, claims := range map[string]bool{"with claims": true, "without claims it arrives": false} {
+func TestABindThatTheStockSchedulerDecidedBeforeTheDedicationIsRefused(t *testing.T) {
+	for name, dedicating := range map[string]bool{"with dedication": true, "without dedication it arrives": false} {
 		t.Run(name, func(t *testing.T) {
-			a := newArena(t, scale{nodes: 1, tenants: 1}, claims)
+			a := newArena(t, scale{nodes: 1, tenants: 1}, dedicating)
 			user, err := a.plane.AddUser("system:kube-scheduler")
 			a.must(err)
 			d := a.newDetour(user)
@@ -38,17 +38,17 @@ func TestABindThatTheStockSchedulerDecidedBeforeTheClaimIsRefused(t *testing.T) 
 			code, text := h.send()
 			r := a.witness.report()
 			switch {
-			case claims && code != http.StatusForbidden:
+			case dedicating && code != http.StatusForbidden:
 				t.Errorf("the API server answers %d, want it to refuse: %s", code, text)
-			case claims:
+			case dedicating:
 				t.Logf("refused: %s", text)
 			case code != http.StatusCreated:
-				t.Errorf("the API server answers %d, want it to bind: else the case with claims proves nothing: %s", code, text)
+				t.Errorf("the API server answers %d, want it to bind: else the case with dedication proves nothing: %s", code, text)
 			}
-			if claims && len(r.broken) > 0 {
+			if dedicating && len(r.broken) > 0 {
 				t.Errorf("broken:\n\t%s", head(r.broken))
 			}
-			if !claims {
+			if !dedicating {
 				a.eventually("a pair that breaks the rule", func(context.Context) (bool, error) {
 					return len(a.witness.report().broken) == 1, nil
 				})
@@ -92,15 +92,15 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 		table, err := a.table()
 		return err == nil && table["term"] != "" && table["term"] != termOf(late), err
 	})
-	late.expectUnclaimed("after another has taken over")
+	late.expectRefused("after another has taken over")
 	a.eventually("the node to be released", func(context.Context) (bool, error) {
-		c, err := a.claimed()
+		c, err := a.dedicated()
 		return err == nil && len(c.table)+len(c.taints) == 0, err
 	})
-	late.expectUnclaimed("after the node was released")
+	late.expectRefused("after the node was released")
 	a.create([]*corev1.Pod{pods["next"]}, 3)
 	a.untilBound(pods["next"])
-	late.expectUnclaimed("after the node was claimed anew")
+	late.expectRefused("after the node was dedicated anew")
 
 	a.must(old.Resume())
 	a.eventually("the paused leader to end itself", func(context.Context) (bool, error) { return !old.running(), nil })
@@ -109,7 +109,7 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 	}
 }
 
-// The leader goes on leading, the claim stands, and only the id tells a bind that was given
+// The leader goes on leading, the dedication stands, and only the id tells a bind that was given
 // up from those that are meant.
 func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T) {
 	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
@@ -137,7 +137,7 @@ func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T
 	a.create([]*corev1.Pod{other}, 3)
 	a.untilBound(other)
 
-	h.expectUnclaimed("after a pod of another privilege was placed")
+	h.expectRefused("after a pod of another privilege was placed")
 	if r := a.witness.report(); len(r.broken) > 0 {
 		t.Errorf("broken:\n\t%s", head(r.broken))
 	}

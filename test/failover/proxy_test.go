@@ -148,10 +148,10 @@ func (h *heldBind) send() (code int, text string) {
 	return answer.Code, status.Message
 }
 
-// expectUnclaimed sends the bind and wants it to be refused for its token.
-func (h *heldBind) expectUnclaimed(when string) {
+// expectRefused sends the bind and wants it to be refused for its token.
+func (h *heldBind) expectRefused(when string) {
 	h.Helper()
-	const policy = "tenant-isolation-claim"
+	const policy = "tenant-isolation-dedication"
 	code, text := h.send()
 	if code != http.StatusForbidden || !strings.Contains(text, policy) {
 		h.Errorf("the bind %s is answered with %d, want it refused by %s: %s", when, code, policy, text)

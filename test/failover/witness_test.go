@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	tokenAnnotation = "tenantisolation.dev/claim"
-	tableName       = "tenant-isolation-claims"
+	tokenAnnotation = "tenantisolation.dev/dedication"
+	tableName       = "tenant-isolation-dedicated-nodes"
 	systemNamespace = "tenant-isolation-system"
 )
 
@@ -31,11 +31,11 @@ type witness struct {
 	// table is that of the moment.
 	table *corev1.ConfigMap
 
-	binds    []bind
-	broken   []string
-	pairs    int
-	unclaims []string
-	// Writes of claims that took effect.
+	binds          []bind
+	broken         []string
+	pairs          int
+	contradictions []string
+	// Writes for dedication that took effect.
 	tableWrites, nodeWrites int
 	revision                int64
 }
@@ -137,7 +137,7 @@ func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 	}
 	w.binds = append(w.binds, b)
 	if why := w.contradicts(b); why != "" {
-		w.unclaims = append(w.unclaims, fmt.Sprintf("revision %d: %s on %s: %s", revision, key, b.node, why))
+		w.contradictions = append(w.contradictions, fmt.Sprintf("revision %d: %s on %s: %s", revision, key, b.node, why))
 	}
 }
 
@@ -168,7 +168,7 @@ func cutToken(token string) (term, id string) {
 }
 
 // entryOf is the id of a node's entry, empty if it has none. It reads the table as the
-// document about claims describes it.
+// document about dedication describes it.
 func entryOf(data map[string]string, node string) string {
 	for field := range strings.FieldsSeq(data[node[max(0, len(node)-2):]]) {
 		if rest, ok := strings.CutPrefix(field, node+"="); ok {

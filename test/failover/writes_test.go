@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// writes are those of claims: requests that kube-apiserver has answered, whatever it said,
+// writes are those for dedication: requests that kube-apiserver has answered, whatever it said,
 // and what took effect in etcd.
 type writes struct {
 	tableRequests, nodeRequests int
@@ -33,7 +33,7 @@ func (w writes) since(before writes) writes {
 }
 
 // Nobody else writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
-func TestClaimsCostWritesPerOpenedNodeAndNonePerPod(t *testing.T) {
+func TestDedicationCostsWritesPerOpenedNodeAndNonePerPod(t *testing.T) {
 	s := scale{nodes: 30, tenants: 5}
 	openers, joiners := 100, 400
 	if *full {
@@ -57,7 +57,7 @@ func TestClaimsCostWritesPerOpenedNodeAndNonePerPod(t *testing.T) {
 	a.expectAllPlaced(openers)
 	var opened int
 	a.eventually("table, taints and pods to name the same nodes", func(context.Context) (bool, error) {
-		c, err := a.claimed()
+		c, err := a.dedicated()
 		opened = len(c.table)
 		return err == nil && c.consistent(), err
 	})

@@ -100,16 +100,16 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 		c.over(token, "ForeignResident")
 	})
 
-	t.Run("one claim in two trust domains, on two nodes", func(t *testing.T) {
+	t.Run("one PVC in two trust domains, on two nodes", func(t *testing.T) {
 		c := newCluster(t)
 		one, other := c.node(), c.node()
 		ns := c.namespace(tenant("acme"))
-		c.pod(ns, boundTo(one), claim("data"))
+		c.pod(ns, boundTo(one), pvc("data"))
 		since := time.Now()
-		b := c.pod(ns, boundTo(other), claim("data"), ownUserNamespace)
-		c.reported(token, "SharedClaim", since, b)
+		b := c.pod(ns, boundTo(other), pvc("data"), ownUserNamespace)
+		c.reported(token, "SharedPVC", since, b)
 		c.remove(b)
-		c.over(token, "SharedClaim")
+		c.over(token, "SharedPVC")
 	})
 
 	t.Run("one directory of a node in two trust domains", func(t *testing.T) {

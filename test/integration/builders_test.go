@@ -54,7 +54,7 @@ func hostPath(p *corev1.Pod) {
 	withVolume(p, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib"}})
 }
 
-func claim(name string) podOption {
+func pvc(name string) podOption {
 	return func(p *corev1.Pod) {
 		withVolume(p, corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}})
 	}

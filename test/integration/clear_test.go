@@ -32,7 +32,7 @@ func (c *cluster) clear() {
 			}
 		}
 		c.must(core.Pods(namespace).DeleteCollection(ctx, now, all))
-		c.clearClaims(ctx, namespace)
+		c.clearPVCs(ctx, namespace)
 	}
 	for _, pod := range c.platformPods {
 		c.must(core.Pods(pod.Namespace).Delete(ctx, pod.Name, now))
@@ -60,28 +60,28 @@ func (c *cluster) clear() {
 	}
 }
 
-func (c *cluster) clearClaims(ctx context.Context, namespace string) {
+func (c *cluster) clearPVCs(ctx context.Context, namespace string) {
 	c.Helper()
-	claims, err := c.api.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
+	pvcs, err := c.api.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
 	c.must(err)
-	for i := range claims.Items {
-		c.removeClaim(ctx, &claims.Items[i])
+	for i := range pvcs.Items {
+		c.removePVC(ctx, &pvcs.Items[i])
 	}
 }
 
-// removeClaim plays the controllers that hold a claim and its volume back while they are
+// removePVC plays the controllers that hold a PVC and its volume back while they are
 // in use.
-func (c *cluster) removeClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) {
+func (c *cluster) removePVC(ctx context.Context, pvc *corev1.PersistentVolumeClaim) {
 	c.Helper()
 	core := c.api.CoreV1()
 	free := []byte(`{"metadata":{"finalizers":null}}`)
-	_, err := core.PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType, free, metav1.PatchOptions{})
+	_, err := core.PersistentVolumeClaims(pvc.Namespace).Patch(ctx, pvc.Name, types.MergePatchType, free, metav1.PatchOptions{})
 	c.must(err)
-	c.must(core.PersistentVolumeClaims(claim.Namespace).Delete(ctx, claim.Name, metav1.DeleteOptions{}))
-	if claim.Spec.VolumeName == "" {
+	c.must(core.PersistentVolumeClaims(pvc.Namespace).Delete(ctx, pvc.Name, metav1.DeleteOptions{}))
+	if pvc.Spec.VolumeName == "" {
 		return
 	}
-	_, err = core.PersistentVolumes().Patch(ctx, claim.Spec.VolumeName, types.MergePatchType, free, metav1.PatchOptions{})
+	_, err = core.PersistentVolumes().Patch(ctx, pvc.Spec.VolumeName, types.MergePatchType, free, metav1.PatchOptions{})
 	c.must(err)
-	c.must(core.PersistentVolumes().Delete(ctx, claim.Spec.VolumeName, metav1.DeleteOptions{}))
+	c.must(core.PersistentVolumes().Delete(ctx, pvc.Spec.VolumeName, metav1.DeleteOptions{}))
 }

@@ -143,7 +143,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		{
 			name: "a volume of another node",
 			between: func(namespace, node string) []podOption {
-				return []podOption{claim(c.boundClaim(namespace, localVolume, another(node)))}
+				return []podOption{pvc(c.boundPVC(namespace, localVolume, another(node)))}
 			},
 			// The framework does not even ask the node.
 			told: noMatch,
@@ -151,9 +151,9 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		{
 			name: "a volume that can only be had on another node",
 			between: func(namespace, node string) []podOption {
-				unbound = c.unboundClaim(namespace)
+				unbound = c.unboundPVC(namespace)
 				offered = c.offer(unbound, another(node))
-				return []podOption{claim(unbound.Name)}
+				return []podOption{pvc(unbound.Name)}
 			},
 			after: func() { c.chosen(unbound, offered); c.bindTo(unbound, offered.Name) },
 			told:  "didn't find available persistent volumes",
@@ -162,7 +162,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 			name:  "a volume of another zone",
 			first: []podOption{inZone("0")},
 			between: func(namespace, _ string) []podOption {
-				return []podOption{claim(c.zonalClaim(namespace, "1"))}
+				return []podOption{pvc(c.zonalPVC(namespace, "1"))}
 			},
 			told: "no available volume zone",
 		},
@@ -170,7 +170,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 			name:  "as many volumes as it can have",
 			first: []podOption{onlyOn(limited)},
 			between: func(namespace, _ string) []podOption {
-				return []podOption{claim(c.boundClaim(namespace, csiVolume))}
+				return []podOption{pvc(c.boundPVC(namespace, csiVolume))}
 			},
 			told: "max volume count",
 		},
@@ -182,7 +182,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		{
 			name: "a device of another node",
 			between: func(namespace, node string) []podOption {
-				return []podOption{device(c.deviceClaim(namespace, another(node)))}
+				return []podOption{device(c.deviceResourceClaim(namespace, another(node)))}
 			},
 			told: "cannot allocate all claims",
 		},

@@ -82,8 +82,8 @@ func TestManifestsApplyAndApplyAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The overlay that was applied last claims nodes.
-		want := map[string]string{"scheduler-config.yaml": readFile(t, manifests(t, "components", "claims", "scheduler-config.yaml"))}
+		// The overlay that was applied last dedicates nodes.
+		want := map[string]string{"scheduler-config.yaml": readFile(t, manifests(t, "components", "dedication", "scheduler-config.yaml"))}
 		if diff := cmp.Diff(want, mounted.Data); diff != "" {
 			t.Errorf("mounted configuration (-want +got):\n%s", diff)
 		}
@@ -170,7 +170,7 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 
 // The golden file holds the rules of the bound stock roles as well: a release that gives
 // kube-scheduler a new right gives it to this scheduler, too, and somebody has to see it.
-// Where nodes are claimed it has a few more, and none where they are not.
+// Where nodes are dedicated it has a few more, and none where they are not.
 func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	client := mustClient(t, c)
@@ -184,7 +184,7 @@ func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
 		{"overlays/default", []string{
 			"everywhere: nodes: patch",
 			"in tenant-isolation-system: configmaps: create",
-			"in tenant-isolation-system: configmaps: get,patch,update [tenant-isolation-claims]",
+			"in tenant-isolation-system: configmaps: get,patch,update [tenant-isolation-dedicated-nodes]",
 		}},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
@@ -209,11 +209,11 @@ func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
 		return nil
 	}
 	base := args("base", "scheduler-config.yaml")
-	claims, audit := base.DeepCopy(), base.DeepCopy()
-	claims.Claims.Mode = tenantisolationconfig.ModeEnabled
+	dedicated, audit := base.DeepCopy(), base.DeepCopy()
+	dedicated.Claims.Mode = tenantisolationconfig.ModeEnabled
 	audit.Enforcement = tenantisolationconfig.EnforcementAudit
-	if diff := cmp.Diff(claims, args("components", "claims", "scheduler-config.yaml")); diff != "" {
-		t.Errorf("with claims (-want +got):\n%s", diff)
+	if diff := cmp.Diff(dedicated, args("components", "dedication", "scheduler-config.yaml")); diff != "" {
+		t.Errorf("with dedication (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(audit, args("overlays", "audit", "scheduler-config.yaml")); diff != "" {
 		t.Errorf("observing (-want +got):\n%s", diff)

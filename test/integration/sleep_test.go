@@ -149,7 +149,7 @@ func TestAChangeThatCannotHelpWakesNobody(t *testing.T) {
 		}},
 		"a PersistentVolumeClaim of nobody is bound": {foreignThere, func(c *cluster) (*corev1.Pod, func(), func()) {
 			refused, foreign := c.conflict()
-			return refused, func() { c.boundClaim(refused.Namespace, csiVolume) }, func() { c.remove(foreign) }
+			return refused, func() { c.boundPVC(refused.Namespace, csiVolume) }, func() { c.remove(foreign) }
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,9 +19,9 @@ var (
 	csiVolume      = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: "v"}}
 )
 
-// unboundClaim makes a claim that somebody will bind to a volume made by hand, which may
+// unboundPVC makes a PVC that somebody will bind to a volume made by hand, which may
 // be of any kind.
-func (c *cluster) unboundClaim(namespace string) *corev1.PersistentVolumeClaim {
+func (c *cluster) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 	c.Helper()
 	class := &storagev1.StorageClass{
 		ObjectMeta:        metav1.ObjectMeta{Name: c.name("storage")},
@@ -30,25 +30,25 @@ func (c *cluster) unboundClaim(namespace string) *corev1.PersistentVolumeClaim {
 	}
 	_, err := c.api.StorageV1().StorageClasses().Create(c.Context(), class, metav1.CreateOptions{})
 	c.must(err)
-	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: c.name("claim"), Namespace: namespace},
+	pvc := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: c.name("pvc"), Namespace: namespace},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
 			StorageClassName: &class.Name,
 			Resources:        corev1.VolumeResourceRequirements{Requests: oneGigabyte},
 		},
 	}
-	claim, err = c.api.CoreV1().PersistentVolumeClaims(namespace).Create(c.Context(), claim, metav1.CreateOptions{})
+	pvc, err = c.api.CoreV1().PersistentVolumeClaims(namespace).Create(c.Context(), pvc, metav1.CreateOptions{})
 	c.must(err)
-	return claim
+	return pvc
 }
 
 var oneGigabyte = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 
-// offer makes a volume on a node and leaves it to the scheduler to choose it for the claim.
-func (c *cluster) offer(claim *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
+// offer makes a volume on a node and leaves it to the scheduler to choose it for the PVC.
+func (c *cluster) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
 	c.Helper()
-	volume := newVolume(claim, localVolume, []string{node})
+	volume := newVolume(pvc, localVolume, []string{node})
 	volume.Name = c.name("volume")
 	volume, err := c.api.CoreV1().PersistentVolumes().Create(c.Context(), volume, metav1.CreateOptions{})
 	c.must(err)
@@ -59,22 +59,22 @@ func (c *cluster) offer(claim *corev1.PersistentVolumeClaim, node string) *corev
 	return volume
 }
 
-// chosen waits until the scheduler has chosen a volume for a claim.
-func (c *cluster) chosen(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+// chosen waits until the scheduler has chosen a volume for a PVC.
+func (c *cluster) chosen(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	c.eventually("the scheduler to choose "+volume.Name, func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
-		return err == nil && got.Spec.ClaimRef != nil && got.Spec.ClaimRef.UID == claim.UID, err
+		return err == nil && got.Spec.ClaimRef != nil && got.Spec.ClaimRef.UID == pvc.UID, err
 	})
 }
 
 // newVolume makes a volume that is on these nodes, or on all. Of a local volume the API
 // server demands to know.
-func newVolume(claim *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes []string) *corev1.PersistentVolume {
+func newVolume(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes []string) *corev1.PersistentVolume {
 	volume := &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
 		PersistentVolumeSource: source,
-		AccessModes:            claim.Spec.AccessModes,
-		StorageClassName:       *claim.Spec.StorageClassName,
+		AccessModes:            pvc.Spec.AccessModes,
+		StorageClassName:       *pvc.Spec.StorageClassName,
 		Capacity:               oneGigabyte,
 	}}
 	if len(nodes) > 0 {
@@ -87,43 +87,43 @@ func newVolume(claim *corev1.PersistentVolumeClaim, source corev1.PersistentVolu
 	return volume
 }
 
-// bind plays the controllers that make a volume for a claim and bind the two.
-func (c *cluster) bind(claim *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
+// bind plays the controllers that make a volume for a PVC and bind the two.
+func (c *cluster) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
 	c.Helper()
-	c.bindVolume(claim, newVolume(claim, source, nodes))
+	c.bindVolume(pvc, newVolume(pvc, source, nodes))
 }
 
-func (c *cluster) bindVolume(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+func (c *cluster) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	volume.Name = c.name("volume")
 	volume.Spec.ClaimRef = &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "PersistentVolumeClaim",
-		Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+		Namespace: pvc.Namespace, Name: pvc.Name, UID: pvc.UID,
 	}
 	_, err := c.api.CoreV1().PersistentVolumes().Create(c.Context(), volume, metav1.CreateOptions{})
 	c.must(err)
-	c.bindTo(claim, volume.Name)
+	c.bindTo(pvc, volume.Name)
 }
 
-func (c *cluster) bindTo(claim *corev1.PersistentVolumeClaim, volume string) {
+func (c *cluster) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
 	c.Helper()
-	claims := c.api.CoreV1().PersistentVolumeClaims(claim.Namespace)
-	claim, err := claims.Get(c.Context(), claim.Name, metav1.GetOptions{})
+	pvcs := c.api.CoreV1().PersistentVolumeClaims(pvc.Namespace)
+	pvc, err := pvcs.Get(c.Context(), pvc.Name, metav1.GetOptions{})
 	c.must(err)
-	claim.Spec.VolumeName = volume
-	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, "pv.kubernetes.io/bind-completed", "yes")
-	claim, err = claims.Update(c.Context(), claim, metav1.UpdateOptions{})
+	pvc.Spec.VolumeName = volume
+	metav1.SetMetaDataAnnotation(&pvc.ObjectMeta, "pv.kubernetes.io/bind-completed", "yes")
+	pvc, err = pvcs.Update(c.Context(), pvc, metav1.UpdateOptions{})
 	c.must(err)
-	claim.Status.Phase = corev1.ClaimBound
-	_, err = claims.UpdateStatus(c.Context(), claim, metav1.UpdateOptions{})
+	pvc.Status.Phase = corev1.ClaimBound
+	_, err = pvcs.UpdateStatus(c.Context(), pvc, metav1.UpdateOptions{})
 	c.must(err)
 }
 
-func (c *cluster) boundClaim(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
+func (c *cluster) boundPVC(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
 	c.Helper()
-	claim := c.unboundClaim(namespace)
-	c.bind(claim, source, nodes...)
-	return claim.Name
+	pvc := c.unboundPVC(namespace)
+	c.bind(pvc, source, nodes...)
+	return pvc.Name
 }
 
 func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
@@ -131,16 +131,16 @@ func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
 		volume corev1.PersistentVolumeSource
 		onHost bool
 	}{
-		"a hostPath volume behind a claim": {hostPathVolume, true},
-		"a local volume behind a claim":    {localVolume, true},
-		"a CSI volume behind a claim":      {csiVolume, false},
+		"a hostPath volume behind a PVC": {hostPathVolume, true},
+		"a local volume behind a PVC":    {localVolume, true},
+		"a CSI volume behind a PVC":      {csiVolume, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))
-			pod := c.pod(globex, runtimeClass(kata), claim(c.boundClaim(globex, tc.volume, node)))
+			pod := c.pod(globex, runtimeClass(kata), pvc(c.boundPVC(globex, tc.volume, node)))
 			if tc.onHost {
 				c.refused(pod, foreignThere)
 				return
@@ -150,7 +150,7 @@ func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
 	}
 }
 
-func TestAVirtualMachineWithAClaimOfUnknownKindIsAContainerUntilItIsBound(t *testing.T) {
+func TestAVirtualMachineWithAPVCOfUnknownKindIsAContainerUntilItIsBound(t *testing.T) {
 	for name, tc := range map[string]struct {
 		volume corev1.PersistentVolumeSource
 		helps  bool
@@ -163,8 +163,8 @@ func TestAVirtualMachineWithAClaimOfUnknownKindIsAContainerUntilItIsBound(t *tes
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))
-			unbound := c.unboundClaim(globex)
-			pod := c.pod(globex, runtimeClass(kata), claim(unbound.Name))
+			unbound := c.unboundPVC(globex)
+			pod := c.pod(globex, runtimeClass(kata), pvc(unbound.Name))
 			c.refused(pod, foreignThere)
 			before := c.mark(pod)
 			since := time.Now()

@@ -13,9 +13,9 @@ import (
 // function ends the wait.
 func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
 	c.Helper()
-	unbound := c.unboundClaim(namespace)
+	unbound := c.unboundPVC(namespace)
 	volume := c.offer(unbound, node)
-	pod = c.pod(namespace, claim(unbound.Name))
+	pod = c.pod(namespace, pvc(unbound.Name))
 	c.chosen(unbound, volume)
 	return pod, func() { c.bindTo(unbound, volume.Name) }
 }

@@ -85,9 +85,9 @@ func (w *world) takeTerm(s *state, l int, to emit) {
 	}
 	for n := range w.nodes {
 		if e := s.table.entries[n]; e.id != 0 {
-			me.claims[n] = claim{id: e.id, boot: e.boot, owner: s.nodes[n].taint}
+			me.nodes[n] = dedication{id: e.id, boot: e.boot, owner: s.nodes[n].taint}
 			if w.without == theVerification {
-				me.claims[n].step = open
+				me.nodes[n].step = open
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func (w *world) decide(s *state, l, p int, to emit) {
 		return
 	}
 	for n := range w.nodes {
-		c := &me.claims[n]
+		c := &me.nodes[n]
 		if !s.nodes[n].present || c.step >= noting || !w.fits(me, p, n) {
 			continue
 		}
@@ -131,7 +131,7 @@ func (w *world) decide(s *state, l, p int, to emit) {
 		t := *s
 		t.leaders[l].assumed[p] = on(n)
 		if w.without != theLookBack {
-			t.leaders[l].claims[n].empty = false
+			t.leaders[l].nodes[n].empty = false
 		}
 		to(t, "{leader} decides to bind {pod} to {node}", about{leader: l, pod: p, node: n})
 	}
@@ -176,7 +176,7 @@ func (w *world) hear(s *state, l, p int, to emit) {
 	w.abandon(&t, p, l)
 	me := &t.leaders[l]
 	me.assumed[p] = waiting
-	c := &me.claims[n]
+	c := &me.nodes[n]
 	if c.id == r.id && w.without != theReopening {
 		c.doubtful = true
 		if c.step == open {
@@ -189,7 +189,7 @@ func (w *world) hear(s *state, l, p int, to emit) {
 // binding sends what has been decided, to a node that is open.
 func (w *world) binding(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
-	c := &me.claims[n]
+	c := &me.nodes[n]
 	if c.step != open {
 		return
 	}
@@ -204,7 +204,7 @@ func (w *world) binding(s *state, l, n int, to emit) {
 			continue
 		}
 		t.requests[p][l] = request{stage: sent, node: uint8(n), term: uint8(l + 1), id: c.id}
-		t.leaders[l].claims[n].fresh = false
+		t.leaders[l].nodes[n].fresh = false
 		to(t, "{leader} sends the bind of {pod} to {node}", about{leader: l, pod: p, node: n})
 	}
 }

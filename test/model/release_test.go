@@ -1,27 +1,27 @@
 package model
 
-// releasing takes a claim away, from where nobody is known and nobody is on the way.
+// releasing takes a dedication away, from where nobody is known and nobody is on the way.
 func (w *world) releasing(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
-	c := &me.claims[n]
+	c := &me.nodes[n]
 	switch c.step {
 	case idle, open:
 		w.emptied(s, l, n, to)
 	case noting:
 		for _, boot := range w.bootsRead(s, n) {
-			w.writeTable(s, l, n, entry{id: c.id, boot: boot}, "{leader} notes the boot of {node}", func(_ *state, d *claim) {
+			w.writeTable(s, l, n, entry{id: c.id, boot: boot}, "{leader} notes the boot of {node}", func(_ *state, d *dedication) {
 				d.step, d.boot = idle, boot
 			}, to)
 		}
 	case closing:
 		if w.without == theSettleOfClosing || w.settledEntry(s, n, closed) {
 			t := *s
-			t.leaders[l].claims[n].step, t.leaders[l].claims[n].doubtful = idle, false
+			t.leaders[l].nodes[n].step, t.leaders[l].nodes[n].doubtful = idle, false
 			to(t, "{leader} has waited: nothing admitted under the id of {node} before is on its way", about{leader: l, node: n})
 		}
 	case removing:
-		w.writeTable(s, l, n, entry{}, "{leader} removes the entry of {node}", func(_ *state, d *claim) {
-			*d = claim{step: cleaning}
+		w.writeTable(s, l, n, entry{}, "{leader} removes the entry of {node}", func(_ *state, d *dedication) {
+			*d = dedication{step: cleaning}
 		}, to)
 	case cleaning:
 		t := *s
@@ -36,18 +36,18 @@ func (w *world) untaint(s *state, l, n int) {
 		s.nodes[n].taint = nobody
 		unlinkAll(s, n)
 	}
-	s.leaders[l].claims[n] = claim{}
+	s.leaders[l].nodes[n] = dedication{}
 }
 
 // emptied lists the pods of a node that seems to be empty.
 func (w *world) emptied(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
-	c := &me.claims[n]
+	c := &me.nodes[n]
 	if c.id == 0 || (w.without == theReleaseOfEmpty && c.step != open) {
 		return
 	}
 	t := *s
-	d := &t.leaders[l].claims[n]
+	d := &t.leaders[l].nodes[n]
 	if w.without == theListForMissing && !s.nodes[n].present {
 		d.step = removing
 		to(t, "{leader} sees that {node} has no Node object", about{leader: l, node: n})
@@ -60,7 +60,7 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 		}
 	}
 	if c.doubtful && w.without != theClosing {
-		w.writeTable(s, l, n, entry{id: closed, boot: c.boot}, "{leader} closes {node} by an id that nobody has", func(_ *state, d *claim) {
+		w.writeTable(s, l, n, entry{id: closed, boot: c.boot}, "{leader} closes {node} by an id that nobody has", func(_ *state, d *dedication) {
 			d.step, d.id = closing, closed
 		}, to)
 		return
@@ -90,7 +90,7 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 
 func (w *world) listForRelease(s *state, l, n int, to emit) {
 	t := *s
-	c := &t.leaders[l].claims[n]
+	c := &t.leaders[l].nodes[n]
 	for p := range w.pods {
 		if s.pods[p] != on(n) {
 			continue
@@ -116,7 +116,7 @@ func (w *world) bootsRead(s *state, n int) []uint8 {
 
 // repairing makes the taint of a node say what the table says.
 func (w *world) repairing(s *state, l, n int, to emit) {
-	c := &s.leaders[l].claims[n]
+	c := &s.leaders[l].nodes[n]
 	m := s.nodes[n]
 	if !m.present || w.without == theRepair || (c.step != idle && c.step != open) {
 		return

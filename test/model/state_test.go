@@ -1,7 +1,7 @@
-// Package model looks at every state that the protocol of claims can get into, in a small
+// Package model looks at every state that the protocol of dedication can get into, in a small
 // world: a node or two, a few pods, two leaders of which the first never learns that it has
 // been deposed, the stock scheduler, and an API server that admits a request at one time
-// and commits it at another. It is written from docs/decisions/0018-claims-and-fence.md
+// and commits it at another. It is written from docs/decisions/0018-dedication-and-fence.md
 // and shares no code with what it describes.
 //
 // A process may be paused between any two of its steps: there is no order among the steps
@@ -76,7 +76,7 @@ const (
 )
 
 // pod is what stays the same of a pod. Pods of one owner and another privilege share a
-// claim but not a kernel.
+// dedication but not a kernel.
 type pod struct {
 	owner     owner
 	privilege uint8
@@ -121,8 +121,8 @@ const (
 )
 
 type leader struct {
-	phase  phase
-	claims [maxNodes]claim
+	phase phase
+	nodes [maxNodes]dedication
 	// knows is where this process's informer has each pod.
 	knows [maxPods]place
 	// assumed is where it has decided to bind each pod.
@@ -134,7 +134,7 @@ type leader struct {
 type step uint8
 
 const (
-	idle     step = iota // nobody may be bound by this leader; see claim.id for whether it is claimed
+	idle     step = iota // nobody may be bound by this leader; see dedication.id for whether it is dedicated
 	wrote                // the entry is in the table
 	tainted              // and the taint on the Node
 	settled              // and nothing from before is on its way
@@ -146,8 +146,8 @@ const (
 	cleaning             // the entry is removed, the taint is not
 )
 
-// claim is what a leader has in memory about a node.
-type claim struct {
+// dedication is what a leader has in memory about a node.
+type dedication struct {
 	step  step
 	id    uint8
 	boot  uint8

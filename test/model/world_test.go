@@ -200,6 +200,6 @@ func (w *world) machines(s *state, to emit) {
 
 func unlinkAll(s *state, n int) {
 	for l := range s.leaders {
-		s.leaders[l].claims[n].linked = false
+		s.leaders[l].nodes[n].linked = false
 	}
 }

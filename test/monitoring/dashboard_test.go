@@ -74,7 +74,7 @@ func TestEveryPanelAsksForMetricsThatTheCodeHas(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"audit_findings", "audit_pairs", "audit_last_sweep", "placements", "resolutions", "claims", "claim_opening"} {
+	for _, name := range []string{"audit_findings", "audit_pairs", "audit_last_sweep", "placements", "resolutions", "dedicated_nodes", "dedication_opening"} {
 		if !strings.Contains(shown, "tenant_isolation_"+name) {
 			t.Errorf("no panel shows tenant_isolation_%s", name)
 		}

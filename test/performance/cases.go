@@ -15,8 +15,8 @@ const (
 	AntiAffinityFastPath = "antiAffinityFastPath"
 	// Plugin is this plugin.
 	Plugin = "plugin"
-	// PluginClaims is this plugin with claims: it dedicates each node that it opens.
-	PluginClaims = "pluginClaims"
+	// PluginDedication is this plugin with dedication: it dedicates each node that it opens.
+	PluginDedication = "pluginDedication"
 )
 
 // The size of the plain workload.
@@ -55,7 +55,7 @@ func Cases() []Case {
 		plain(AntiAffinity, Case{ops: affinity}),
 		plain(AntiAffinityFastPath, Case{ops: affinity, gates: map[string]bool{"InterPodAffinityHostnameFastPath": true}}),
 		plain(Plugin, Case{scheduler: pluginConfig, Nodes: []int{500, 5000, 15000}}),
-		plain(PluginClaims, Case{scheduler: "scheduler-plugin-claims.yaml", ops: claimsOps}),
+		plain(PluginDedication, Case{scheduler: "scheduler-plugin-dedication.yaml", ops: dedicationOps}),
 	}
 	for _, m := range []Case{
 		{Workload: "fourAxes", ops: fourAxesOps},
@@ -157,9 +157,9 @@ func plainOps(dir, pod string) []op {
 		measure(allTenants(), createPods(dir, "measured", pod, allTenants())...)...)
 }
 
-// claimsOps is the plain workload with what the admission policies would add to it: the
-// namespace of the table of claims, and pods that tolerate those of their tenant.
-func claimsOps(dir string) []op {
+// dedicationOps is the plain workload with what the admission policies would add to it: the
+// namespace of the table of dedicated nodes, and pods that tolerate those of their tenant.
+func dedicationOps(dir string) []op {
 	system := op{"opcode": "createAny", "templatePath": path.Join(dir, "namespace-system.yaml")}
-	return append([]op{system}, plainOps(dir, "pod-claims.yaml")...)
+	return append([]op{system}, plainOps(dir, "pod-dedication.yaml")...)
 }

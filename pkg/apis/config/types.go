@@ -84,11 +84,11 @@ type PlatformNamespaces struct {
 
 // Claims dedicate a node to those who open it.
 type Claims struct {
-	// Mode says whether nodes are claimed.
+	// Mode says whether nodes are dedicated.
 	Mode Mode
-	// TaintEffect is the effect of the taints on a claimed node.
+	// TaintEffect is the effect of the taints on a dedicated node.
 	TaintEffect TaintEffect
-	// SettleTime passes between the claim of a node and the look at who is there.
+	// SettleTime passes between the dedication of a node and the look at who is there.
 	// After defaulting it is not nil.
 	SettleTime *metav1.Duration
 	// ReleaseAfter passes between the end of the last pod of a node and its release.
@@ -97,7 +97,7 @@ type Claims struct {
 	// MaxNodesPerTenant is how many nodes one tenant may open, a number or a percentage
 	// of the cluster's. After defaulting it is not nil.
 	MaxNodesPerTenant *intstr.IntOrString
-	// NodeReuse says when a node that was claimed may be claimed for others.
+	// NodeReuse says when a node that was dedicated may be dedicated to others.
 	NodeReuse NodeReuse
 }
 
@@ -162,7 +162,7 @@ const (
 	EnforcementAudit   Enforcement = "Audit"
 )
 
-// TaintEffect is the effect of the taints on a claimed node.
+// TaintEffect is the effect of the taints on a dedicated node.
 type TaintEffect string
 
 // The taint effects.
@@ -171,7 +171,7 @@ const (
 	TaintEffectNoExecute  TaintEffect = "NoExecute"
 )
 
-// NodeReuse says when a node that was claimed may be claimed for others.
+// NodeReuse says when a node that was dedicated may be dedicated to others.
 type NodeReuse string
 
 // The ways to reuse a node.

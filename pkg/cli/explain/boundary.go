@@ -8,11 +8,11 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-func (c *Cluster) boundary(pod *v1.Pod, facts *subjects.Facts, subject isolation.Subject) Boundary {
-	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: subjects.RuntimeClassName(pod)}
+func (c *Cluster) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
+	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: podfacts.RuntimeClassName(pod)}
 	if labels, known := c.Engine.NamespaceLabels(pod.Namespace); known {
 		b.Demanded = labels[c.Args.LabelKeys.Boundary]
 	}
@@ -38,7 +38,7 @@ func (c *Cluster) boundary(pod *v1.Pod, facts *subjects.Facts, subject isolation
 }
 
 // voided names the fields behind each way through the wall.
-func (c *Cluster) voided(pod *v1.Pod, facts *subjects.Facts, access isolation.HostAccess) []string {
+func (c *Cluster) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.HostAccess) []string {
 	var fields []string
 	for _, way := range []struct {
 		bit   isolation.HostAccess
@@ -69,15 +69,15 @@ func (c *Cluster) voided(pod *v1.Pod, facts *subjects.Facts, access isolation.Ho
 	return fields
 }
 
-func (c *Cluster) hostPaths(pod *v1.Pod, facts *subjects.Facts) []string {
+func (c *Cluster) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 	var fields []string
 	for i := range pod.Spec.Volumes {
 		if v := &pod.Spec.Volumes[i]; v.HostPath != nil {
 			fields = append(fields, fmt.Sprintf("spec.volumes[%s].hostPath", v.Name))
 		}
 	}
-	for _, key := range facts.Claims {
-		switch onHost, known := c.Engine.ClaimOnHost(key); {
+	for _, key := range facts.PVCs {
+		switch onHost, known := c.Engine.PVCOnHost(key); {
 		case !known:
 			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is not known", key))
 		case onHost:

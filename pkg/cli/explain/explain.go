@@ -10,14 +10,14 @@ import (
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Cluster is what a pod is explained in.
 type Cluster struct {
 	Args     *config.TenantIsolationArgs
-	Rules    *subjects.Rules
-	Gatherer *subjects.Gatherer
+	Rules    *podfacts.Rules
+	Gatherer *podfacts.Gatherer
 	// Engine holds the cluster's objects.
 	Engine         *audit.Engine
 	Nodes          []*v1.Node
@@ -174,7 +174,7 @@ func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdic
 	return all, admitting
 }
 
-// node returns a node without the pod itself, and for whom it is claimed.
+// node returns a node without the pod itself, and to whom it is dedicated.
 func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
 	name := object.Name
 	node, known := c.Engine.Node(name)
@@ -183,7 +183,7 @@ func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
 		for _, taint := range object.Spec.Taints {
 			taints = append(taints, isolation.Taint{Key: taint.Key, Value: taint.Value})
 		}
-		node.Claim, node.Claimed = c.Rules.ParseClaim(taints)
+		node.Dedication, node.Dedicated = c.Rules.ParseDedication(taints)
 	}
 	if known && pod.Spec.NodeName == name && pod.UID != "" {
 		node.Occupancy = node.Occupancy.Without(string(pod.UID))
@@ -193,6 +193,6 @@ func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
 
 // reaches reports whether the pod's RuntimeClass is for this node at all.
 func (c *Cluster) reaches(pod *v1.Pod, node *v1.Node) bool {
-	class, known := c.Engine.RuntimeClass(subjects.RuntimeClassName(pod))
+	class, known := c.Engine.RuntimeClass(podfacts.RuntimeClassName(pod))
 	return !known || class.Nodes == nil || class.Nodes.Matches(labelSet(node.Labels))
 }

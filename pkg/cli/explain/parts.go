@@ -9,14 +9,14 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 type labelSet = labels.Set
 
 // parts lists what had a say in each part of a trust domain. What decided is what has
 // the value that came out: package isolation has chosen it.
-func (c *Cluster) parts(pod *v1.Pod, facts *subjects.Facts, subject isolation.Subject) []Part {
+func (c *Cluster) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) []Part {
 	domain, managed := subject.TrustDomain()
 	if !managed {
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}

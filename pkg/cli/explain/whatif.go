@@ -7,7 +7,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // whatIf asks the rule about pods that are a little different, and returns the changes by
@@ -17,7 +17,7 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 		return nil
 	}
 	var helps []WhatIf
-	try := func(change string, changed *v1.Pod, alter func(*subjects.Facts)) {
+	try := func(change string, changed *v1.Pod, alter func(*podfacts.Facts)) {
 		facts := c.Gatherer.Gather(changed)
 		if alter != nil {
 			alter(&facts)
@@ -27,13 +27,13 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 			helps = append(helps, WhatIf{Change: change, Admitting: n, More: n - admitting})
 		}
 	}
-	open := func(f *subjects.Facts) { f.HostAccess, f.Claims, f.CSIDrivers = 0, nil, nil }
+	open := func(f *podfacts.Facts) { f.HostAccess, f.PVCs, f.CSIDrivers = 0, nil, nil }
 	voided := subject.HostAccess() != 0
 	for _, class := range c.RuntimeClasses {
 		if !c.Rules.Isolates(c.Rules.BoundaryOf(class.Handler)) {
 			continue
 		}
-		if class.Name == subjects.RuntimeClassName(pod) {
+		if class.Name == podfacts.RuntimeClassName(pod) {
 			if voided {
 				try("without what voids its boundary", pod, open)
 			}
@@ -54,7 +54,7 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 		if level >= facts.Privilege {
 			break
 		}
-		try(fmt.Sprintf("at the %s level of the Pod Security Standards", level), pod, func(f *subjects.Facts) {
+		try(fmt.Sprintf("at the %s level of the Pod Security Standards", level), pod, func(f *podfacts.Facts) {
 			f.Privilege = level
 			// What voids a boundary is no less than privileged.
 			f.HostAccess = 0

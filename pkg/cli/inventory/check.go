@@ -73,7 +73,7 @@ func shown(text string) string {
 func (inv *Inventory) check() error {
 	var errs []error
 	errs = append(errs, distinct("Node", inv.Nodes), distinct("Namespace", inv.Namespaces), distinct("Pod", inv.Pods),
-		distinct("RuntimeClass", inv.RuntimeClasses), distinct("PersistentVolumeClaim", inv.Claims),
+		distinct("RuntimeClass", inv.RuntimeClasses), distinct("PersistentVolumeClaim", inv.PVCs),
 		distinct("PersistentVolume", inv.Volumes), distinct("StorageClass", inv.StorageClasses))
 	workloads := map[string][]*v1.Pod{}
 	for _, w := range inv.Workloads {
@@ -137,7 +137,7 @@ func (inv *Inventory) add(object runtime.Object) {
 	case *v1.Pod:
 		inv.Pods = append(inv.Pods, o)
 	case *v1.PersistentVolumeClaim:
-		inv.Claims = append(inv.Claims, o)
+		inv.PVCs = append(inv.PVCs, o)
 	case *v1.PersistentVolume:
 		inv.Volumes = append(inv.Volumes, o)
 	default:

@@ -83,7 +83,7 @@ type fetcher struct {
 	objects  int
 }
 
-// volumes reads what is behind claims. Without it claims are taken for directories of the
+// volumes reads what is behind PVCs. Without it PVCs are taken for directories of the
 // host, which is the worst that they can be.
 func (f *fetcher) volumes(client kubernetes.Interface) error {
 	for _, list := range []struct {
@@ -93,7 +93,7 @@ func (f *fetcher) volumes(client kubernetes.Interface) error {
 		{"persistentvolumeclaims", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 			list, err := client.CoreV1().PersistentVolumeClaims(metav1.NamespaceAll).List(f.ctx, o)
 			if err == nil {
-				f.inv.Claims = append(f.inv.Claims, pointers[v1.PersistentVolumeClaim](list.Items)...)
+				f.inv.PVCs = append(f.inv.PVCs, pointers[v1.PersistentVolumeClaim](list.Items)...)
 			}
 			return list, err
 		}},
@@ -115,7 +115,7 @@ func (f *fetcher) volumes(client kubernetes.Interface) error {
 		err := f.list(list.resource, list.page)
 		if apierrors.IsForbidden(err) {
 			f.inv.Warnings = append(f.inv.Warnings, fmt.Sprintf(
-				"no right to list %s: claims are taken for directories of the host, so that pods which mount them count as containers", list.resource))
+				"no right to list %s: PVCs are taken for directories of the host, so that pods which mount them count as containers", list.resource))
 			continue
 		}
 		if err != nil {

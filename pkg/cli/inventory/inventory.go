@@ -22,7 +22,7 @@ type Inventory struct {
 	Namespaces     []*v1.Namespace
 	Pods           []*v1.Pod
 	RuntimeClasses []*nodev1.RuntimeClass
-	Claims         []*v1.PersistentVolumeClaim
+	PVCs           []*v1.PersistentVolumeClaim
 	Volumes        []*v1.PersistentVolume
 	StorageClasses []*storagev1.StorageClass
 	// Workloads are Deployments and the like, as the pods that they will make. Of a live
@@ -50,7 +50,7 @@ type Workload struct {
 // around them is known when they are judged.
 func (inv *Inventory) Objects(yield func(runtime.Object) bool) {
 	_ = each(inv.Namespaces, yield) && each(inv.RuntimeClasses, yield) && each(inv.StorageClasses, yield) &&
-		each(inv.Volumes, yield) && each(inv.Claims, yield) && each(inv.Nodes, yield) && each(inv.Pods, yield)
+		each(inv.Volumes, yield) && each(inv.PVCs, yield) && each(inv.Nodes, yield) && each(inv.Pods, yield)
 }
 
 func each[T runtime.Object](list []T, yield func(runtime.Object) bool) bool {
@@ -93,7 +93,7 @@ func (inv *Inventory) sort() {
 	slices.SortFunc(inv.Namespaces, byName)
 	slices.SortFunc(inv.Pods, byName)
 	slices.SortFunc(inv.RuntimeClasses, byName)
-	slices.SortFunc(inv.Claims, byName)
+	slices.SortFunc(inv.PVCs, byName)
 	slices.SortFunc(inv.Volumes, byName)
 	slices.SortFunc(inv.StorageClasses, byName)
 	slices.SortFunc(inv.Workloads, func(a, b Workload) int {

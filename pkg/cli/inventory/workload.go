@@ -21,7 +21,7 @@ func (inv *Inventory) addOther(object runtime.Object) {
 		inv.workload("Deployment", &o.ObjectMeta, &o.Spec.Template, int(ptr.Deref(o.Spec.Replicas, 1)))
 	case *appsv1.StatefulSet:
 		inv.workload("StatefulSet", &o.ObjectMeta, &o.Spec.Template, int(ptr.Deref(o.Spec.Replicas, 1)))
-		claimsOf(o, inv.Workloads[len(inv.Workloads)-1].Pod)
+		pvcsOf(o, inv.Workloads[len(inv.Workloads)-1].Pod)
 	case *appsv1.DaemonSet:
 		inv.workload("DaemonSet", &o.ObjectMeta, &o.Spec.Template, 0)
 	case *appsv1.ReplicaSet:
@@ -50,9 +50,9 @@ func (inv *Inventory) workload(kind string, of *metav1.ObjectMeta, template *v1.
 	inv.Workloads = append(inv.Workloads, Workload{Kind: kind, Replicas: replicas, Pod: pod})
 }
 
-// claimsOf gives a pod the volumes that a StatefulSet makes claims for, as of its first
+// pvcsOf gives a pod the volumes that a StatefulSet makes PVCs for, as of its first
 // pod.
-func claimsOf(set *appsv1.StatefulSet, pod *v1.Pod) {
+func pvcsOf(set *appsv1.StatefulSet, pod *v1.Pod) {
 	for i := range set.Spec.VolumeClaimTemplates {
 		name := set.Spec.VolumeClaimTemplates[i].Name
 		pod.Spec.Volumes = append(pod.Spec.Volumes, v1.Volume{

@@ -13,7 +13,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Pod is a pod to be placed.
@@ -21,7 +21,7 @@ type Pod struct {
 	// Workload is what it belongs to: "namespace/kind/name".
 	Workload string
 	Object   *v1.Pod
-	Facts    subjects.Facts
+	Facts    podfacts.Facts
 	Subject  isolation.Subject
 	// Node is where it runs now, empty if it does not.
 	Node string
@@ -31,8 +31,8 @@ type Pod struct {
 
 // Input is what a plan is made of.
 type Input struct {
-	Rules        *subjects.Rules
-	Surroundings subjects.Surroundings
+	Rules        *podfacts.Rules
+	Surroundings podfacts.Surroundings
 	// Pods are all that have to be placed; those of the platform and of DaemonSets,
 	// which every node has, are not among them.
 	Pods []Pod

@@ -12,7 +12,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 	"tenantisolation.dev/scheduler/pkg/cli/plan"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // around is a cluster in which every namespace "x" belongs to tenant "x".
@@ -22,25 +22,25 @@ func (around) NamespaceLabels(name string) (map[string]string, bool) {
 	return map[string]string{"tenantisolation.dev/tenant": name}, true
 }
 
-func (around) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
-	return subjects.RuntimeClass{Handler: name}, name != ""
+func (around) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
+	return podfacts.RuntimeClass{Handler: name}, name != ""
 }
 
-func (around) ClaimOnHost(string) (onHost, known bool) { return false, true }
+func (around) PVCOnHost(string) (onHost, known bool) { return false, true }
 
 type builder struct {
 	*testing.T
 	in       plan.Input
-	gatherer *subjects.Gatherer
+	gatherer *podfacts.Gatherer
 }
 
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
-	rules, err := subjects.NewRules(arguments.Default())
+	rules, err := podfacts.NewRules(arguments.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	gatherer, err := subjects.NewGatherer()
+	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		t.Fatal(err)
 	}

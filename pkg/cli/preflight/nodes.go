@@ -12,7 +12,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 func (c *Cluster) runtimeClasses(context.Context) ([]Result, error) {
@@ -52,7 +52,7 @@ func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
 	silent := 0
 	offering := map[string]int{}
 	for _, node := range c.Nodes {
-		handlers := subjects.ReportedHandlers(node)
+		handlers := podfacts.ReportedHandlers(node)
 		if handlers == nil {
 			silent++
 		}
@@ -76,7 +76,7 @@ func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// daemonSets finds those that keep tenants off every node, and those that a claim would
+// daemonSets finds those that keep tenants off every node, and those that dedication would
 // repel or evict.
 func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 	list, err := c.Client.AppsV1().DaemonSets("").List(ctx, listOptions())
@@ -89,7 +89,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 		name := d.Namespace + "/" + d.Name
 		pod := &v1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
 		pod.Namespace = d.Namespace
-		facts := subjects.Facts{Privilege: isolation.PrivilegeRestricted}
+		facts := podfacts.Facts{Privilege: isolation.PrivilegeRestricted}
 		subject := c.Rules.Subject(pod, &facts, c.Engine)
 		if subject.Platform() {
 			if c.Args.Claims.Mode == config.ModeEnabled && !tolerates(pod, c.Args) {
@@ -114,7 +114,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 	}
 	if len(repelled) > 0 {
 		results = append(results, fail("give them a toleration for the keys "+isolation.TenantTaint+", "+isolation.DataClassTaint+" and "+isolation.BoundaryTaint,
-			"%s would be repelled, or evicted, by the taints of claimed nodes", some(repelled)))
+			"%s would be repelled, or evicted, by the taints of dedicated nodes", some(repelled)))
 	}
 	if len(results) == 0 {
 		results = pass("%d, all of the platform", len(list.Items))
@@ -122,7 +122,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// tolerates reports whether a pod stays on a node that is claimed.
+// tolerates reports whether a pod stays on a node that is dedicated.
 func tolerates(pod *v1.Pod, args *config.TenantIsolationArgs) bool {
 	return !slices.ContainsFunc([]string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}, func(key string) bool {
 		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(args.Claims.TaintEffect)))}

@@ -30,10 +30,10 @@ func AdmissionPolicies() Policies {
 	}
 }
 
-// ClaimPolicies are those of manifests/components/claims, needed where nodes are claimed.
-func ClaimPolicies() Policies {
+// DedicationPolicies are those of manifests/components/dedication, needed where nodes are dedicated.
+func DedicationPolicies() Policies {
 	return Policies{
-		Validating: prefixed("claim", "claimed-nodes", "claims-table", "fence", "fence-node-name"),
+		Validating: prefixed("dedication", "dedicated-nodes", "dedication-table", "fence", "fence-node-name"),
 		Mutating: prefixed("daemonset-tolerations", "daemonset-vm-tolerations", "platform", "tolerations",
 			"vm-tolerations"),
 	}
@@ -87,7 +87,7 @@ func (c *Cluster) policies(ctx context.Context) ([]Result, error) {
 	}
 	wanted := AdmissionPolicies().keys()
 	if c.Args.Claims.Mode == config.ModeEnabled {
-		wanted = append(wanted, ClaimPolicies().keys()...)
+		wanted = append(wanted, DedicationPolicies().keys()...)
 	}
 	return judgePolicies(wanted, there, bound, denying), nil
 }

@@ -19,8 +19,8 @@ func TestThePoliciesAreThoseOfTheManifests(t *testing.T) {
 		want    preflight.Policies
 		warning []string
 	}{
-		"admission": {preflight.AdmissionPolicies(), preflight.Warning()},
-		"claims":    {preflight.ClaimPolicies(), nil},
+		"admission":  {preflight.AdmissionPolicies(), preflight.Warning()},
+		"dedication": {preflight.DedicationPolicies(), nil},
 	} {
 		got, warning := shipped(t, component)
 		for name, lists := range map[string][2][]string{

@@ -23,7 +23,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/audit"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Status is how a check came out.
@@ -51,7 +51,7 @@ type Result struct {
 type Cluster struct {
 	Client kubernetes.Interface
 	Args   *config.TenantIsolationArgs
-	Rules  *subjects.Rules
+	Rules  *podfacts.Rules
 	Engine *audit.Engine
 
 	Server         string

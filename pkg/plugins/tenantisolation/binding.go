@@ -9,7 +9,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -20,8 +20,8 @@ var (
 	errJudgedOtherwise = unsent("pod's trust domain or boundary has changed since it was placed")
 	// errNodeTaken: somebody has come to the node meanwhile.
 	errNodeTaken = unsent(isolation.ForeignResident.Sentence())
-	// errNotHeld: the node's claim has ended meanwhile.
-	errNotHeld = unsent("node(s) are no longer claimed for the pod")
+	// errNotHeld: the node's dedication has ended meanwhile.
+	errNotHeld = unsent("node(s) are no longer dedicated to the pod's trust domain")
 )
 
 // unsent is an error in words for a tenant. That it is of this type says that nothing was
@@ -54,7 +54,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 			err = pl.bindAs(ctx, c, newest, nodeName)
 		}
 	}
-	pl.dedication.release(pod.UID, nodeName, outcomeOf(err))
+	pl.dedicated.release(pod.UID, nodeName, outcomeOf(err))
 	return fwk.AsStatus(err)
 }
 
@@ -63,7 +63,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName string) error {
 	f := pl.roster.facts(pod)
 	// The stores know of a volume that was bound in PreBind; the plugin's books may not yet.
-	subject := pl.cluster.resolve(c.rules, pod, &f, pl.claimNow)
+	subject := pl.cluster.resolve(c.rules, pod, &f, pl.pvcNow)
 	if !subject.Equivalent(c.subject) && !c.rules.Observes() {
 		return errJudgedOtherwise
 	}
@@ -75,12 +75,12 @@ func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName st
 	if _, managed := subject.TrustDomain(); managed {
 		annotations[isolation.EvidenceAnnotation] = subject.String()
 	}
-	if pl.dedication != nil {
-		token, held := pl.dedication.engine.Token(nodeName)
+	if pl.dedicated != nil {
+		token, held := pl.dedicated.engine.Token(nodeName)
 		if !held {
 			return errNotHeld
 		}
-		annotations[claims.TokenAnnotation] = token
+		annotations[dedication.TokenAnnotation] = token
 	}
 	if cacher := pl.handle.APICacher(); cacher != nil {
 		// The calls for one pod are put in order and merged there; an earlier one of them

@@ -147,7 +147,7 @@ func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
-			w.boundClaim("red", csi)
+			w.boundPVC("red", csi)
 			pod := w.add(w.pod("red", "p", class("kata"), mountsData))
 			bound := w.apiServer(pod)
 			w.bind(t.Context(), pod, func() {
@@ -168,7 +168,7 @@ func TestBindDoesNotMindHowABoundaryThatIsNotThereWasVoided(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p", mountsData))
 	bound := w.apiServer(pod)
-	status := w.bind(t.Context(), pod, func() { w.boundClaim("red", csi) })
+	status := w.bind(t.Context(), pod, func() { w.boundPVC("red", csi) })
 	if !status.IsSuccess() || len(*bound) != 1 {
 		t.Errorf("got %v and %d bindings, want one", status, len(*bound))
 	}

@@ -8,17 +8,17 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// cluster is what the rule reads besides pods: namespaces, RuntimeClasses, claims and
+// cluster is what the rule reads besides pods: namespaces, RuntimeClasses, PVCs and
 // the runtime handlers of nodes. It is fed by the plugin's own event handlers and not
 // read from listers, so that a pod that such a handler wakes is judged by what woke it.
 type cluster struct {
 	namespaces     register[map[string]string]
-	runtimeClasses register[subjects.RuntimeClass]
-	// claims tells whether a claim's volume is a directory of the host.
-	claims register[bool]
+	runtimeClasses register[podfacts.RuntimeClass]
+	// pvcs tells whether a PVC's volume is a directory of the host.
+	pvcs register[bool]
 	// handlers are those that a node reports; nil if it reports none.
 	handlers register[map[string]bool]
 
@@ -27,29 +27,29 @@ type cluster struct {
 	epoch atomic.Uint64
 }
 
-// claimLookup tells of a claim whether its volume is a directory of the host, and whether
-// the claim is known.
-type claimLookup func(claim string) (onHost, known bool)
+// pvcLookup tells of a PVC whether its volume is a directory of the host, and whether
+// the PVC is known.
+type pvcLookup func(pvc string) (onHost, known bool)
 
-// surroundings are the books, with claims looked up where the caller says.
+// surroundings are the books, with PVCs looked up where the caller says.
 type surroundings struct {
 	*cluster
-	claim claimLookup
+	pvc pvcLookup
 }
 
 func (s surroundings) NamespaceLabels(name string) (map[string]string, bool) {
 	return s.namespaces.get(name)
 }
 
-func (s surroundings) RuntimeClass(name string) (subjects.RuntimeClass, bool) {
+func (s surroundings) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	return s.runtimeClasses.get(name)
 }
 
-func (s surroundings) ClaimOnHost(key string) (onHost, known bool) { return s.claim(key) }
+func (s surroundings) PVCOnHost(key string) (onHost, known bool) { return s.pvc(key) }
 
 // resolve makes a subject of a pod.
-func (c *cluster) resolve(r *subjects.Rules, pod *v1.Pod, f *subjects.Facts, claims claimLookup) isolation.Subject {
-	return r.Subject(pod, f, surroundings{c, claims})
+func (c *cluster) resolve(r *podfacts.Rules, pod *v1.Pod, f *podfacts.Facts, pvcs pvcLookup) isolation.Subject {
+	return r.Subject(pod, f, surroundings{c, pvcs})
 }
 
 // register holds the current values of one kind by name. It is safe for concurrent use.

@@ -8,49 +8,49 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// claimer is what the plugin asks of the claims engine.
-type claimer interface {
+// dedicationEngine is what the plugin asks of the dedication engine.
+type dedicationEngine interface {
 	Lead()
 	Ready() bool
 	Touch(node string)
 	SetNodes(count int)
-	Claim(node string) (isolation.Claim, bool)
+	Dedication(node string) (isolation.Dedication, bool)
 	MayOpen(subject *isolation.Subject) bool
 	Reserve(uid types.UID, node string, subject *isolation.Subject) error
 	Refused(err error)
 	Held(uid types.UID, node string) bool
 	Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error
 	Token(node string) (string, bool)
-	Release(uid types.UID, node string, outcome claims.Outcome)
+	Release(uid types.UID, node string, outcome dedication.Outcome)
 }
 
-// dedication is the plugin's book of claimed nodes, as the engine tells of them. It is nil
-// where claims are off, and then knows of none.
-type dedication struct {
-	engine claimer
+// dedicatedNodes is the plugin's book of them, as the engine tells. It is nil where dedication is
+// off, and then knows of none.
+type dedicatedNodes struct {
+	engine dedicationEngine
 
 	// count is how many nodes there are.
 	count atomic.Int64
 
 	mu sync.RWMutex
-	// nodes are the claimed ones, homes the same by their claim.
-	nodes map[string]isolation.Claim
-	homes map[isolation.Claim]map[string]int
+	// nodes are the dedicated ones, homes the same by their dedication.
+	nodes map[string]isolation.Dedication
+	homes map[isolation.Dedication]map[string]int
 	// refused are nodes that the engine has refused although the book says otherwise.
 	refused map[string]bool
 	// limited are the tenants that were refused another node, each with one of its pods.
 	limited map[string]isolation.Subject
 }
 
-func newDedication(engine claimer) *dedication {
-	return &dedication{
+func newDedicatedNodes(engine dedicationEngine) *dedicatedNodes {
+	return &dedicatedNodes{
 		engine:  engine,
-		nodes:   map[string]isolation.Claim{},
-		homes:   map[isolation.Claim]map[string]int{},
+		nodes:   map[string]isolation.Dedication{},
+		homes:   map[isolation.Dedication]map[string]int{},
 		refused: map[string]bool{},
 		limited: map[string]isolation.Subject{},
 	}
@@ -58,7 +58,7 @@ func newDedication(engine claimer) *dedication {
 
 // takenOver reports whether pods may be placed. Only the leader has scheduling cycles, so
 // being asked from one is what tells the engine that it leads.
-func (d *dedication) takenOver() bool {
+func (d *dedicatedNodes) takenOver() bool {
 	if d == nil {
 		return true
 	}
@@ -67,14 +67,14 @@ func (d *dedication) takenOver() bool {
 }
 
 // touch tells the engine that something has changed on a node.
-func (d *dedication) touch(node string) {
+func (d *dedicatedNodes) touch(node string) {
 	if d != nil && node != "" {
 		d.engine.Touch(node)
 	}
 }
 
 // node counts nodes that come and go.
-func (d *dedication) node(come, gone bool) {
+func (d *dedicatedNodes) node(come, gone bool) {
 	if d == nil || come == gone {
 		return
 	}
@@ -85,30 +85,30 @@ func (d *dedication) node(come, gone bool) {
 	d.engine.SetNodes(int(d.count.Add(change)))
 }
 
-// claim returns what a node is claimed for, false if it is free.
-func (d *dedication) claim(node string) (isolation.Claim, bool) {
+// dedication returns what a node is dedicated to, false if it is free.
+func (d *dedicatedNodes) dedication(node string) (isolation.Dedication, bool) {
 	if d == nil {
-		return isolation.Claim{}, false
+		return isolation.Dedication{}, false
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	claim, claimed := d.nodes[node]
-	return claim, claimed
+	whose, dedicated := d.nodes[node]
+	return whose, dedicated
 }
 
-// homesOf returns nodes with the claim that the subject would make, at most so many.
-func (d *dedication) homesOf(subject *isolation.Subject, most int) []string {
-	claim, ok := subject.Claim()
+// homesOf returns nodes with the dedication that the subject asks for, at most so many.
+func (d *dedicatedNodes) homesOf(subject *isolation.Subject, most int) []string {
+	wanted, ok := subject.Dedication()
 	if d == nil || !ok {
 		return nil
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return someKeys(d.homes[claim], most)
+	return someKeys(d.homes[wanted], most)
 }
 
 // confine returns the subject as its tenant may open nodes now.
-func (d *dedication) confine(subject isolation.Subject) isolation.Subject {
+func (d *dedicatedNodes) confine(subject isolation.Subject) isolation.Subject {
 	if d == nil || d.engine.MayOpen(&subject) {
 		return subject
 	}
@@ -118,7 +118,7 @@ func (d *dedication) confine(subject isolation.Subject) isolation.Subject {
 // confineToWait is confine for a pod that may have to wait for the tenant's limit. What it
 // waits for is noted before the limit is asked for the last time, so that no change of it
 // is missed.
-func (d *dedication) confineToWait(subject isolation.Subject) isolation.Subject {
+func (d *dedicatedNodes) confineToWait(subject isolation.Subject) isolation.Subject {
 	if d == nil || d.engine.MayOpen(&subject) {
 		return subject
 	}
@@ -126,7 +126,7 @@ func (d *dedication) confineToWait(subject isolation.Subject) isolation.Subject 
 	return d.confine(subject)
 }
 
-func (d *dedication) waitForLimit(subject isolation.Subject) {
+func (d *dedicatedNodes) waitForLimit(subject isolation.Subject) {
 	domain, _ := subject.TrustDomain()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -134,14 +134,14 @@ func (d *dedication) waitForLimit(subject isolation.Subject) {
 }
 
 // limits reports whether some tenant waits for its limit.
-func (d *dedication) limits() bool {
+func (d *dedicatedNodes) limits() bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return len(d.limited) > 0
 }
 
 // unlimited returns the tenants that waited for their limit and may open nodes again.
-func (d *dedication) unlimited() map[string]bool {
+func (d *dedicatedNodes) unlimited() map[string]bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	tenants := map[string]bool{}
@@ -156,7 +156,7 @@ func (d *dedication) unlimited() map[string]bool {
 
 // reserve keeps a node for a pod. Like confineToWait it asks again when it has noted what
 // the pod waits for.
-func (d *dedication) reserve(uid types.UID, node string, subject *isolation.Subject) error {
+func (d *dedicatedNodes) reserve(uid types.UID, node string, subject *isolation.Subject) error {
 	if d == nil {
 		return nil
 	}
@@ -175,40 +175,40 @@ func (d *dedication) reserve(uid types.UID, node string, subject *isolation.Subj
 }
 
 // release ends what reserve began.
-func (d *dedication) release(uid types.UID, node string, outcome claims.Outcome) {
+func (d *dedicatedNodes) release(uid types.UID, node string, outcome dedication.Outcome) {
 	if d != nil {
 		d.engine.Release(uid, node, outcome)
 	}
 }
 
-// dedicated is the claim of a node before and after a change of it.
-type dedicated struct {
-	before, after               isolation.Claim
-	wasClaimed, claimed, denied bool
+// dedicationChange is the dedication of a node before and after a change of it.
+type dedicationChange struct {
+	before, after                   isolation.Dedication
+	wasDedicated, dedicated, denied bool
 }
 
 // mayHelp reports whether a pod may join the node after the change that could not before.
-func (c dedicated) mayHelp() bool {
-	return c.denied || c.wasClaimed && (!c.claimed || c.before != c.after)
+func (c dedicationChange) mayHelp() bool {
+	return c.denied || c.wasDedicated && (!c.dedicated || c.before != c.after)
 }
 
-// update asks the engine what a node is claimed for now.
-func (d *dedication) update(node string) dedicated {
+// update asks the engine what a node is dedicated to now.
+func (d *dedicatedNodes) update(node string) dedicationChange {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var c dedicated
-	c.before, c.wasClaimed = d.nodes[node]
+	var c dedicationChange
+	c.before, c.wasDedicated = d.nodes[node]
 	c.denied = d.refused[node]
 	delete(d.refused, node)
-	c.after, c.claimed = d.engine.Claim(node)
-	if c.wasClaimed {
+	c.after, c.dedicated = d.engine.Dedication(node)
+	if c.wasDedicated {
 		delete(d.nodes, node)
 		decrement(d.homes[c.before], node)
 		if len(d.homes[c.before]) == 0 {
 			delete(d.homes, c.before)
 		}
 	}
-	if c.claimed {
+	if c.dedicated {
 		d.nodes[node] = c.after
 		if d.homes[c.after] == nil {
 			d.homes[c.after] = map[string]int{}

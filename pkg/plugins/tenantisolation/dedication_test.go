@@ -19,37 +19,37 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// fakeEngine claims in memory what the test says, and tells the plugin of each change
+// fakeEngine dedicates in memory what the test says, and tells the plugin of each change
 // before it returns.
 type fakeEngine struct {
-	world    *world
-	ready    bool
-	leads    int
-	nodes    int
-	touched  []string
-	claims   map[string]isolation.Claim
-	openedBy map[string]string
-	limit    int
-	closing  map[string]bool
-	held     map[string]bool
-	ensure   error
-	leases   map[string]int
-	released []string
-	refused  []error
+	world     *world
+	ready     bool
+	leads     int
+	nodes     int
+	touched   []string
+	dedicated map[string]isolation.Dedication
+	openedBy  map[string]string
+	limit     int
+	closing   map[string]bool
+	held      map[string]bool
+	ensure    error
+	leases    map[string]int
+	released  []string
+	refused   []error
 }
 
-// claiming gives the world an engine.
-func (w *world) claiming() *fakeEngine {
+// dedicating gives the world an engine.
+func (w *world) dedicating() *fakeEngine {
 	e := &fakeEngine{
 		world: w, ready: true, limit: 100,
-		claims: map[string]isolation.Claim{}, openedBy: map[string]string{},
+		dedicated: map[string]isolation.Dedication{}, openedBy: map[string]string{},
 		closing: map[string]bool{}, held: map[string]bool{}, leases: map[string]int{},
 	}
-	w.pl.dedication = newDedication(e)
+	w.pl.dedicated = newDedicatedNodes(e)
 	return e
 }
 
@@ -58,9 +58,9 @@ func (e *fakeEngine) Ready() bool        { return e.ready }
 func (e *fakeEngine) Touch(node string)  { e.touched = append(e.touched, node) }
 func (e *fakeEngine) SetNodes(count int) { e.nodes = count }
 
-func (e *fakeEngine) Claim(node string) (isolation.Claim, bool) {
-	claim, ok := e.claims[node]
-	return claim, ok
+func (e *fakeEngine) Dedication(node string) (isolation.Dedication, bool) {
+	to, ok := e.dedicated[node]
+	return to, ok
 }
 
 func (e *fakeEngine) MayOpen(subject *isolation.Subject) bool {
@@ -75,20 +75,20 @@ func (e *fakeEngine) MayOpen(subject *isolation.Subject) bool {
 }
 
 func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
-	claim, ok := subject.Claim()
-	there, claimed := e.claims[node]
+	wanted, ok := subject.Dedication()
+	there, dedicated := e.dedicated[node]
 	switch {
 	case !ok:
 		return nil
 	case !e.ready:
-		return claims.ErrNotReady
-	case e.closing[node] || claimed && !there.Admits(subject):
-		return claims.ErrClaimed
-	case !claimed && !e.MayOpen(subject):
-		return claims.ErrTooManyNodes
-	case !claimed:
+		return dedication.ErrNotReady
+	case e.closing[node] || dedicated && !there.Admits(subject):
+		return dedication.ErrDedicated
+	case !dedicated && !e.MayOpen(subject):
+		return dedication.ErrTooManyNodes
+	case !dedicated:
 		domain, _ := subject.TrustDomain()
-		e.open(node, claim, domain.Tenant)
+		e.open(node, wanted, domain.Tenant)
 	}
 	e.leases[string(uid)+" on "+node]++
 	return nil
@@ -105,40 +105,40 @@ func (e *fakeEngine) Ensure(_ context.Context, _ *v1.Pod, node string, _ *isolat
 
 func (e *fakeEngine) Token(node string) (string, bool) { return "term-" + node, e.held[node] }
 
-func (e *fakeEngine) Release(uid types.UID, node string, outcome claims.Outcome) {
+func (e *fakeEngine) Release(uid types.UID, node string, outcome dedication.Outcome) {
 	key := string(uid) + " on " + node
 	if e.leases[key] == 0 {
 		return
 	}
 	delete(e.leases, key)
-	e.released = append(e.released, fmt.Sprintf("%s, known %t", key, outcome == claims.OutcomeKnown))
+	e.released = append(e.released, fmt.Sprintf("%s, known %t", key, outcome == dedication.OutcomeKnown))
 }
 
-// open claims a node.
-func (e *fakeEngine) open(node string, claim isolation.Claim, tenant string) {
-	e.claims[node], e.openedBy[node] = claim, tenant
-	engineView{e.world.pl}.ClaimChanged(node)
+// open dedicates a node.
+func (e *fakeEngine) open(node string, to isolation.Dedication, tenant string) {
+	e.dedicated[node], e.openedBy[node] = to, tenant
+	engineView{e.world.pl}.DedicationChanged(node)
 }
 
 // free releases a node.
 func (e *fakeEngine) free(node string) {
-	delete(e.claims, node)
+	delete(e.dedicated, node)
 	delete(e.openedBy, node)
 	delete(e.closing, node)
 	delete(e.held, node)
-	engineView{e.world.pl}.ClaimChanged(node)
+	engineView{e.world.pl}.DedicationChanged(node)
 }
 
-// claimFor claims a node for a pod as Reserve would.
-func (w *world) claimFor(e *fakeEngine, node string, pod *v1.Pod) {
+// dedicateFor dedicates a node for a pod as Reserve would.
+func (w *world) dedicateFor(e *fakeEngine, node string, pod *v1.Pod) {
 	w.t.Helper()
 	subject := w.pl.roster.subject(w.pl.rules.Load(), pod)
-	claim, ok := subject.Claim()
+	wanted, ok := subject.Dedication()
 	if !ok {
-		w.t.Fatalf("%s claims nothing", podKey(pod))
+		w.t.Fatalf("%s opens no node", podKey(pod))
 	}
 	domain, _ := subject.TrustDomain()
-	e.open(node, claim, domain.Tenant)
+	e.open(node, wanted, domain.Tenant)
 }
 
 func (w *world) reserve(pod *v1.Pod, node string) *fwk.Status {
@@ -146,16 +146,16 @@ func (w *world) reserve(pod *v1.Pod, node string) *fwk.Status {
 	return w.pl.Reserve(w.t.Context(), framework.NewCycleState(), pod, node)
 }
 
-func TestFilterSeesAClaimAtOnce(t *testing.T) {
+func TestFilterSeesADedicationAtOnce(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	red, blue := w.add(w.pod("red", "p")), w.add(w.pod("blue", "p"))
 	if !w.admits(red, "n1") || !w.admits(blue, "n1") {
 		t.Fatal("a free node denies")
 	}
-	w.claimFor(e, "n1", red)
+	w.dedicateFor(e, "n1", red)
 	if !w.admits(red, "n1") || w.admits(blue, "n1") {
-		t.Errorf("claimed for red: admits red %t, blue %t", w.admits(red, "n1"), w.admits(blue, "n1"))
+		t.Errorf("dedicated to red: admits red %t, blue %t", w.admits(red, "n1"), w.admits(blue, "n1"))
 	}
 	e.free("n1")
 	if !w.admits(blue, "n1") {
@@ -168,7 +168,7 @@ func TestFilterSeesAClaimAtOnce(t *testing.T) {
 
 func TestNobodyIsPlacedBeforeTheTakeover(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	e.ready = false
 	pod := w.add(w.pod("red", "p"))
 	if got := sentence(w.filter(pod, "n1")); got != isolation.TakingOver || e.leads == 0 {
@@ -198,7 +198,7 @@ func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
-			e := w.claiming()
+			e := w.dedicating()
 			pod := w.add(w.pod("red", "p"))
 			tc.refuse(e)
 			if got := w.reserve(pod, "n1"); got.Message() != tc.want || got.Code() != fwk.UnschedulableAndUnresolvable {
@@ -225,10 +225,10 @@ func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
 
 func TestATenantAtItsLimitWaitsForIt(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	w.node("n2")
 	e.limit = 1
-	w.claimFor(e, "n2", w.add(w.pod("red", "first")))
+	w.dedicateFor(e, "n2", w.add(w.pod("red", "first")))
 	pod := w.add(w.pod("red", "p"))
 	w.woken()
 	if got := sentence(w.filter(pod, "n1")); got != isolation.NodeLimit {
@@ -253,7 +253,7 @@ func TestATenantAtItsLimitWaitsForIt(t *testing.T) {
 
 func TestPreBindIsForPodsThatOpenANode(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	e.held["n1"] = true
 	flight := func(pod *v1.Pod, node string) fwk.Code {
 		result, status := w.pl.PreBindPreFlight(t.Context(), framework.NewCycleState(), pod, node)
@@ -268,24 +268,24 @@ func TestPreBindIsForPodsThatOpenANode(t *testing.T) {
 	if diff := cmp.Diff([]fwk.Code{fwk.Skip, fwk.Success, fwk.Skip}, got); diff != "" {
 		t.Errorf("on a held node, on another, of the platform (-want +got):\n%s", diff)
 	}
-	w.pl.dedication = nil
+	w.pl.dedicated = nil
 	if got := flight(red, "n2"); got != fwk.Skip {
-		t.Errorf("without claims: %s", got)
+		t.Errorf("without dedication: %s", got)
 	}
 }
 
 // What a tenant reads names nobody.
 func TestPreBindSaysInConstantWordsWhyItFailed(t *testing.T) {
 	for name, tc := range map[string]struct{ err, want error }{
-		"somebody came":      {fmt.Errorf("node n1: pod blue/p: %w", claims.ErrTaken), errNodeTaken},
-		"it is claimed":      {fmt.Errorf("node n1: %w", claims.ErrClaimed), errNodeTaken},
-		"it was deposed":     {fmt.Errorf("term x: %w", claims.ErrNotReady), errNotTakenOver},
-		"the API server did": {apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "n1", errors.New("no")), errNotClaimed},
+		"somebody came":      {fmt.Errorf("node n1: pod blue/p: %w", dedication.ErrTaken), errNodeTaken},
+		"it is dedicated":    {fmt.Errorf("node n1: %w", dedication.ErrDedicated), errNodeTaken},
+		"it was deposed":     {fmt.Errorf("term x: %w", dedication.ErrNotReady), errNotTakenOver},
+		"the API server did": {apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "n1", errors.New("no")), errNotDedicated},
 		"nothing":            {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
-			w.claiming().ensure = tc.err
+			w.dedicating().ensure = tc.err
 			status := w.pl.PreBind(t.Context(), framework.NewCycleState(), w.add(w.pod("red", "p")), "n1")
 			if got := status.AsError(); !errors.Is(got, tc.want) || (got == nil) != (tc.want == nil) {
 				t.Errorf("got %v, want %v", got, tc.want)
@@ -294,9 +294,9 @@ func TestPreBindSaysInConstantWordsWhyItFailed(t *testing.T) {
 	}
 }
 
-func TestBindBearsTheTokenOfTheClaim(t *testing.T) {
+func TestBindBearsTheTokenOfTheDedication(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	pod := w.add(w.pod("red", "p"))
 	bound := w.apiServer(pod)
 	if status := w.bind(t.Context(), pod); status.IsSuccess() || len(*bound) != 0 {
@@ -307,7 +307,7 @@ func TestBindBearsTheTokenOfTheClaim(t *testing.T) {
 	if status := w.bind(t.Context(), pod); !status.IsSuccess() {
 		t.Fatal(status)
 	}
-	if got := (*bound)[0].Annotations[claims.TokenAnnotation]; got != "term-n1" {
+	if got := (*bound)[0].Annotations[dedication.TokenAnnotation]; got != "term-n1" {
 		t.Errorf("got the token %q", got)
 	}
 	if diff := cmp.Diff([]string{"red/p on n1, known true"}, e.released); diff != "" {
@@ -336,7 +336,7 @@ func TestWhatIsKnownOfABind(t *testing.T) {
 		"nobody waited for it, not even yet": {fmt.Errorf("bind: %w", context.DeadlineExceeded), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := outcomeOf(tc.err) == claims.OutcomeKnown; got != tc.known {
+			if got := outcomeOf(tc.err) == dedication.OutcomeKnown; got != tc.known {
 				t.Errorf("known %t, want %t", got, tc.known)
 			}
 		})
@@ -345,7 +345,7 @@ func TestWhatIsKnownOfABind(t *testing.T) {
 
 func TestUnreserveReleases(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	pod := w.add(w.pod("red", "p"))
 	w.reserve(pod, "n1")
 	w.pl.Unreserve(t.Context(), framework.NewCycleState(), pod, "n1")
@@ -356,7 +356,7 @@ func TestUnreserveReleases(t *testing.T) {
 
 func TestTheEngineHearsOfWhatChangesOnANode(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	touched := func(what string, change func()) {
 		t.Helper()
 		e.touched = nil
@@ -375,7 +375,7 @@ func TestTheEngineHearsOfWhatChangesOnANode(t *testing.T) {
 
 func TestWhatTheEngineIsToldOfPods(t *testing.T) {
 	w := tenants(t)
-	w.claiming()
+	w.dedicating()
 	view := engineView{w.pl}
 	bound := w.add(w.pod("red", "bound", on("n1")))
 	pending := w.add(w.pod("red", "pending"))
@@ -393,19 +393,19 @@ func TestWhatTheEngineIsToldOfPods(t *testing.T) {
 		t.Errorf("a pod out of a list is %s", subject)
 	}
 	node := &v1.Node{Spec: v1.NodeSpec{Taints: []v1.Taint{{Key: isolation.BoundaryTaint, Value: "vm", Effect: v1.TaintEffectNoSchedule}}}}
-	if claim, ok := view.ClaimOf(node); !ok || claim.String() != "tenantisolation.dev/boundary=vm" {
-		t.Errorf("its taints say %s, %t", claim, ok)
+	if to, ok := view.DedicationOf(node); !ok || to.String() != "tenantisolation.dev/boundary=vm" {
+		t.Errorf("its taints say %s, %t", to, ok)
 	}
 }
 
-// An empty node that is claimed for a tenant is where its pods should go.
-func TestFocusFindsClaimedNodesThatAreEmpty(t *testing.T) {
+// An empty node that is dedicated to a tenant is where its pods should go.
+func TestFocusFindsDedicatedNodesThatAreEmpty(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	for i := range alwaysSampled + 20 {
 		w.node(fmt.Sprintf("many-%d", i))
 	}
-	w.claimFor(e, "many-77", w.add(w.pod("red", "first")))
+	w.dedicateFor(e, "many-77", w.add(w.pod("red", "first")))
 	infos, _ := (&fakeHandle{world: w}).List()
 	result, status := w.pl.PreFilter(t.Context(), framework.NewCycleState(), w.add(w.pod("red", "p")), infos)
 	if !status.IsSuccess() || result == nil || !result.NodeNames.Equal(sets.New("many-77")) {
@@ -413,11 +413,11 @@ func TestFocusFindsClaimedNodesThatAreEmpty(t *testing.T) {
 	}
 }
 
-func TestFilterOnAWarmClaimedNodeDoesNotAllocate(t *testing.T) {
+func TestFilterOnAWarmDedicatedNodeDoesNotAllocate(t *testing.T) {
 	w := tenants(t)
-	e := w.claiming()
+	e := w.dedicating()
 	pod := w.add(w.pod("red", "p"))
-	w.claimFor(e, "n1", pod)
+	w.dedicateFor(e, "n1", pod)
 	state := framework.NewCycleState()
 	if _, status := w.pl.PreFilter(t.Context(), state, pod, nil); !status.IsSuccess() {
 		t.Fatal(status)
@@ -431,22 +431,22 @@ func TestFilterOnAWarmClaimedNodeDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestClaimsAreForOneProfile(t *testing.T) {
+func TestDedicationIsForOneProfile(t *testing.T) {
 	for name, tc := range map[string]struct {
 		first, second bool
 		fails         bool
 	}{
-		"no profile claims":         {},
-		"the first profile claims":  {first: true, fails: true},
-		"the second profile claims": {second: true, fails: true},
-		"both claim":                {first: true, second: true, fails: true},
+		"no profile dedicates":         {},
+		"the first profile dedicates":  {first: true, fails: true},
+		"the second profile dedicates": {second: true, fails: true},
+		"both dedicate":                {first: true, second: true, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pods := informers.NewSharedInformerFactory(fake.NewClientset(), 0).Core().V1().Pods().Informer()
-			profile := func(claims bool) error {
+			profile := func(dedicates bool) error {
 				w := newWorld(t)
-				if claims {
-					w.claiming()
+				if dedicates {
+					w.dedicating()
 				}
 				if err := w.pl.onlyOne(pods); err != nil {
 					return err

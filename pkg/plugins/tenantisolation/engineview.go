@@ -3,15 +3,15 @@ package tenantisolation
 import (
 	v1 "k8s.io/api/core/v1"
 
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// engineView is what the claims engine sees of the plugin.
+// engineView is what the dedication engine sees of the plugin.
 type engineView struct{ pl *Plugin }
 
-var _ claims.Cluster = engineView{}
+var _ dedication.Cluster = engineView{}
 
 func (e engineView) Nodes() []*v1.Node {
 	list := e.pl.watcher.nodes.List()
@@ -36,12 +36,12 @@ func (e engineView) Subject(pod *v1.Pod) isolation.Subject {
 	return e.pl.roster.subject(e.pl.rules.Load(), pod)
 }
 
-func (e engineView) ClaimOf(node *v1.Node) (isolation.Claim, bool) {
+func (e engineView) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
 	taints := make([]isolation.Taint, 0, len(node.Spec.Taints))
 	for i := range node.Spec.Taints {
 		taints = append(taints, isolation.Taint{Key: node.Spec.Taints[i].Key, Value: node.Spec.Taints[i].Value})
 	}
-	return e.pl.rules.Load().ParseClaim(taints)
+	return e.pl.rules.Load().ParseDedication(taints)
 }
 
 func (e engineView) Knows(pod *v1.Pod) bool {
@@ -52,32 +52,32 @@ func (e engineView) Knows(pod *v1.Pod) bool {
 	return gone
 }
 
-func (e engineView) ClaimChanged(name string) {
+func (e engineView) DedicationChanged(name string) {
 	pl := e.pl
-	claim := pl.dedication.update(name)
+	change := pl.dedicated.update(name)
 	pl.nodes.invalidate(name)
-	if !claim.mayHelp() && !pl.dedication.limits() {
+	if !change.mayHelp() && !pl.dedicated.limits() {
 		return
 	}
 	rules := pl.rules.Load()
 	// The residents are read after the book has changed: whoever changes both at one time,
 	// the later of the two sees both.
 	after := pl.currentNode(rules, name)
-	after.Claim, after.Claimed = claim.after, claim.claimed
+	after.Dedication, after.Dedicated = change.after, change.dedicated
 	before := after
-	before.Claim, before.Claimed = claim.before, claim.wasClaimed
-	if claim.denied {
-		before.Claim, before.Claimed = isolation.Claim{}, true
+	before.Dedication, before.Dedicated = change.before, change.wasDedicated
+	if change.denied {
+		before.Dedication, before.Dedicated = isolation.Dedication{}, true
 	}
-	pl.wakeFor("claim", rules, map[string]*nodeChange{name: {before: before, after: after}}, pl.waitingForLimit(rules))
+	pl.wakeFor("dedication", rules, map[string]*nodeChange{name: {before: before, after: after}}, pl.waitingForLimit(rules))
 }
 
-func (e engineView) BecameReady() { e.pl.wakeAll("claims taken over") }
+func (e engineView) BecameReady() { e.pl.wakeAll("dedicated nodes taken over") }
 
 // limitsChanged wakes the pods of tenants that may open nodes again, because the cluster
 // has more of them.
 func (pl *Plugin) limitsChanged() {
-	if pl.dedication == nil || !pl.dedication.limits() {
+	if pl.dedicated == nil || !pl.dedicated.limits() {
 		return
 	}
 	rules := pl.rules.Load()
@@ -85,9 +85,9 @@ func (pl *Plugin) limitsChanged() {
 }
 
 // waitingForLimit returns the pending pods of tenants that may open nodes again.
-func (pl *Plugin) waitingForLimit(rules *subjects.Rules) map[string]*v1.Pod {
+func (pl *Plugin) waitingForLimit(rules *podfacts.Rules) map[string]*v1.Pod {
 	wake := map[string]*v1.Pod{}
-	tenants := pl.dedication.unlimited()
+	tenants := pl.dedicated.unlimited()
 	if len(tenants) == 0 {
 		return wake
 	}

@@ -9,7 +9,7 @@ import (
 	schedutil "k8s.io/kubernetes/pkg/scheduler/util"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // EventsToRegister names the changes of pods and nodes after which a pod that the plugin
@@ -33,7 +33,7 @@ type goneEvent struct {
 	pod *v1.Pod
 	// epoch, changes and rules tell whether the answer still holds.
 	epoch, changes uint64
-	rules          *subjects.Rules
+	rules          *podfacts.Rules
 	change         nodeChange
 }
 
@@ -95,7 +95,7 @@ func (pl *Plugin) afterOwnChange(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (
 }
 
 // judge judges exactly this version of a pod.
-func (pl *Plugin) judge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
+func (pl *Plugin) judge(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
 	return pl.roster.judge(rules, pod, pl.roster.gatherer.Gather(pod)).subject
 }
 
@@ -110,7 +110,7 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 	rules := pl.rules.Load()
 	node := pl.currentNode(rules, added.Name)
 	if _, known := pl.cluster.handlers.get(added.Name); !known {
-		node.Handlers = subjects.ReportedHandlers(added)
+		node.Handlers = podfacts.ReportedHandlers(added)
 	}
 	subject := pl.asking(rules, pod)
 	if isolation.Decide(&subject, &node).Allowed() {

@@ -8,16 +8,16 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const cycleKey fwk.StateKey = Name
 
 // cycle is what one scheduling cycle knows of the incoming pod.
 type cycle struct {
-	rules   *subjects.Rules
+	rules   *podfacts.Rules
 	subject isolation.Subject
 }
 
@@ -25,7 +25,7 @@ const placementKey fwk.StateKey = Name + "/placement"
 
 // placement is what Reserve judged of the node.
 type placement struct {
-	rules  *subjects.Rules
+	rules  *podfacts.Rules
 	reason isolation.Reason
 }
 
@@ -50,8 +50,8 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		return nil, denial(isolation.FactsIncomplete)
 	}
 	c := pl.newCycle(pod)
-	takenOver := pl.dedication.takenOver()
-	c.subject = pl.dedication.confineToWait(c.subject)
+	takenOver := pl.dedicated.takenOver()
+	c.subject = pl.dedicated.confineToWait(c.subject)
 	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)
 	if c.subject.Platform() {
@@ -84,7 +84,7 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 			return denial(isolation.FactsIncomplete)
 		}
 		c = pl.newCycle(pod)
-		if !c.subject.Platform() && !pl.dedication.takenOver() {
+		if !c.subject.Platform() && !pl.dedicated.takenOver() {
 			return denial(isolation.TakingOver)
 		}
 	}
@@ -112,8 +112,8 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
 		return status(c.rules, verdict)
 	}
-	if err := pl.dedication.reserve(pod.UID, nodeName, &c.subject); err != nil {
-		klog.FromContext(ctx).V(4).Info("The node cannot be claimed for the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
+	if err := pl.dedicated.reserve(pod.UID, nodeName, &c.subject); err != nil {
+		klog.FromContext(ctx).V(4).Info("The node cannot be dedicated for the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
 		return denial(refusal(err))
 	}
 	pl.roster.assume(c.rules, pod, nodeName)
@@ -124,7 +124,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 // Unreserve takes the pod off the node again.
 func (pl *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *v1.Pod, nodeName string) {
 	pl.roster.forget(pod, nodeName)
-	pl.dedication.release(pod.UID, nodeName, claims.OutcomeKnown)
+	pl.dedicated.release(pod.UID, nodeName, dedication.OutcomeKnown)
 }
 
 func (pl *Plugin) newCycle(pod *v1.Pod) *cycle {
@@ -147,7 +147,7 @@ func readCycle(state fwk.CycleState) (*cycle, error) {
 // status translates a denial. Only UnschedulableAndUnresolvable keeps preemption away
 // from a node, so it is the code of every denial that may not evict. Each call makes a
 // new status, because the framework writes the plugin's name into it.
-func status(rules *subjects.Rules, verdict isolation.Verdict) *fwk.Status {
+func status(rules *podfacts.Rules, verdict isolation.Verdict) *fwk.Status {
 	if rules.MayEvict(verdict) {
 		return fwk.NewStatus(fwk.Unschedulable, verdict.Reason().Sentence())
 	}

@@ -13,7 +13,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const (
@@ -61,7 +61,7 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 		pl.roster.foundHome(group, first)
 	}
 	if first == "" {
-		first = search.among(ctx, portions(pl.dedication.homesOf(&c.subject, focusLooks)))
+		first = search.among(ctx, portions(pl.dedicated.homesOf(&c.subject, focusLooks)))
 	}
 	if first == "" && c.subject.Open() {
 		if first = search.among(ctx, pl.roster.sharedNodes); first != "" {
@@ -248,7 +248,7 @@ func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
 			skip.Insert(plugin.name)
 		}
 	}
-	if len(subjects.ClaimKeys(pod)) == 0 {
+	if len(podfacts.PVCKeys(pod)) == 0 {
 		skip.Insert(names.VolumeBinding)
 	}
 	return skip

@@ -37,7 +37,7 @@ type world struct {
 	snapshot  map[string]*framework.NodeInfo
 	nodes     map[string]*v1.Node
 	pods      cache.Indexer
-	claims    cache.Indexer
+	pvcs      cache.Indexer
 	volumes   cache.Indexer
 	classes   cache.Indexer
 	activated map[string]bool
@@ -67,7 +67,7 @@ func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world
 		snapshot:  map[string]*framework.NodeInfo{},
 		nodes:     map[string]*v1.Node{},
 		pods:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(podIndexers)),
-		claims:    cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(unboundClaims)),
+		pvcs:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(unboundPVCs)),
 		volumes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(freeVolumes)),
 		classes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		activated: map[string]bool{},
@@ -82,7 +82,7 @@ func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world
 		tb.Fatal(err)
 	}
 	pl.watcher.pods = w.pods
-	pl.watcher.claims, pl.watcher.volumes, pl.watcher.classes = w.claims, w.volumes, w.classes
+	pl.watcher.pvcs, pl.watcher.volumes, pl.watcher.classes = w.pvcs, w.volumes, w.classes
 	pl.watcher.ready.Store(true)
 	w.pl = pl
 	return w
@@ -264,7 +264,7 @@ func (w *world) later() { w.clock.Time = w.clock.Add(time.Hour) }
 
 func hostNetwork(p *v1.Pod) { p.Spec.HostNetwork = true }
 
-// mountsData mounts the claim "data".
+// mountsData mounts the PVC "data".
 func mountsData(p *v1.Pod) {
 	p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: "data", VolumeSource: v1.VolumeSource{
 		PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
@@ -354,11 +354,11 @@ func (w *world) filter(pod *v1.Pod, node string) *fwk.Status {
 
 func (w *world) admits(pod *v1.Pod, node string) bool { return w.filter(pod, node).IsSuccess() }
 
-// sentence returns the reason that the status tells, residents rather than a claim where
+// sentence returns the reason that the status tells, residents rather than a dedication where
 // both are told in the same words.
 func sentence(status *fwk.Status) isolation.Reason {
 	for _, reason := range isolation.Reasons() {
-		if reason == isolation.ForeignClaim {
+		if reason == isolation.ForeignDedication {
 			continue
 		}
 		if reason.Sentence() != "" && reason.Sentence() == status.Message() {

@@ -17,7 +17,7 @@ import (
 // pending pod and node before and after, and compares with what the plugin wakes:
 // whoever a node has turned to admit must be woken, and nobody else but a pod whose own
 // trust domain or boundary has changed, or whose tenant has reached its limit of nodes or left it. In every
-// second history nodes are claimed.
+// second history nodes are dedicated.
 func TestL6SoundHints(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -48,17 +48,17 @@ type history struct {
 	*world
 	random *rand.Rand
 	count  int
-	// engine is nil in a history without claims.
+	// engine is nil in a history without dedication.
 	engine *fakeEngine
 }
 
 var historyNamespaces = []string{"a", "b", "c", "kube-system"}
 
-func newHistory(t *testing.T, random *rand.Rand, claims bool) *history {
+func newHistory(t *testing.T, random *rand.Rand, dedicates bool) *history {
 	t.Helper()
 	h := &history{world: newWorld(t), random: random}
-	if claims {
-		h.engine = h.claiming()
+	if dedicates {
+		h.engine = h.dedicating()
 		h.engine.limit = 1 + random.IntN(3)
 	}
 	for _, node := range []string{"n1", "n2", "n3"} {
@@ -199,13 +199,13 @@ func (h *history) step() (string, map[string]bool) {
 		}
 	case 9, 10:
 		node := h.pick("n1", "n2", "n3")
-		pods := h.podsWhere(func(p *v1.Pod) bool { _, ok := h.subjects()[podKey(p)].Claim(); return ok })
+		pods := h.podsWhere(func(p *v1.Pod) bool { _, ok := h.subjects()[podKey(p)].Dedication(); return ok })
 		if len(pods) == 0 {
 			break
 		}
 		pod := pods[h.random.IntN(len(pods))]
-		what = fmt.Sprintf("node %s is claimed for %s", node, podKey(pod))
-		h.claimFor(h.engine, node, pod)
+		what = fmt.Sprintf("node %s is dedicated for %s", node, podKey(pod))
+		h.dedicateFor(h.engine, node, pod)
 	case 11:
 		node := h.pick("n1", "n2", "n3")
 		what = fmt.Sprintf("node %s is released", node)

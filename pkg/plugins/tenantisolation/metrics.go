@@ -8,7 +8,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const subsystem = "tenant_isolation"
@@ -63,7 +63,7 @@ func (m *metrics) resolved(subject *isolation.Subject) {
 }
 
 // placed counts a pod that was bound.
-func (m *metrics) placed(rules *subjects.Rules, reason isolation.Reason) {
+func (m *metrics) placed(rules *podfacts.Rules, reason isolation.Reason) {
 	enforcement := config.EnforcementEnforce
 	if rules.Observes() {
 		enforcement = config.EnforcementAudit

@@ -10,7 +10,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // nodeMemo remembers what the rule reads of each node, so that it is worked out once
@@ -38,7 +38,7 @@ type nodeShard struct {
 
 type nodeEntry struct {
 	// epoch counts changes that NodeInfo does not show: a resident's newer version, the
-	// node's runtime handlers, its claim.
+	// node's runtime handlers, its dedication.
 	epoch  atomic.Uint64
 	worked atomic.Pointer[workedOut]
 	// gone: nobody tells of changes any more, because the node was removed.
@@ -48,7 +48,7 @@ type nodeEntry struct {
 // workedOut is what the rule reads of a node, and under which circumstances that is
 // true. It is never changed after it is made.
 type workedOut struct {
-	rules        *subjects.Rules
+	rules        *podfacts.Rules
 	generation   int64
 	nodeEpoch    uint64
 	clusterEpoch uint64
@@ -129,7 +129,7 @@ func (m *nodeMemo) invalidate(name string) {
 // A generation is never given twice, to whatever NodeInfo, so equal generations mean
 // equal pods; with one exception: while a pod group is placed, the snapshot's NodeInfo
 // gets pods and keeps its generation. Then nothing remembered is used, nor kept.
-func (pl *Plugin) node(state fwk.CycleState, rules *subjects.Rules, info fwk.NodeInfo) *isolation.Node {
+func (pl *Plugin) node(state fwk.CycleState, rules *podfacts.Rules, info fwk.NodeInfo) *isolation.Node {
 	var entry *nodeEntry
 	if !state.IsPodGroupSchedulingCycle() {
 		entry = pl.nodes.entryOf(info)
@@ -151,7 +151,7 @@ func (pl *Plugin) node(state fwk.CycleState, rules *subjects.Rules, info fwk.Nod
 	return &w.node
 }
 
-func (pl *Plugin) workOut(rules *subjects.Rules, info fwk.NodeInfo) isolation.Node {
+func (pl *Plugin) workOut(rules *podfacts.Rules, info fwk.NodeInfo) isolation.Node {
 	pods := info.GetPods()
 	residents := make([]isolation.Resident, 0, len(pods))
 	for _, p := range pods {
@@ -160,22 +160,22 @@ func (pl *Plugin) workOut(rules *subjects.Rules, info fwk.NodeInfo) isolation.No
 	return pl.isolationNode(rules, info.Node(), residents)
 }
 
-func (pl *Plugin) resident(rules *subjects.Rules, pod *v1.Pod) isolation.Resident {
+func (pl *Plugin) resident(rules *podfacts.Rules, pod *v1.Pod) isolation.Resident {
 	return isolation.Resident{UID: string(pod.UID), Subject: pl.roster.subject(rules, pod)}
 }
 
-func (pl *Plugin) isolationNode(rules *subjects.Rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
+func (pl *Plugin) isolationNode(rules *podfacts.Rules, node *v1.Node, residents []isolation.Resident) isolation.Node {
 	handlers, known := pl.cluster.handlers.get(node.Name)
 	if !known {
 		// The framework may hear of a new node before the plugin does.
-		handlers = subjects.ReportedHandlers(node)
+		handlers = podfacts.ReportedHandlers(node)
 	}
-	claim, claimed := pl.dedication.claim(node.Name)
+	dedication, dedicated := pl.dedicated.dedication(node.Name)
 	return isolation.Node{
-		Occupancy: isolation.NewOccupancy(residents),
-		Handlers:  handlers,
-		VMCapable: rules.VMCapable(node, handlers, pl.cluster.runtimeClasses.all()),
-		Claimed:   claimed,
-		Claim:     claim,
+		Occupancy:  isolation.NewOccupancy(residents),
+		Handlers:   handlers,
+		VMCapable:  rules.VMCapable(node, handlers, pl.cluster.runtimeClasses.all()),
+		Dedicated:  dedicated,
+		Dedication: dedication,
 	}
 }

@@ -25,9 +25,9 @@ func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
 		"nothing happens":                  {change: func(*world, *v1.Pod) {}},
 		"a pod elsewhere comes":            {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
 		"a label that nobody reads is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
-		"another pod's claim comes and goes": {change: func(w *world, _ *v1.Pod) {
+		"another pod's PVC comes and goes": {change: func(w *world, _ *v1.Pod) {
 			w.add(w.pod("blue", "b", on("kata1"), mountsData))
-			w.boundClaim("blue", csi)
+			w.boundPVC("blue", csi)
 		}},
 		"another namespace goes":                 {change: func(w *world, _ *v1.Pod) { w.deleteNamespace("blue") }},
 		"a namespace that nobody asked for":      {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},

@@ -16,15 +16,15 @@ import (
 	// Registers TenantIsolationArgs with the scheduler's strict scheme.
 	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
 	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
-	"tenantisolation.dev/scheduler/pkg/claims"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/leadership"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Name is the plugin's name in the scheduler's configuration.
 const Name = "TenantIsolation"
 
-// systemNamespace is where the table of claims is.
+// systemNamespace is where the table of dedicated nodes is.
 const systemNamespace = "tenant-isolation-system"
 
 var (
@@ -46,14 +46,14 @@ type Plugin struct {
 	handle fwk.Handle
 	logger klog.Logger
 
-	rules   atomic.Pointer[subjects.Rules]
+	rules   atomic.Pointer[podfacts.Rules]
 	cluster *cluster
 	roster  *roster
 	nodes   *nodeMemo
 	watcher *watcher
 	profile profile
-	// dedication is nil while claims are disabled.
-	dedication *dedication
+	// dedicated is nil while claims.mode is Disabled.
+	dedicated *dedicatedNodes
 	// election is nil where nobody tells of one.
 	election *leadership.Signal
 
@@ -90,10 +90,10 @@ func newElected(ctx context.Context, obj runtime.Object, handle fwk.Handle, sign
 		return nil, err
 	}
 	pl.election = signal
-	var engine *claims.Engine
+	var engine *dedication.Engine
 	if args.Claims.Mode == config.ModeEnabled {
-		engine = claims.New(handle.ClientSet(), engineView{pl}, claimsConfig(args.Claims, pl), clock.RealClock{}, klog.LoggerWithName(pl.logger, "claims"))
-		pl.dedication = newDedication(engine)
+		engine = dedication.New(handle.ClientSet(), engineView{pl}, dedicationConfig(args.Claims, pl), clock.RealClock{}, klog.LoggerWithName(pl.logger, "dedication"))
+		pl.dedicated = newDedicatedNodes(engine)
 	}
 	pl.startAudit(ctx, args.Audit)
 	if err := pl.watch(ctx); err != nil {
@@ -106,13 +106,13 @@ func newElected(ctx context.Context, obj runtime.Object, handle fwk.Handle, sign
 	return pl, nil
 }
 
-func claimsConfig(args config.Claims, pl *Plugin) claims.Config {
-	return claims.Config{
+func dedicationConfig(args config.Claims, pl *Plugin) dedication.Config {
+	return dedication.Config{
 		Namespace:         systemNamespace,
 		TaintEffect:       v1.TaintEffect(args.TaintEffect),
 		SettleTime:        args.SettleTime.Duration,
 		ReleaseAfter:      args.ReleaseAfter.Duration,
-		NodeReuse:         claims.NodeReuse(args.NodeReuse),
+		NodeReuse:         dedication.NodeReuse(args.NodeReuse),
 		MaxNodesPerTenant: *args.MaxNodesPerTenant,
 		OnDeposed: func(err error) {
 			// It would hold the lease and place nobody. Started anew it waits its turn.
@@ -124,11 +124,11 @@ func claimsConfig(args config.Claims, pl *Plugin) claims.Config {
 
 // newPlugin makes a plugin that follows nothing yet.
 func newPlugin(logger klog.Logger, args *config.TenantIsolationArgs, handle fwk.Handle) (*Plugin, error) {
-	rules, err := subjects.NewRules(args)
+	rules, err := podfacts.NewRules(args)
 	if err != nil {
 		return nil, err
 	}
-	gatherer, err := subjects.NewGatherer()
+	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}

@@ -62,23 +62,23 @@ func misplaced(plugins *schedulerconfig.Plugins) error {
 	return nil
 }
 
-// claiming is an index without entries: it tells the plugins of other profiles, which have
-// the informer in common, that one of them claims nodes.
-const claiming = "tenantisolation.dev/claiming"
+// dedicating is an index without entries: it tells the plugins of other profiles, which have
+// the informer in common, that one of them dedicates nodes.
+const dedicating = "tenantisolation.dev/dedicating"
 
-// onlyOne returns an error if another profile has the plugin too and one of them claims
-// nodes: there is one table of claims, and of what one scheduler process leases to its pods
+// onlyOne returns an error if another profile has the plugin too and one of them dedicates
+// nodes: there is one table of dedicated nodes, and of what one scheduler process leases to its pods
 // in memory only one plugin knows.
 func (pl *Plugin) onlyOne(pods cache.SharedIndexInformer) error {
 	indexers := pods.GetIndexer().GetIndexers()
 	_, second := indexers[byNode]
-	_, claims := indexers[claiming]
-	if second && (claims || pl.dedication != nil) {
-		return fmt.Errorf("claims.mode: with %s the plugin %s is for one profile only: take it out of the others, or disable claims in all of them",
+	_, dedicates := indexers[dedicating]
+	if second && (dedicates || pl.dedicated != nil) {
+		return fmt.Errorf("claims.mode: with %s the plugin %s is for one profile only: take it out of the others, or disable dedication in all of them",
 			config.ModeEnabled, Name)
 	}
-	if pl.dedication == nil {
+	if pl.dedicated == nil {
 		return nil
 	}
-	return addIndexers(pods, cache.Indexers{claiming: func(any) ([]string, error) { return nil, nil }})
+	return addIndexers(pods, cache.Indexers{dedicating: func(any) ([]string, error) { return nil, nil }})
 }

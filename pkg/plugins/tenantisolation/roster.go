@@ -9,15 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // judged is a version of a pod and what the rules make of it under an epoch. It is
 // never changed after it is made.
 type judged struct {
 	pod     *v1.Pod
-	facts   subjects.Facts
-	rules   *subjects.Rules
+	facts   podfacts.Facts
+	rules   *podfacts.Rules
 	epoch   uint64
 	subject isolation.Subject
 }
@@ -29,7 +29,7 @@ type judged struct {
 // It also knows where each trust domain is at home. That is a hint, where to look
 // first; whether a pod may join a node is always asked of the node.
 type roster struct {
-	gatherer *subjects.Gatherer
+	gatherer *podfacts.Gatherer
 	cluster  *cluster
 
 	mu   sync.RWMutex
@@ -72,7 +72,7 @@ func (l *listed) place() place {
 	return place{group: group, node: l.node, open: l.judged.subject.Open()}
 }
 
-func newRoster(g *subjects.Gatherer, c *cluster) *roster {
+func newRoster(g *podfacts.Gatherer, c *cluster) *roster {
 	return &roster{
 		gatherer: g,
 		cluster:  c,
@@ -87,7 +87,7 @@ func newRoster(g *subjects.Gatherer, c *cluster) *roster {
 // version, or of a newer one if the roster has seen it. That the newest version counts
 // is what makes it safe to wake a pod as soon as the roster has been told of a change,
 // although the framework's own cache may learn of it later.
-func (r *roster) subject(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
+func (r *roster) subject(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
 	epoch := r.cluster.epoch.Load()
 	known := r.known(pod.UID)
 	if known == nil || (known.pod != pod && !notOlder(known.pod, pod)) {
@@ -112,7 +112,7 @@ func (r *roster) known(uid types.UID) *judged {
 }
 
 // facts returns those of this version of the pod, from memory if the roster was told of it.
-func (r *roster) facts(pod *v1.Pod) subjects.Facts {
+func (r *roster) facts(pod *v1.Pod) podfacts.Facts {
 	known := r.known(pod.UID)
 	if known != nil && (known.pod == pod || pod.ResourceVersion != "" && known.pod.ResourceVersion == pod.ResourceVersion) {
 		return known.facts
@@ -122,14 +122,14 @@ func (r *roster) facts(pod *v1.Pod) subjects.Facts {
 
 // judge judges a version of a pod by what the plugin knows now. The epoch is read first:
 // a change meanwhile makes the result stale, never the other way round.
-func (r *roster) judge(rules *subjects.Rules, pod *v1.Pod, f subjects.Facts) *judged {
+func (r *roster) judge(rules *podfacts.Rules, pod *v1.Pod, f podfacts.Facts) *judged {
 	j := &judged{pod: pod, facts: f, rules: rules, epoch: r.cluster.epoch.Load()}
-	j.subject = r.cluster.resolve(rules, pod, &f, r.cluster.claims.get)
+	j.subject = r.cluster.resolve(rules, pod, &f, r.cluster.pvcs.get)
 	return j
 }
 
 // rejudge judges a pod again because what is around it has changed.
-func (r *roster) rejudge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
+func (r *roster) rejudge(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
 	known := r.known(pod.UID)
 	if known == nil {
 		return r.judge(rules, pod, r.gatherer.Gather(pod)).subject
@@ -138,7 +138,7 @@ func (r *roster) rejudge(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
 }
 
 // refresh judges a pod again whose facts are the same and whose surroundings may not be.
-func (r *roster) refresh(rules *subjects.Rules, old *judged) *judged {
+func (r *roster) refresh(rules *podfacts.Rules, old *judged) *judged {
 	j := r.judge(rules, old.pod, old.facts)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,7 +151,7 @@ func (r *roster) refresh(rules *subjects.Rules, old *judged) *judged {
 
 // update tells the roster of a pod's newest version. It returns the subjects before and
 // after; before is false for a pod that it did not know.
-func (r *roster) update(rules *subjects.Rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
+func (r *roster) update(rules *podfacts.Rules, pod *v1.Pod) (before, after isolation.Subject, known bool) {
 	j := r.judge(rules, pod, r.gatherer.Gather(pod))
 
 	r.mu.Lock()
@@ -174,7 +174,7 @@ func (r *roster) update(rules *subjects.Rules, pod *v1.Pod) (before, after isola
 }
 
 // assume puts a pod on a node before the API server knows.
-func (r *roster) assume(rules *subjects.Rules, pod *v1.Pod, node string) {
+func (r *roster) assume(rules *podfacts.Rules, pod *v1.Pod, node string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changes.Add(1)

@@ -8,20 +8,20 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Indexes of the claim and volume informers.
+// Indexes of the PVC and volume informers.
 const unusedByClass = "tenantisolation.dev/unused-by-class"
 
-// unboundClaims and freeVolumes find those that may still meet, by storage class.
+// unboundPVCs and freeVolumes find those that may still meet, by storage class.
 var (
-	unboundClaims = cache.Indexers{unusedByClass: func(obj any) ([]string, error) {
-		claim, ok := obj.(*v1.PersistentVolumeClaim)
+	unboundPVCs = cache.Indexers{unusedByClass: func(obj any) ([]string, error) {
+		pvc, ok := obj.(*v1.PersistentVolumeClaim)
 		if !ok {
 			return nil, fmt.Errorf("want a PersistentVolumeClaim, got %T", obj)
 		}
-		if claim.Spec.VolumeName != "" || claim.Spec.StorageClassName == nil {
+		if pvc.Spec.VolumeName != "" || pvc.Spec.StorageClassName == nil {
 			return nil, nil
 		}
-		return []string{*claim.Spec.StorageClassName}, nil
+		return []string{*pvc.Spec.StorageClassName}, nil
 	}}
 	freeVolumes = cache.Indexers{unusedByClass: func(obj any) ([]string, error) {
 		volume, ok := obj.(*v1.PersistentVolume)
@@ -35,57 +35,57 @@ var (
 	}}
 )
 
-func claimKey(namespace, name string) string { return namespace + "/" + name }
+func pvcKey(namespace, name string) string { return namespace + "/" + name }
 
-func (pl *Plugin) claimChanged(before, after *v1.PersistentVolumeClaim) {
-	claim := either(before, after)
-	key := claimKey(claim.Namespace, claim.Name)
+func (pl *Plugin) pvcChanged(before, after *v1.PersistentVolumeClaim) {
+	pvc := either(before, after)
+	key := pvcKey(pvc.Namespace, pvc.Name)
 	if after == nil {
-		pl.change("claim deleted", pl.watcher.indexed(byClaim, key), func() {
-			pl.cluster.claims.unset(key)
+		pl.change("PVC deleted", pl.watcher.indexed(byPVC, key), func() {
+			pl.cluster.pvcs.unset(key)
 		})
 		return
 	}
-	pl.judgeClaim(after)
+	pl.judgePVC(after)
 }
 
 func (pl *Plugin) volumeChanged(before, after *v1.PersistentVolume) {
 	volume := either(before, after)
 	if ref := volume.Spec.ClaimRef; ref != nil {
-		if claim, known := pl.watcher.claim(claimKey(ref.Namespace, ref.Name)); known {
-			pl.judgeClaim(claim)
+		if pvc, known := pl.watcher.pvc(pvcKey(ref.Namespace, ref.Name)); known {
+			pl.judgePVC(pvc)
 		}
 	}
 	if pl.rules.Load().VolumeOnHost(volume) {
-		pl.judgeUnboundClaims(volume.Spec.StorageClassName)
+		pl.judgeUnboundPVCs(volume.Spec.StorageClassName)
 	}
 }
 
 func (pl *Plugin) storageClassChanged(before, after *storagev1.StorageClass) {
-	pl.judgeUnboundClaims(either(before, after).Name)
+	pl.judgeUnboundPVCs(either(before, after).Name)
 }
 
-func (pl *Plugin) judgeUnboundClaims(class string) {
-	for _, claim := range indexed[*v1.PersistentVolumeClaim](pl.watcher.claims, unusedByClass, class) {
-		pl.judgeClaim(claim)
+func (pl *Plugin) judgeUnboundPVCs(class string) {
+	for _, pvc := range indexed[*v1.PersistentVolumeClaim](pl.watcher.pvcs, unusedByClass, class) {
+		pl.judgePVC(pvc)
 	}
 }
 
-// judgeClaim notes whether a claim's volume is, or may become, a directory of the host.
-func (pl *Plugin) judgeClaim(claim *v1.PersistentVolumeClaim) {
-	key := claimKey(claim.Namespace, claim.Name)
-	onHost := pl.rules.Load().ClaimOnHost(claim, pl.watcher)
-	if old, known := pl.cluster.claims.get(key); known && old == onHost {
+// judgePVC notes whether a PVC's volume is, or may become, a directory of the host.
+func (pl *Plugin) judgePVC(pvc *v1.PersistentVolumeClaim) {
+	key := pvcKey(pvc.Namespace, pvc.Name)
+	onHost := pl.rules.Load().PVCOnHost(pvc, pl.watcher)
+	if old, known := pl.cluster.pvcs.get(key); known && old == onHost {
 		return
 	}
-	pl.change("claim", pl.watcher.indexed(byClaim, key), func() {
-		pl.cluster.claims.set(key, onHost)
+	pl.change("PVC", pl.watcher.indexed(byPVC, key), func() {
+		pl.cluster.pvcs.set(key, onHost)
 	})
 }
 
-// claimNow is the claimLookup of the informers' stores, which may be ahead of the
+// pvcNow is the pvcLookup of the informers' stores, which may be ahead of the
 // plugin's books.
-func (pl *Plugin) claimNow(key string) (onHost, known bool) {
-	claim, known := pl.watcher.claim(key)
-	return known && pl.rules.Load().ClaimOnHost(claim, pl.watcher), known
+func (pl *Plugin) pvcNow(key string) (onHost, known bool) {
+	pvc, known := pl.watcher.pvc(key)
+	return known && pl.rules.Load().PVCOnHost(pvc, pl.watcher), known
 }

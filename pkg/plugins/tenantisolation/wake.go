@@ -5,7 +5,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // nodeChange is a node before and after a change.
@@ -22,7 +22,7 @@ func (n *nodeChange) helps(subject *isolation.Subject) bool {
 // currentNode returns a node as the informers have it, with the pods that only this
 // scheduler knows to be there. An informer's store is never behind the event that is
 // being handled, which the plugin's own books might be.
-func (pl *Plugin) currentNode(rules *subjects.Rules, name string) isolation.Node {
+func (pl *Plugin) currentNode(rules *podfacts.Rules, name string) isolation.Node {
 	var residents []isolation.Resident
 	for _, pod := range pl.watcher.podsOn(name) {
 		residents = append(residents, pl.resident(rules, pod))
@@ -35,8 +35,8 @@ func (pl *Plugin) currentNode(rules *subjects.Rules, name string) isolation.Node
 	// Of a node that the plugin has not heard of yet nothing is known, which counts as all
 	// handlers here: a pod is rather woken in vain.
 	handlers, _ := pl.cluster.handlers.get(name)
-	claim, claimed := pl.dedication.claim(name)
-	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers, Claimed: claimed, Claim: claim}
+	dedication, dedicated := pl.dedicated.dedication(name)
+	return isolation.Node{Occupancy: isolation.NewOccupancy(residents), Handlers: handlers, Dedicated: dedicated, Dedication: dedication}
 }
 
 // change applies a change of the plugin's own books that may give the affected pods
@@ -88,7 +88,7 @@ func (pl *Plugin) change(what string, affected []*v1.Pod, apply func()) {
 
 // wakeFor wakes the pending pods for which one of the nodes has been cleared, and those
 // given.
-func (pl *Plugin) wakeFor(what string, rules *subjects.Rules, nodes map[string]*nodeChange, wake map[string]*v1.Pod) {
+func (pl *Plugin) wakeFor(what string, rules *podfacts.Rules, nodes map[string]*nodeChange, wake map[string]*v1.Pod) {
 	if len(nodes) > 0 {
 		// Many pending pods are of few kinds.
 		helped := map[isolation.Subject]bool{}
@@ -130,8 +130,8 @@ func (pl *Plugin) wakeAll(what string) {
 }
 
 // asking returns what the rule makes of a pending pod, as its tenant may open nodes now.
-func (pl *Plugin) asking(rules *subjects.Rules, pod *v1.Pod) isolation.Subject {
-	return pl.dedication.confine(pl.roster.subject(rules, pod))
+func (pl *Plugin) asking(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
+	return pl.dedicated.confine(pl.roster.subject(rules, pod))
 }
 
 // responsible reports whether a pod is pending and this profile's to place.

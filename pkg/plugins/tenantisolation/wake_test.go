@@ -138,20 +138,20 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 			},
 			change: func(w *world) { w.namespace("stray", "tenant=green") },
 		},
-		"a claim turns out not to be on the host": {
+		"a PVC turns out not to be on the host": {
 			before: func(w *world) {
 				w.add(w.pod("blue", "r", on("n1"), class("kata")))
 				w.add(w.pod("red", "vm", class("kata"), mountsData))
 			},
-			change: func(w *world) { w.boundClaim("red", csi) },
+			change: func(w *world) { w.boundPVC("red", csi) },
 			want:   []string{"red/vm"},
 		},
-		"a claim turns out to be on the host": {
+		"a PVC turns out to be on the host": {
 			before: func(w *world) {
 				w.add(w.pod("blue", "r", on("n1"), class("kata")))
 				w.add(w.pod("red", "vm", class("kata"), mountsData))
 			},
-			change: func(w *world) { w.boundClaim("red", hostPath) },
+			change: func(w *world) { w.boundPVC("red", hostPath) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,36 +193,36 @@ func localBlock(v *v1.PersistentVolume) {
 	v.Spec.VolumeMode = new(v1.PersistentVolumeBlock)
 }
 
-// boundClaim makes the claim "data" and the volume that it is bound to.
-func (w *world) boundClaim(namespace string, source func(*v1.PersistentVolume)) {
+// boundPVC makes the PVC "data" and the volume that it is bound to.
+func (w *world) boundPVC(namespace string, source func(*v1.PersistentVolume)) {
 	w.t.Helper()
 	const name = "data"
 	volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name}}
 	volume.Spec.ClaimRef = &v1.ObjectReference{Namespace: namespace, Name: name}
 	source(volume)
-	claim := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	claim.Spec.VolumeName = volume.Name
-	if err := w.claims.Add(claim); err != nil {
+	pvc := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	pvc.Spec.VolumeName = volume.Name
+	if err := w.pvcs.Add(pvc); err != nil {
 		w.t.Fatal(err)
 	}
-	w.pl.claimChanged(nil, claim)
+	w.pl.pvcChanged(nil, pvc)
 	if err := w.volumes.Add(volume); err != nil {
 		w.t.Fatal(err)
 	}
 	w.pl.volumeChanged(nil, volume)
 }
 
-func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
+func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
 	unbound := func(class string, provisioner string) func(w *world) {
 		return func(w *world) {
 			c := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "red", Name: "data"}}
 			if class != "none" {
 				c.Spec.StorageClassName = &class
 			}
-			if err := w.claims.Add(c); err != nil {
+			if err := w.pvcs.Add(c); err != nil {
 				w.t.Fatal(err)
 			}
-			w.pl.claimChanged(nil, c)
+			w.pl.pvcChanged(nil, c)
 			if provisioner != "" {
 				sc := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: provisioner}
 				if err := w.classes.Add(sc); err != nil {
@@ -233,10 +233,10 @@ func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
 		}
 	}
 	bound := func(source func(*v1.PersistentVolume)) func(*world) {
-		return func(w *world) { w.boundClaim("red", source) }
+		return func(w *world) { w.boundPVC("red", source) }
 	}
 	for name, tc := range map[string]struct {
-		claim func(*world)
+		pvc   func(*world)
 		opens bool
 	}{
 		"bound to a CSI volume":                         {bound(csi), true},
@@ -264,7 +264,7 @@ func TestAClaimOnTheHostVoidsTheBoundary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
 			w.add(w.pod("blue", "r", on("kata1"), class("kata")))
-			tc.claim(w)
+			tc.pvc(w)
 			if got := w.admits(w.pod("red", "p", class("kata"), mountsData), "kata1"); got != tc.opens {
 				t.Errorf("admitted beside another tenant's VM: %v, want %v", got, tc.opens)
 			}

@@ -14,13 +14,13 @@ import (
 	"k8s.io/utils/lru"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/subjects"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // watcher follows what the rule reads, live.
 type watcher struct {
 	pods    cache.Indexer
-	claims  cache.Indexer
+	pvcs    cache.Indexer
 	volumes cache.Indexer
 	classes cache.Indexer
 	nodes   cache.Store
@@ -37,7 +37,7 @@ const (
 	byNode         = "tenantisolation.dev/node"
 	byNamespace    = "tenantisolation.dev/namespace"
 	byRuntimeClass = "tenantisolation.dev/runtime-class"
-	byClaim        = "tenantisolation.dev/claim"
+	byPVC          = "tenantisolation.dev/pvc"
 )
 
 var podIndexers = cache.Indexers{
@@ -55,17 +55,17 @@ var podIndexers = cache.Indexers{
 		if !ok {
 			return nil, fmt.Errorf("want a Pod, got %T", obj)
 		}
-		if name := subjects.RuntimeClassName(pod); name != "" {
+		if name := podfacts.RuntimeClassName(pod); name != "" {
 			return []string{name}, nil
 		}
 		return nil, nil
 	},
-	byClaim: func(obj any) ([]string, error) {
+	byPVC: func(obj any) ([]string, error) {
 		pod, ok := obj.(*v1.Pod)
 		if !ok {
 			return nil, fmt.Errorf("want a Pod, got %T", obj)
 		}
-		return subjects.ClaimKeys(pod), nil
+		return podfacts.PVCKeys(pod), nil
 	},
 }
 
@@ -96,14 +96,14 @@ func (w *watcher) pod(pod *v1.Pod) *v1.Pod {
 	return nil
 }
 
-// The rest of the stores is a subjects.Storage.
+// The rest of the stores is a podfacts.Storage.
 
 // Volume returns a PersistentVolume, and whether it is known.
 func (w *watcher) Volume(name string) (*v1.PersistentVolume, bool) {
 	return stored[*v1.PersistentVolume](w.volumes, name)
 }
 
-// FreeVolumes returns the PersistentVolumes of a storage class that no claim has.
+// FreeVolumes returns the PersistentVolumes of a storage class that no PVC has.
 func (w *watcher) FreeVolumes(class string) []*v1.PersistentVolume {
 	return indexed[*v1.PersistentVolume](w.volumes, unusedByClass, class)
 }
@@ -113,8 +113,8 @@ func (w *watcher) StorageClass(name string) (*storagev1.StorageClass, bool) {
 	return stored[*storagev1.StorageClass](w.classes, name)
 }
 
-func (w *watcher) claim(key string) (*v1.PersistentVolumeClaim, bool) {
-	return stored[*v1.PersistentVolumeClaim](w.claims, key)
+func (w *watcher) pvc(key string) (*v1.PersistentVolumeClaim, bool) {
+	return stored[*v1.PersistentVolumeClaim](w.pvcs, key)
 }
 
 func stored[T any](store cache.Store, key string) (T, bool) {
@@ -153,7 +153,7 @@ const rememberedGone = 4096
 func (pl *Plugin) watch(ctx context.Context) error {
 	factory := pl.handle.SharedInformerFactory()
 	pods := factory.Core().V1().Pods().Informer()
-	claims := factory.Core().V1().PersistentVolumeClaims().Informer()
+	pvcs := factory.Core().V1().PersistentVolumeClaims().Informer()
 	volumes := factory.Core().V1().PersistentVolumes().Informer()
 	classes := factory.Storage().V1().StorageClasses().Informer()
 	nodes := factory.Core().V1().Nodes().Informer()
@@ -165,7 +165,7 @@ func (pl *Plugin) watch(ctx context.Context) error {
 		by       cache.Indexers
 	}{
 		{pods, podIndexers},
-		{claims, unboundClaims},
+		{pvcs, unboundPVCs},
 		{volumes, freeVolumes},
 	} {
 		if err := addIndexers(index.informer, index.by); err != nil {
@@ -174,7 +174,7 @@ func (pl *Plugin) watch(ctx context.Context) error {
 	}
 	w := pl.watcher
 	w.nodes = nodes.GetStore()
-	w.pods, w.claims, w.volumes, w.classes = pods.GetIndexer(), claims.GetIndexer(), volumes.GetIndexer(), classes.GetIndexer()
+	w.pods, w.pvcs, w.volumes, w.classes = pods.GetIndexer(), pvcs.GetIndexer(), volumes.GetIndexer(), classes.GetIndexer()
 	var registered []cache.InformerSynced
 	for _, follow := range []struct {
 		informer cache.SharedIndexInformer
@@ -183,7 +183,7 @@ func (pl *Plugin) watch(ctx context.Context) error {
 		{factory.Core().V1().Namespaces().Informer(), handler(w, pl.namespaceChanged)},
 		{factory.Node().V1().RuntimeClasses().Informer(), handler(w, pl.runtimeClassChanged)},
 		{nodes, handler(w, pl.nodeChanged)},
-		{claims, handler(w, pl.claimChanged)},
+		{pvcs, handler(w, pl.pvcChanged)},
 		{volumes, handler(w, pl.volumeChanged)},
 		{classes, handler(w, pl.storageClassChanged)},
 		{pods, handler(w, pl.podChanged)},
@@ -274,7 +274,7 @@ func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 			pl.cluster.runtimeClasses.unset(name)
 			return
 		}
-		pl.cluster.runtimeClasses.set(name, subjects.NewRuntimeClass(after))
+		pl.cluster.runtimeClasses.set(name, podfacts.NewRuntimeClass(after))
 	})
 }
 
@@ -282,15 +282,15 @@ func (pl *Plugin) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 // no event of the framework.
 func (pl *Plugin) nodeChanged(before, after *v1.Node) {
 	name := either(before, after).Name
-	pl.dedication.node(before == nil, after == nil)
+	pl.dedicated.node(before == nil, after == nil)
 	defer pl.limitsChanged()
-	defer pl.dedication.touch(name)
+	defer pl.dedicated.touch(name)
 	if after == nil {
 		pl.cluster.handlers.unset(name)
 		pl.nodes.remove(name)
 		return
 	}
-	handlers := subjects.ReportedHandlers(after)
+	handlers := podfacts.ReportedHandlers(after)
 	if old, known := pl.cluster.handlers.get(name); known && sameHandlers(old, handlers) {
 		return
 	}
@@ -325,13 +325,13 @@ func (pl *Plugin) podChanged(before, after *v1.Pod) {
 		// An informer may show a deletion and a creation as one update.
 		pl.roster.remove(before.UID)
 		pl.watcher.gone.Add(before.UID, nil)
-		pl.dedication.touch(before.Spec.NodeName)
+		pl.dedicated.touch(before.Spec.NodeName)
 	}
 	if after == nil {
 		return
 	}
 	if before == nil || before.Spec.NodeName != after.Spec.NodeName {
-		defer pl.dedication.touch(after.Spec.NodeName)
+		defer pl.dedicated.touch(after.Spec.NodeName)
 	}
 	rules := pl.rules.Load()
 	was, is, known := pl.roster.update(rules, after)
@@ -343,7 +343,7 @@ func (pl *Plugin) podChanged(before, after *v1.Pod) {
 	// domain. The framework's cache may not know yet, so the node is not compared
 	// with what it was there.
 	pl.nodes.invalidate(node)
-	defer pl.dedication.touch(node)
+	defer pl.dedicated.touch(node)
 	current := pl.currentNode(rules, node)
 	changed := &nodeChange{before: current, after: current}
 	changed.before.Occupancy = current.Occupancy.With(isolation.Resident{UID: string(after.UID), Subject: was})

@@ -91,7 +91,7 @@ func setDefaultList[T any](list *[]T, def ...T) {
 
 // knownHostPathProvisioners are the provisioners of common local storage that makes
 // its volumes directories of the node. A missing one lets a VM share a directory of
-// the host before its claim is bound; one too many only denies.
+// the host before its PVC is bound; one too many only denies.
 var knownHostPathProvisioners = []string{
 	"docker.io/hostpath",               // Docker Desktop
 	"hostpath.csi.k8s.io",              // the CSI host path driver, kubernetes-csi/csi-driver-host-path

@@ -107,9 +107,9 @@ type TenantIsolationArgs struct {
 	AllowedRuntimeAnnotations []string `json:"allowedRuntimeAnnotations"`
 
 	// HostPathProvisioners are the provisioners of StorageClasses, and the CSI drivers,
-	// whose volumes are directories of the node. A pod with a claim of such a class that
+	// whose volumes are directories of the node. A pod with a PVC of such a class that
 	// is not bound yet will get a directory of the host, and so has boundary `container`
-	// whatever its RuntimeClass. Once a claim is bound, its volume itself is looked at:
+	// whatever its RuntimeClass. Once a PVC is bound, its volume itself is looked at:
 	// a hostPath volume, a local one that is no block device, and one of a listed CSI
 	// driver are directories of the host, as is an inline volume of such a driver.
 	//
@@ -222,21 +222,21 @@ type PlatformNamespaces struct {
 
 // Claims dedicate a node to those who open it.
 type Claims struct {
-	// Mode says whether the scheduler claims a node before it binds the first pod of a trust
+	// Mode says whether the scheduler dedicates a node before it binds the first pod of a trust
 	// domain to it. With `Disabled` it writes to no node.
 	//
 	// Bad value: `On` is refused. `Enabled` is refused while `enforcement` is `Audit`: a
-	// claim keeps pods off a node, and an audit places them.
+	// dedication keeps pods off a node, and an audit places them.
 	Mode Mode `json:"mode"`
 
-	// TaintEffect is the effect of the taints on a claimed node. What each of them does to
+	// TaintEffect is the effect of the taints on a dedicated node. What each of them does to
 	// pods that are there already, or come past every scheduler, is said below.
 	//
 	// Bad value: `PreferNoSchedule` is refused, as other schedulers may then ignore it.
 	TaintEffect TaintEffect `json:"taintEffect"`
 
-	// SettleTime passes between the claim of a node and the look at who is there. It covers
-	// the lag with which API servers see the claim, and what they had admitted before.
+	// SettleTime passes between the dedication of a node and the look at who is there. It covers
+	// the lag with which API servers see the dedication, and what they had admitted before.
 	// Only the pods that open a node wait for it. Make it longer if your API servers or
 	// etcd are known to stall for longer.
 	//
@@ -245,8 +245,8 @@ type Claims struct {
 	// write the unit, as in `5s`.
 	SettleTime *metav1.Duration `json:"settleTime"`
 
-	// ReleaseAfter passes between the end of the last pod of a claimed node and its
-	// release. A longer time saves the claims of a tenant whose pods come and go; a
+	// ReleaseAfter passes between the end of the last pod of a dedicated node and its
+	// release. A longer time saves the dedications of a tenant whose pods come and go; a
 	// shorter one frees the node earlier for others.
 	//
 	// Bad value: a time below `settleTime` is refused, as a bind that is under way could
@@ -262,7 +262,7 @@ type Claims struct {
 	// `150%`, `0%` and `half` are refused too.
 	MaxNodesPerTenant *intstr.IntOrString `json:"maxNodesPerTenant"`
 
-	// NodeReuse says when a node that was claimed may be claimed for others.
+	// NodeReuse says when a node that was dedicated may be dedicated to others.
 	//
 	// Bad value: `Never` is refused: delete the Node instead, with its machine.
 	NodeReuse NodeReuse `json:"nodeReuse"`
@@ -353,7 +353,7 @@ const (
 	EnforcementAudit Enforcement = "Audit"
 )
 
-// TaintEffect is the effect of the taints on a claimed node.
+// TaintEffect is the effect of the taints on a dedicated node.
 type TaintEffect string
 
 const (
@@ -365,13 +365,13 @@ const (
 	TaintEffectNoExecute TaintEffect = "NoExecute"
 )
 
-// NodeReuse says when a node that was claimed may be claimed for others.
+// NodeReuse says when a node that was dedicated may be dedicated to others.
 type NodeReuse string
 
 const (
-	// NodeReuseImmediately lets others claim it as soon as it is released.
+	// NodeReuseImmediately lets it be dedicated to others as soon as it is released.
 	NodeReuseImmediately NodeReuse = "Immediately"
-	// NodeReuseAfterReboot keeps the claim until the node's boot ID has changed: a kernel
+	// NodeReuseAfterReboot keeps the dedication until the node's boot ID has changed: a kernel
 	// that hosted a tenant may carry what that tenant left behind.
 	NodeReuseAfterReboot NodeReuse = "AfterReboot"
 )

@@ -13,7 +13,7 @@ import (
 const maxSettleTime = time.Minute
 
 const (
-	msgClaimsInAudit  = `write "` + string(config.ModeDisabled) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: a claim keeps pods off a node, and an audit places them`
+	msgClaimsInAudit  = `write "` + string(config.ModeDisabled) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: a dedication keeps pods off a node, and an audit places them`
 	msgSettleTime     = `write a time above zero and up to one minute, such as "1s"`
 	msgReleaseAfter   = "write a time of at least settleTime, which is "
 	msgMaxNodes       = `write a number from 1, or a percentage from "1%" to "100%", which is no bound`

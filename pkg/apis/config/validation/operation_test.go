@@ -24,7 +24,7 @@ func TestValidateOperation(t *testing.T) {
 		change func(*config.TenantIsolationArgs)
 		want   []fault
 	}{
-		"claims are accepted as their defaults are": {
+		"dedication is accepted as their defaults are": {
 			change: func(args *config.TenantIsolationArgs) { args.Claims.Mode = config.ModeEnabled },
 		},
 		"only observing is accepted": {
@@ -34,7 +34,7 @@ func TestValidateOperation(t *testing.T) {
 			change: func(args *config.TenantIsolationArgs) { args.Enforcement = "audit" },
 			want:   []fault{{"args.enforcement", field.ErrorTypeNotSupported, `"Enforce", "Audit"`}},
 		},
-		"claims while only observing are refused": {
+		"dedication while only observing is refused": {
 			change: func(args *config.TenantIsolationArgs) {
 				args.Enforcement = config.EnforcementAudit
 				args.Claims.Mode = config.ModeEnabled
@@ -76,7 +76,7 @@ func TestValidateOperation(t *testing.T) {
 			},
 			want: []fault{{"args.claims.settleTime", field.ErrorTypeInvalid, msgSettleTime}},
 		},
-		"a release before the claim has settled is refused with the settle time": {
+		"a release before the dedication has settled is refused with the settle time": {
 			change: func(args *config.TenantIsolationArgs) {
 				args.Claims.SettleTime, args.Claims.ReleaseAfter = lasting(2*time.Second), lasting(1999*time.Millisecond)
 			},

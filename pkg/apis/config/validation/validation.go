@@ -52,7 +52,7 @@ var (
 	boundaries       = []config.Boundary{config.BoundaryContainer, config.BoundarySandbox, config.BoundaryVM}
 	sharedBoundaries = []config.Boundary{config.BoundarySandbox, config.BoundaryVM}
 	preemptions      = []config.PreemptionPolicy{config.PreemptionNever, config.PreemptionSameTenant, config.PreemptionAny}
-	// The well-known handlers that no boundary but a container's can be claimed for.
+	// The well-known handlers that no boundary but a container's can be configured for.
 	containerRuntimes = sets.New("runc", "crun", "youki", "nvidia", "nvidia-cdi", "nvidia-legacy")
 	// The levels of the Pod Security Standards.
 	privileges = []string{"restricted", "baseline", "privileged"}

@@ -1,0 +1,52 @@
+package dedication
+
+import (
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// TableName is the name of the ConfigMap that the API server's fence reads.
+const TableName = "tenant-isolation-dedicated-nodes"
+
+// TokenAnnotation is the annotation of a Binding, and so of the pod, that names the dedication
+// under which the pod was bound: <term>-<id>. The fence compares it with the table.
+const TokenAnnotation = "tenantisolation.dev/dedication"
+
+// OpenedByAnnotation is the annotation of a dedicated Node that names the tenant whose pod
+// opened it: the one that the node counts for.
+const OpenedByAnnotation = "tenantisolation.dev/opened-by"
+
+// NodeReuse says when a node that nobody uses any more is free for another tenant.
+type NodeReuse string
+
+const (
+	// ReuseImmediately frees a node as soon as it is empty and has cooled down.
+	ReuseImmediately NodeReuse = "Immediately"
+	// ReuseAfterReboot frees it when its bootID has changed as well.
+	ReuseAfterReboot NodeReuse = "AfterReboot"
+)
+
+// Config is what an administrator can say about dedication. It comes from validated
+// arguments; New checks nothing of it.
+type Config struct {
+	// Namespace is the namespace of the table.
+	Namespace string
+	// TaintEffect is the effect of the dedication's taints: NoSchedule or NoExecute.
+	TaintEffect v1.TaintEffect
+	// SettleTime is how long a bind that another scheduler decided before it saw the
+	// dedication, or that the API server admitted before it saw the table, may still be on
+	// its way.
+	SettleTime time.Duration
+	// ReleaseAfter is how long a node stays dedicated after its last pod has gone.
+	ReleaseAfter time.Duration
+	// NodeReuse says whether a node has to be rebooted first.
+	NodeReuse NodeReuse
+	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
+	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
+	MaxNodesPerTenant intstr.IntOrString
+	// OnDeposed is called once, with the reason, when another process has taken over: this
+	// one will never place a pod again and should end. Optional.
+	OnDeposed func(error)
+}

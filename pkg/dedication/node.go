@@ -1,0 +1,176 @@
+package dedication
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+var errNodeGone = errors.New("the Node does not exist")
+
+// markKeys are the keys of the taints and labels that are the engine's alone.
+func markKeys() []string {
+	return []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}
+}
+
+// nodeMarks are what a dedication looks like on a Node.
+type nodeMarks struct {
+	taints   []v1.Taint
+	labels   map[string]string
+	openedBy string
+}
+
+// marksOf returns what a dedication looks like; that of the zero Dedication is nothing.
+func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEffect) nodeMarks {
+	m := nodeMarks{labels: map[string]string{}, openedBy: openedBy}
+	for _, taint := range dedication.Taints() {
+		m.taints = append(m.taints, v1.Taint{Key: taint.Key, Value: taint.Value, Effect: effect})
+		m.labels[taint.Key] = taint.Value
+	}
+	return m
+}
+
+// onNode reports whether the node looks like that already.
+func (m nodeMarks) onNode(node *v1.Node) bool {
+	var found []v1.Taint
+	for _, taint := range node.Spec.Taints {
+		if slices.Contains(markKeys(), taint.Key) {
+			// Some who write taints write a time as well.
+			taint.TimeAdded = nil
+			found = append(found, taint)
+		}
+	}
+	labels := map[string]string{}
+	for _, key := range markKeys() {
+		if value, ok := node.Labels[key]; ok {
+			labels[key] = value
+		}
+	}
+	return slices.Equal(found, m.taints) && maps.Equal(labels, m.labels) && node.Annotations[OpenedByAnnotation] == m.openedBy
+}
+
+// patch returns a merge patch that puts them on exactly this version of the node. Taints of
+// others stay as they are: the patch has all of them, and the version guards it.
+func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
+	taints := []v1.Taint{}
+	for _, taint := range node.Spec.Taints {
+		if !slices.Contains(markKeys(), taint.Key) {
+			taints = append(taints, taint)
+		}
+	}
+	taints = append(taints, m.taints...)
+
+	labels := map[string]any{}
+	for _, key := range markKeys() {
+		if value, ok := m.labels[key]; ok {
+			labels[key] = value
+		} else if _, has := node.Labels[key]; has {
+			labels[key] = nil
+		}
+	}
+	annotations := map[string]any{}
+	if m.openedBy != "" {
+		annotations[OpenedByAnnotation] = m.openedBy
+	} else if _, has := node.Annotations[OpenedByAnnotation]; has {
+		annotations[OpenedByAnnotation] = nil
+	}
+	return json.Marshal(map[string]any{
+		"metadata": map[string]any{
+			// A Node of the same name may be another machine.
+			"uid":             node.UID,
+			"resourceVersion": node.ResourceVersion,
+			"labels":          labels,
+			"annotations":     annotations,
+		},
+		"spec": map[string]any{"taints": taints},
+	})
+}
+
+// applyMarks puts them on a node, which has to have been read before the entry that allows it was
+// written or the term last confirmed: so a paused leader never overwrites its successor's
+// work. A node that has changed since is read again, and the term confirmed again.
+func (e *Engine) applyMarks(ctx context.Context, node *v1.Node, m nodeMarks) error {
+	return e.retry(ctx, func() error {
+		patch, err := m.patch(node)
+		if err != nil {
+			return err
+		}
+		_, err = e.client.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		e.metrics.wrote(objectNode, err)
+		switch {
+		case apierrors.IsNotFound(err):
+			return errNodeGone
+		case apierrors.IsConflict(err):
+			current, currentErr := e.current(ctx, node.Name)
+			if currentErr != nil {
+				return currentErr
+			}
+			node = current
+		}
+		return err
+	})
+}
+
+// current reads a node from the API server and makes sure that this process still leads,
+// in that order.
+func (e *Engine) current(ctx context.Context, name string) (*v1.Node, error) {
+	node, err := e.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, errNodeGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	return node, e.confirm(ctx)
+}
+
+// confirm makes sure that this process still leads.
+func (e *Engine) confirm(ctx context.Context) error {
+	err := e.ledger.confirm(ctx)
+	if errors.Is(err, errDeposed) {
+		e.end(err)
+	}
+	return err
+}
+
+// attempts is how often a call that a pod waits for is made: with the waits between them
+// they outlast a restart of an API server behind a load balancer.
+const attempts = 8
+
+// retry calls until it gets an answer that will not change, at most so often.
+func (e *Engine) retry(ctx context.Context, call func() error) error {
+	wait := firstRetry
+	for attempt := 1; ; attempt++ {
+		err := call()
+		if err == nil || attempt == attempts || ctx.Err() != nil || refused(err) ||
+			errors.Is(err, errNodeGone) || errors.Is(err, errDeposed) {
+			return err
+		}
+		if err := e.sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, lastRetry)
+	}
+}
+
+func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-e.clock.After(d):
+		return nil
+	}
+}

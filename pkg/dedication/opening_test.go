@@ -1,0 +1,253 @@
+package dedication
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+func TestFirstPodOfANodeDedicatesIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		began := time.Now()
+		if err := p.place(w.pod("web", "acme"), "n1"); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != settleTime {
+			t.Errorf("opening took %v, want the settle time %v", took, settleTime)
+		}
+		if got, want := w.taints("n1"), "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"; got != want {
+			t.Errorf("taints %q, want %q", got, want)
+		}
+		if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
+			t.Errorf("label %q, want acme", got)
+		}
+		if got := w.show("n1").Annotations[OpenedByAnnotation]; got != "acme" {
+			t.Errorf("opened by %q, want acme", got)
+		}
+		if _, ok := w.entryOf("n1"); !ok {
+			t.Error("no entry in the table")
+		}
+	})
+}
+
+func TestPodOnADedicatedNodeCostsNoCall(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		if err := p.place(w.pod("first", "acme"), "n1"); err != nil {
+			t.Fatal(err)
+		}
+		w.sleep(time.Second)
+		w.forget()
+		pod := w.pod("second", "acme")
+		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+			t.Fatal(err)
+		}
+		if !p.engine.Held(pod.UID, "n1") {
+			t.Error("PreBind has something to do, want nothing")
+		}
+		if _, ok := p.engine.Token("n1"); !ok {
+			t.Error("no token")
+		}
+		p.engine.Release(pod.UID, "n1", OutcomeKnown)
+		if w.called("") > 0 {
+			t.Errorf("%d calls, want none", w.called(""))
+		}
+	})
+}
+
+// Only the pod that opens a node, and those that follow it there meanwhile, wait; the
+// number of writes does not depend on how many they are.
+func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		w.forget()
+		var group sync.WaitGroup
+		for _, name := range []string{"a", "b", "c", "d"} {
+			pod := w.pod(name, "acme")
+			group.Go(func() {
+				if err := p.place(pod, "n1"); err != nil {
+					t.Errorf("%s: %v", pod.Name, err)
+				}
+			})
+		}
+		group.Wait()
+		if w.wrote("configmaps") != 1 || w.wrote("nodes") != 1 {
+			t.Errorf("writes: %d of the table, %d of nodes, want one of each", w.wrote("configmaps"), w.wrote("nodes"))
+		}
+	})
+}
+
+func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
+	tests := map[string]struct {
+		resident func(w *world) *v1.Pod
+		want     error
+	}{
+		"nobody":                            {func(*world) *v1.Pod { return nil }, nil},
+		"a pod of the platform":             {func(w *world) *v1.Pod { return w.pod("r", "", platform) }, nil},
+		"a pod of nobody's":                 {func(w *world) *v1.Pod { return w.pod("r", "") }, ErrTaken},
+		"a pod of another tenant":           {func(w *world) *v1.Pod { return w.pod("r", "bolt") }, ErrTaken},
+		"a pod of the tenant's":             {func(w *world) *v1.Pod { return w.pod("r", "acme") }, nil},
+		"a privileged pod of the tenant's":  {func(w *world) *v1.Pod { return w.pod("r", "acme", privileged) }, ErrTaken},
+		"a pod of another tenant, finished": {func(w *world) *v1.Pod { return w.pod("r", "bolt", finished) }, nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				p := w.leader()
+				// It comes while the dedication is written.
+				var once sync.Once
+				w.onCall(func(call string) fault {
+					if resident := tc.resident(w); call == "patch nodes" && resident != nil {
+						once.Do(func() { w.bound(resident, "n1") })
+					}
+					return fault{}
+				})
+				err := p.place(w.pod("web", "acme"), "n1")
+				if !errors.Is(err, tc.want) {
+					t.Fatalf("got %v, want %v", err, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func finished(pod *v1.Pod) { pod.Status.Phase = v1.PodSucceeded }
+
+func TestFailedOpeningLeavesNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1", func(n *v1.Node) {
+			n.Spec.Taints = []v1.Taint{{Key: "other", Effect: v1.TaintEffectNoSchedule}}
+		})
+		p := w.leader()
+		w.bound(w.pod("stranger", ""), "n1")
+		p.see(w.pod("stranger", ""), false)
+		if err := p.place(w.pod("web", "acme"), "n1"); !errors.Is(err, ErrTaken) {
+			t.Fatalf("got %v, want %v", err, ErrTaken)
+		}
+		w.sleep(time.Second)
+		if w.dedicated("n1") {
+			t.Error("the node is still dedicated")
+		}
+		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+			t.Error("the engine still has the dedication")
+		}
+		if got := w.taints("n1"); got != "other:NoSchedule" {
+			t.Errorf("taints %q, want those of others untouched", got)
+		}
+		if len(w.show("n1").Labels) > 0 || len(w.show("n1").Annotations) > 0 {
+			t.Errorf("labels %v, annotations %v, want none", w.show("n1").Labels, w.show("n1").Annotations)
+		}
+	})
+}
+
+func TestBindWaitsForTheInformer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		resident := w.pod("resident", "acme")
+		w.bound(resident, "n1")
+		p.see(resident, false)
+		done := make(chan error, 1)
+		go func() { done <- p.place(w.pod("web", "acme"), "n1") }()
+		w.sleep(settleTime + 5*time.Second)
+		select {
+		case err := <-done:
+			t.Fatalf("placed with an informer that is behind: %v", err)
+		default:
+		}
+		p.see(resident, true)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestContainersNeverJoinANodeDedicatedToVMs(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		if err := p.place(w.pod("vm", "acme", inVM), "n1"); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := w.taints("n1"), "tenantisolation.dev/boundary=vm:NoSchedule"; got != want {
+			t.Errorf("taints %q, want %q", got, want)
+		}
+		if err := p.place(w.pod("other-vm", "bolt", inVM), "n1"); err != nil {
+			t.Errorf("a VM of another tenant: %v", err)
+		}
+		if err := p.place(w.pod("container", "acme"), "n1"); !errors.Is(err, ErrDedicated) {
+			t.Errorf("a container of the same tenant: got %v, want %v", err, ErrDedicated)
+		}
+	})
+}
+
+func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p, _ := w.process()
+		pod := w.pod("web", "acme")
+		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
+			t.Errorf("before Lead: got %v, want %v", err, ErrNotReady)
+		}
+		p.engine.Lead()
+		w.sleep(settleTime - time.Millisecond)
+		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
+			t.Errorf("before the settle time is over: got %v, want %v", err, ErrNotReady)
+		}
+		w.sleep(time.Millisecond)
+		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+		if p.ready != 1 {
+			t.Errorf("BecameReady was called %d times, want once", p.ready)
+		}
+	})
+}
+
+func TestReservationIsForgottenWithItsLastPod(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		a, b := w.pod("a", "acme"), w.pod("b", "acme")
+		for range 2 {
+			for _, pod := range []*v1.Pod{a, b} {
+				if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		other := w.pod("c", "bolt")
+		if err := p.engine.Reserve(other.UID, "n1", p.subject(other)); !errors.Is(err, ErrDedicated) {
+			t.Errorf("another tenant: got %v, want %v", err, ErrDedicated)
+		}
+		p.engine.Release(a.UID, "n1", OutcomeKnown)
+		p.engine.Release(a.UID, "n1", OutcomeKnown)
+		if _, dedicated := p.engine.Dedication("n1"); !dedicated {
+			t.Error("free while a pod has it reserved")
+		}
+		p.engine.Release(b.UID, "n1", OutcomeKnown)
+		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+			t.Error("still dedicated after the last one")
+		}
+		if w.wrote("nodes") != 0 {
+			t.Errorf("%d writes of nodes for reservations, want none", w.wrote("nodes"))
+		}
+	})
+}

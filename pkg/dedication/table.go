@@ -1,0 +1,117 @@
+package dedication
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// termKey is the key of the leader's id. No node has it: that of a node named "term" is "rm".
+const termKey = "term"
+
+// maxTable is how many bytes the API server takes in the values of a ConfigMap.
+const maxTable = v1.MaxSecretSize
+
+// errTableFull tells an administrator what to do: the table does not grow with pods.
+var errTableFull = errors.New("ConfigMap " + TableName + ": 1 MiB is full, no more nodes can be dedicated: " +
+	"use shorter node names, or claims.nodeReuse: Immediately and a shorter claims.releaseAfter")
+
+// entry is what the fence knows of a dedicated node.
+type entry struct {
+	// id is random for each dedication of a node.
+	id string
+	// boot identifies the boot of the node in which its last pod went. It is empty while
+	// the node is in use, and wherever nodes are used again without a reboot.
+	boot string
+}
+
+// table is the fence: which nodes are dedicated, and by whom the table is written.
+type table struct {
+	term    string
+	entries map[string]entry
+}
+
+// tableKey returns the key whose value holds a node's entry: the shorter the value, the
+// less it costs to look at it for each bind. Of a name with dots the first label counts,
+// because the machines of one place end alike: ip-10-0-3-41.ec2.internal.
+func tableKey(node string) string {
+	label, _, _ := strings.Cut(node, ".")
+	return label[max(0, len(label)-2):]
+}
+
+// parseTable reads a ConfigMap's data. It leaves out what is damaged and returns one error
+// for each such place.
+func parseTable(data map[string]string) (table, []error) {
+	t := table{term: data[termKey], entries: map[string]entry{}}
+	var damage []error
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if key == termKey {
+			continue
+		}
+		for field := range strings.FieldsSeq(data[key]) {
+			node, e, err := parseEntry(field)
+			_, twice := t.entries[node]
+			switch {
+			case err != nil:
+			case tableKey(node) != key:
+				err = fmt.Errorf("entry of node %q belongs to key %q", node, tableKey(node))
+			case twice:
+				err = fmt.Errorf("node %q has a second entry", node)
+			}
+			if err != nil {
+				damage = append(damage, fmt.Errorf("ConfigMap %s, key %q: %w", TableName, key, err))
+				continue
+			}
+			t.entries[node] = e
+		}
+	}
+	return t, damage
+}
+
+func parseEntry(field string) (node string, e entry, err error) {
+	node, rest, hasID := strings.Cut(field, "=")
+	id, boot, hasBoot := strings.Cut(rest, ":")
+	if !hasID || !hasBoot || node == "" || id == "" || strings.ContainsAny(boot, "=:") || strings.ContainsAny(id, "=") {
+		return "", entry{}, fmt.Errorf("%q is not <node>=<id>:<boot>", field)
+	}
+	return node, entry{id: id, boot: boot}, nil
+}
+
+// data returns the table as a ConfigMap's data. Equal tables have equal data.
+func (t table) data() map[string]string {
+	values := map[string]*strings.Builder{}
+	for _, node := range slices.Sorted(maps.Keys(t.entries)) {
+		value := values[tableKey(node)]
+		if value == nil {
+			value = &strings.Builder{}
+			values[tableKey(node)] = value
+			value.WriteByte(' ')
+		}
+		e := t.entries[node]
+		value.WriteString(node + "=" + e.id + ":" + e.boot + " ")
+	}
+	data := map[string]string{termKey: t.term}
+	for key, value := range values {
+		data[key] = value.String()
+	}
+	return data
+}
+
+// size returns how many bytes the table's values have at most.
+func (t table) size() int {
+	size := len(t.term)
+	for node, e := range t.entries {
+		size += entrySize(node, e)
+	}
+	return size
+}
+
+// entrySize returns the bytes of an entry, with both blanks, although all but one of them
+// are shared: so what an entry adds does not depend on the others.
+func entrySize(node string, e entry) int {
+	return len(" ") + len(node) + len("=") + len(e.id) + len(":") + len(e.boot) + len(" ")
+}

@@ -1,0 +1,425 @@
+package dedication
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+func TestDedicationsOutliveTheProcess(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		first, stop := w.process()
+		first.lead()
+		first.open()
+		before, _ := w.entryOf("n1")
+		stop()
+
+		second := w.leader()
+		if after, _ := w.entryOf("n1"); after != before {
+			t.Errorf("entry %v, want %v", after, before)
+		}
+		dedication, ok := second.engine.Dedication("n1")
+		if tenant, _ := dedication.Tenant(); !ok || tenant != "acme" {
+			t.Errorf("dedication %v, want acme's", dedication)
+		}
+		if second.changed["n1"] == 0 {
+			t.Error("the plugin was not told of an inherited dedication")
+		}
+		if err := second.place(w.pod("other", "bolt"), "n1"); !errors.Is(err, ErrDedicated) {
+			t.Errorf("another tenant: got %v, want %v", err, ErrDedicated)
+		}
+		began := time.Now()
+		if err := second.place(w.pod("next", "acme"), "n1"); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("first use of an inherited node took %v, want no settle time", took)
+		}
+	})
+}
+
+func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		first, stop := w.process()
+		first.lead()
+		first.open()
+		stop()
+
+		second, _ := w.process()
+		unseen := w.pod("unseen", "acme", privileged)
+		second.see(unseen, false)
+		w.bound(unseen, "n1")
+		second.lead()
+		next := w.pod("next", "acme")
+		if err := second.engine.Reserve(next.UID, "n1", second.subject(next)); err != nil {
+			t.Fatal(err)
+		}
+		if second.engine.Held(next.UID, "n1") {
+			t.Error("held before anybody has looked")
+		}
+		done := make(chan error, 1)
+		go func() { done <- second.engine.Ensure(t.Context(), next, "n1", second.subject(next)) }()
+		w.sleep(5 * time.Second)
+		select {
+		case err := <-done:
+			t.Fatalf("did not wait for the informer: %v", err)
+		default:
+		}
+		second.see(unseen, true)
+		if err := <-done; !errors.Is(err, ErrTaken) {
+			t.Errorf("got %v, want %v", err, ErrTaken)
+		}
+		if !w.dedicated("n1") {
+			t.Error("an inherited node lost its dedication to doubt")
+		}
+	})
+}
+
+// The informer still showed what the node was dedicated to before.
+func TestPodThatAnInheritedDedicationDoesNotAdmitAfterAll(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		first, stop := w.process()
+		first.lead()
+		first.open()
+		stop()
+		w.gone(w.pod("first-on-n1", "acme"))
+		second := w.leader()
+		pod := w.pod("web", "acme")
+		if err := second.engine.Reserve(pod.UID, "n1", second.subject(pod)); err != nil {
+			t.Fatal(err)
+		}
+		w.onCall(func(call string) fault {
+			if call == "get nodes" {
+				w.node("n1", func(n *v1.Node) { n.Spec.Taints[0].Value, n.Annotations[OpenedByAnnotation] = "bolt", "bolt" })
+			}
+			return fault{}
+		})
+		if err := second.engine.Ensure(t.Context(), pod, "n1", second.subject(pod)); !errors.Is(err, ErrDedicated) {
+			t.Errorf("got %v, want %v", err, ErrDedicated)
+		}
+		dedication, _ := second.engine.Dedication("n1")
+		if tenant, _ := dedication.Tenant(); tenant != "bolt" {
+			t.Errorf("dedication %v, want bolt's", dedication)
+		}
+	})
+}
+
+// A leader is paused with a bind decided, and wakes when another has taken over.
+func TestPausedLeaderBindsNobody(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		w.node("n2")
+		var deposed error
+		first, _ := w.process(func(c *Config) { c.OnDeposed = func(err error) { deposed = err } })
+		first.lead()
+		first.open()
+		token, _ := first.engine.Token("n1")
+
+		second := w.leader()
+		late := w.pod("late", "acme", privileged)
+		if err := w.bindWith(token, late, "n1"); err == nil {
+			t.Error("its bind takes effect")
+		}
+		if err := second.place(w.pod("next", "acme"), "n1"); err != nil {
+			t.Error(err)
+		}
+		if err := first.place(w.pod("more", "acme"), "n2"); err == nil {
+			t.Error("it opens another node")
+		}
+		w.sleep(0)
+		if !errors.Is(deposed, errDeposed) {
+			t.Errorf("it was told %v, want %v", deposed, errDeposed)
+		}
+		if first.engine.Ready() {
+			t.Error("still ready")
+		}
+		if w.dedicated("n2") {
+			t.Error("it left a dedication")
+		}
+	})
+}
+
+// The taints of the successor were written between the entry of a paused leader and its own.
+func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		first := w.leader()
+		second, _ := w.process()
+		woken := false
+		w.onCall(func(call string) fault {
+			if call == "patch nodes" && !woken {
+				woken = true
+				w.edit(func(data map[string]string) { data[termKey] = second.engine.ledger.term })
+				w.node("n1", func(n *v1.Node) {
+					n.Spec.Taints = []v1.Taint{{Key: "tenantisolation.dev/tenant", Value: "bolt", Effect: v1.TaintEffectNoSchedule}}
+				})
+			}
+			return fault{}
+		})
+		if err := first.place(w.pod("web", "acme"), "n1"); err == nil {
+			t.Error("placed, want deposed")
+		}
+		w.sleep(time.Minute)
+		if got, want := w.taints("n1"), "tenantisolation.dev/tenant=bolt:NoSchedule"; got != want {
+			t.Errorf("taints %q, want its successor's %q", got, want)
+		}
+	})
+}
+
+func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
+	tests := map[string]struct {
+		prepare func(w *world)
+		policy  func(*Config)
+		want    bool
+	}{
+		"as it was dedicated":                              {func(*world) {}, func(*Config) {}, false},
+		"dedicated by an entry alone":                      {func(w *world) { w.removeMarks("n1") }, func(*Config) {}, false},
+		"dedicated by taints alone":                        {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, func(*Config) {}, false},
+		"dedicated by taints alone, to be rebooted first":  {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, afterReboot, true},
+		"with the table deleted, to be rebooted first":     {func(w *world) { w.lose() }, afterReboot, true},
+		"as it was dedicated, to be rebooted first":        {func(*world) {}, afterReboot, true},
+		"rebooted while nobody led, to be rebooted anyway": {func(w *world) { w.reboot("n1", "second") }, afterReboot, true},
+		"of which nobody knows whose it was":               {func(w *world) { w.halfTainted("n1") }, func(*Config) {}, false},
+		"without a Node":                                   {func(w *world) { w.deleteNode() }, func(*Config) {}, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				first, stop := w.process()
+				first.lead()
+				pod := first.open()
+				stop()
+				w.gone(pod)
+				tc.prepare(w)
+				second := w.leader(tc.policy)
+				w.sleep(10 * time.Minute)
+				if _, got := w.entryOf("n1"); got != tc.want {
+					t.Errorf("entry %t, want %t", got, tc.want)
+				}
+				if _, got := second.engine.Dedication("n1"); got != tc.want {
+					t.Errorf("the engine's dedication %t, want %t", got, tc.want)
+				}
+				if w.show("n1") != nil && w.dedicated("n1") != tc.want {
+					t.Errorf("dedicated %t, want %t", !tc.want, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func (w *world) removeMarks(name string) {
+	w.node(name, func(n *v1.Node) { n.Spec.Taints, n.Labels, n.Annotations = nil, nil, nil })
+}
+
+func (w *world) halfTainted(name string) {
+	w.node(name, func(n *v1.Node) {
+		n.Spec.Taints = []v1.Taint{{Key: "tenantisolation.dev/data-class", Value: "secret", Effect: v1.TaintEffectNoSchedule}}
+	})
+}
+
+// Released or opened halfway: whatever a dead process left, its successor ends up with entry
+// and taints in step, and with pods only where both are.
+func TestSuccessorMendsWhatItFinds(t *testing.T) {
+	for _, call := range []string{"update configmaps", "patch nodes", "list pods"} {
+		for name, effect := range map[string]fault{"before": {before: errLost}, "after": {after: errLost}} {
+			for action, act := range map[string]func(p *view){
+				"opening": func(p *view) { go func() { _ = p.place(p.pod("web", "acme"), "n2") }() },
+				"releasing": func(p *view) {
+					p.leaves(p.pod("first-on-n1", "acme"))
+					p.sleep(releaseAfter)
+				},
+			} {
+				t.Run("killed "+action+" "+name+" "+call, func(t *testing.T) {
+					inWorld(t, func(w *world) {
+						t := w.t
+						w.node("n1")
+						w.node("n2")
+						first, stop := w.process()
+						first.lead()
+						first.open()
+						dead := false
+						w.onCall(func(c string) fault {
+							if dead {
+								return fault{before: errLost}
+							}
+							if c == call {
+								dead = true
+								return effect
+							}
+							return fault{}
+						})
+						act(first)
+						w.sleep(settleTime)
+						stop()
+						w.onCall(nil)
+						second := w.leader()
+						if err := second.place(w.pod("after", "bolt"), "n2"); err != nil && !errors.Is(err, ErrDedicated) {
+							t.Errorf("after: %v", err)
+						}
+						w.sleep(5 * time.Minute)
+						for _, node := range []string{"n1", "n2"} {
+							dedicated, used := w.dedicated(node), w.podsOn(node) > 0
+							if dedicated != used {
+								t.Errorf("%s: dedicated %t, used %t", node, dedicated, used)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestManagedPodsOnAFreeNodeHaveItDedicated(t *testing.T) {
+	tests := map[string]struct {
+		pods func(w *world) []*v1.Pod
+		want string
+	}{
+		"of one tenant":                {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "acme")} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"of one tenant, some in VMs":   {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "acme", inVM)} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"of two tenants, in VMs":       {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme", inVM), w.pod("b", "bolt", inVM)} }, "tenantisolation.dev/boundary=vm:NoSchedule"},
+		"of two tenants":               {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "bolt")} }, ""},
+		"of two privileges":            {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "acme", privileged)} }, ""},
+		"beside one of nobody's":       {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "")} }, ""},
+		"beside one of the platform":   {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "", platform)} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"none, but one of nobody's":    {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("b", "")} }, ""},
+		"none, but of the platform":    {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("b", "", platform)} }, ""},
+		"of one tenant, others' taint": {func(w *world) []*v1.Pod { w.halfTainted("n1"); return []*v1.Pod{w.pod("a", "acme")} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				for _, pod := range tc.pods(w) {
+					w.bound(pod, "n1")
+				}
+				w.leader()
+				w.sleep(time.Minute)
+				if got := w.taints("n1"); got != tc.want {
+					t.Errorf("taints %q, want %q", got, tc.want)
+				}
+				if got := w.dedicated("n1"); got != (tc.want != "") {
+					t.Errorf("dedicated %t", got)
+				}
+			})
+		})
+	}
+}
+
+func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
+	tests := map[string]struct {
+		change func(n *v1.Node)
+		want   string
+	}{
+		"all of them":      {func(n *v1.Node) { n.Spec.Taints = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"one of them":      {func(n *v1.Node) { n.Spec.Taints = n.Spec.Taints[:1] }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"for another's":    {func(n *v1.Node) { n.Spec.Taints[0].Value = "bolt" }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"the labels":       {func(n *v1.Node) { n.Labels = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"and added theirs": {func(n *v1.Node) { n.Spec.Taints = []v1.Taint{{Key: "x", Effect: v1.TaintEffectNoExecute}} }, "x:NoExecute tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				p := w.leader()
+				p.open()
+				w.node("n1", tc.change)
+				p.engine.Touch("n1")
+				w.sleep(time.Second)
+				if got := w.taints("n1"); got != tc.want {
+					t.Errorf("taints %q, want %q", got, tc.want)
+				}
+				if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
+					t.Errorf("label %q, want acme", got)
+				}
+			})
+		})
+	}
+}
+
+// The informer still shows the taints that a release has removed.
+func TestReleasedNodeIsNotDedicatedAnewByWhatTheInformerShows(t *testing.T) {
+	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
+		t.Run(string(reuse), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
+				pod := p.open()
+				p.leaves(pod)
+				w.sleep(releaseAfter - time.Second)
+				w.reboot("n1", "second")
+				p.freeze("n1")
+				w.sleep(2 * time.Second)
+				w.reboot("n1", "third")
+				p.thaw()
+				p.freeze("n1")
+				p.engine.Touch("n1")
+				w.sleep(0)
+				if w.dedicated("n1") {
+					t.Fatal("not released")
+				}
+				w.forget()
+				p.engine.Touch("n1")
+				w.sleep(time.Minute)
+				if w.dedicated("n1") || w.wrote("") > 0 {
+					t.Errorf("dedicated %t with %d writes, want neither", w.dedicated("n1"), w.wrote(""))
+				}
+			})
+		})
+	}
+}
+
+func TestAnotherEffectIsWrittenToNodesThatAreDedicated(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		first, stop := w.process()
+		first.lead()
+		first.open()
+		stop()
+		w.leader(func(c *Config) { c.TaintEffect = v1.TaintEffectNoExecute })
+		w.sleep(time.Second)
+		if got := w.taints("n1"); strings.Contains(got, "NoSchedule") || strings.Count(got, "NoExecute") != 2 {
+			t.Errorf("taints %q, want both with NoExecute", got)
+		}
+	})
+}
+
+func TestRepairsLeaveRoomForPods(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		names := make([]string, 0, 200)
+		for i := range cap(names) {
+			names = append(names, "n"+string(rune('a'+i%20))+string(rune('a'+i/20)))
+			w.node(names[i])
+			w.halfTainted(names[i])
+		}
+		w.leader()
+		w.sleep(10 * time.Second)
+		if got, want := w.wrote("nodes"), repairsAtOnce+10*repairsPerSecond; got > want {
+			t.Errorf("%d repairs in 10 s, want at most %d", got, want)
+		}
+		w.sleep(2 * time.Minute)
+		for _, name := range names {
+			if w.dedicated(name) {
+				t.Errorf("%s was never repaired", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package tenantisolation
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+// These end a binding, and the framework tries the pod again. Tenants read them.
+const (
+	errNotDedicated = unsent("node(s) could not be dedicated for the pod")
+	errNotTakenOver = unsent("dedicated nodes have not been taken over yet: the pod is retried as soon as they are")
+)
+
+// PreBindPreFlight skips PreBind where the pod's node is dedicated for it already: that a
+// node has to be opened is rare, and saying so costs the framework an API call.
+func (pl *Plugin) PreBindPreFlight(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
+	if !pl.dedicates(state, pod) || pl.dedicated.engine.Held(pod.UID, nodeName) {
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	// Not beside other plugins: a volume must not be bound to a node that is then refused.
+	return &fwk.PreBindPreFlightResult{}, nil
+}
+
+// PreBind dedicates the pod's node, or waits for whoever does. It returns when the pod may be
+// bound.
+func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	if !pl.dedicates(state, pod) {
+		return nil
+	}
+	c := pl.cycleOf(state, pod)
+	err := pl.dedicated.engine.Ensure(ctx, pod, nodeName, &c.subject)
+	if err == nil {
+		return nil
+	}
+	klog.FromContext(ctx).Info("Node could not be dedicated", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName), "err", err)
+	switch {
+	case errors.Is(err, dedication.ErrTaken), errors.Is(err, dedication.ErrDedicated):
+		err = errNodeTaken
+	case errors.Is(err, dedication.ErrNotReady):
+		err = errNotTakenOver
+	default:
+		err = errNotDedicated
+	}
+	return fwk.AsStatus(err)
+}
+
+// dedicates reports whether the pod's node has to be dedicated.
+func (pl *Plugin) dedicates(state fwk.CycleState, pod *v1.Pod) bool {
+	return pl.dedicated != nil && !pl.cycleOf(state, pod).subject.Platform()
+}
+
+// cycleOf returns what the cycle knows, or works it out if PreFilter is switched off.
+func (pl *Plugin) cycleOf(state fwk.CycleState, pod *v1.Pod) *cycle {
+	if c, err := readCycle(state); err == nil {
+		return c
+	}
+	return pl.newCycle(pod)
+}
+
+// refusal returns why the engine would not keep a node for a pod.
+func refusal(err error) isolation.Reason {
+	switch {
+	case errors.Is(err, dedication.ErrTooManyNodes):
+		return isolation.NodeLimit
+	case errors.Is(err, dedication.ErrNotReady):
+		return isolation.TakingOver
+	}
+	return isolation.ForeignDedication
+}
+
+// outcomeOf tells what is known of a bind that ended with the error. What an API server
+// has refused never happens; of any other answer, and of none, nothing is known.
+func outcomeOf(err error) dedication.Outcome {
+	if early := unsent(""); err == nil || errors.As(err, &early) {
+		return dedication.OutcomeKnown
+	}
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		code := int(status.Status().Code)
+		if code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusRequestTimeout {
+			return dedication.OutcomeKnown
+		}
+	}
+	return dedication.OutcomeUnknown
+}

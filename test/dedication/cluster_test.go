@@ -1,0 +1,321 @@
+// Package dedication tests the dedication engine against a real kube-apiserver: what its writes
+// look like there, how it stands to others that write the same objects, and what outlives
+// its process. There are no kubelets and no scheduler: the test plays both.
+package dedication
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/transport"
+	"k8s.io/klog/v2/ktesting"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/internal/controlplane"
+	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+const (
+	system       = "tenant-isolation-system"
+	settleTime   = 200 * time.Millisecond
+	releaseAfter = 300 * time.Millisecond
+	// patience is the deadline of whatever happens some time.
+	patience = time.Minute
+)
+
+// world is a cluster and an administrator's view of it.
+type world struct {
+	t      *testing.T
+	plane  *controlplane.ControlPlane
+	api    *kubernetes.Clientset
+	policy *isolation.Policy
+}
+
+func startWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, plane: controlplanetest.Start(t, controlplane.Options{})}
+	var err error
+	if w.api, err = w.plane.Client(); err != nil {
+		t.Fatal(err)
+	}
+	w.policy, err = isolation.NewPolicy(isolation.Config{
+		TenantKey: "tenantisolation.dev/tenant", DataClassKey: "tenantisolation.dev/data-class",
+		PrivilegeKey: "tenantisolation.dev/privilege", BoundaryKey: "tenantisolation.dev/boundary",
+		SeparateBy: isolation.Axes(), MinimumBoundary: isolation.BoundaryVM,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{system, "acme", "bolt"} {
+		_, err := w.api.CoreV1().Namespaces().Create(t.Context(), &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// node makes a Node as a kubelet would.
+func (w *world) node(name string, taints ...v1.Taint) {
+	w.t.Helper()
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1.NodeSpec{Taints: taints}}
+	if _, err := w.api.CoreV1().Nodes().Create(w.t.Context(), node, metav1.CreateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.boot(name, "first boot of "+name)
+}
+
+// boot has a node report that it was started.
+func (w *world) boot(name, id string) {
+	w.t.Helper()
+	node := w.get(name)
+	node.Status.NodeInfo.BootID = id
+	if _, err := w.api.CoreV1().Nodes().UpdateStatus(w.t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) get(name string) *v1.Node {
+	w.t.Helper()
+	node, err := w.api.CoreV1().Nodes().Get(w.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return node
+}
+
+// dedicated says of a node whether its taints and the table say that it is dedicated, and by
+// which id.
+func (w *world) dedicated(name string) (tainted bool, table string) {
+	w.t.Helper()
+	for _, taint := range w.get(name).Spec.Taints {
+		tainted = tainted || taint.Key == isolation.TenantTaint
+	}
+	found, err := w.api.CoreV1().ConfigMaps(system).Get(w.t.Context(), dedication.TableName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return tainted, ""
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tainted, found.Data[name[len(name)-2:]]
+}
+
+// eventually waits until the condition holds.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	err := wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		return holds(), nil
+	})
+	if err != nil {
+		w.t.Fatalf("%s: not within %v", what, patience)
+	}
+}
+
+// free waits until nothing says any more that the node is dedicated.
+func (w *world) free(name string) {
+	w.t.Helper()
+	w.eventually(name+" is released", func() bool {
+		tainted, table := w.dedicated(name)
+		return !tainted && table == ""
+	})
+}
+
+// pod makes a pending pod of the tenant whose name its namespace has.
+func (w *world) pod(tenant, name string) *v1.Pod {
+	w.t.Helper()
+	pod, err := w.api.CoreV1().Pods(tenant).Create(w.t.Context(), &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1.PodSpec{
+			Containers:                    []v1.Container{{Name: "main", Image: "example.com/app"}},
+			TerminationGracePeriodSeconds: ptr.To[int64](0),
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return pod
+}
+
+func (w *world) bind(pod *v1.Pod, node string) error {
+	return w.api.CoreV1().Pods(pod.Namespace).Bind(w.t.Context(), &v1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Target:     v1.ObjectReference{Kind: "Node", Name: node},
+	}, metav1.CreateOptions{})
+}
+
+func (w *world) remove(pod *v1.Pod) {
+	w.t.Helper()
+	if err := w.api.CoreV1().Pods(pod.Namespace).Delete(w.t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) Subject(pod *v1.Pod) isolation.Subject {
+	return w.policy.Resolve(isolation.Pod{
+		Privilege: isolation.PrivilegeRestricted,
+		Namespace: &isolation.Namespace{Name: pod.Namespace, Labels: map[string]string{"tenantisolation.dev/tenant": pod.Namespace}},
+	})
+}
+
+// process is a scheduler process, as far as dedication is concerned.
+type process struct {
+	*world
+	engine *dedication.Engine
+	nodes  cache.Store
+	pods   cache.Indexer
+	// stop ends it, without a word.
+	stop func()
+
+	mu     sync.Mutex
+	writes map[string]int
+}
+
+var _ dedication.Cluster = &process{}
+
+// start starts a process that leads and has taken over.
+func (w *world) start(change ...func(*dedication.Config)) *process {
+	w.t.Helper()
+	p := w.standby(change...)
+	p.engine.Lead()
+	w.eventually("takeover", p.engine.Ready)
+	return p
+}
+
+func (w *world) standby(change ...func(*dedication.Config)) *process {
+	w.t.Helper()
+	cfg := dedication.Config{
+		Namespace: system, TaintEffect: v1.TaintEffectNoSchedule,
+		SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: dedication.ReuseImmediately,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	p := &process{world: w, writes: map[string]int{}}
+	config := w.plane.Admin()
+	config.QPS, config.Burst = 1000, 1000
+	config.Wrap(transport.WrapperFunc(p.count))
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	logger, ctx := ktesting.NewTestContext(w.t)
+	ctx, cancel := context.WithCancel(ctx)
+
+	factory := informers.NewSharedInformerFactory(client, 0)
+	nodes, pods := factory.Core().V1().Nodes().Informer(), factory.Core().V1().Pods().Informer()
+	if err := pods.AddIndexers(cache.Indexers{"node": func(obj any) ([]string, error) {
+		return []string{obj.(*v1.Pod).Spec.NodeName}, nil
+	}}); err != nil {
+		w.t.Fatal(err)
+	}
+	p.nodes, p.pods = nodes.GetStore(), pods.GetIndexer()
+	p.engine = dedication.New(client, p, cfg, clock.RealClock{}, logger)
+	touch := func(obj any) {
+		if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = gone.Obj
+		}
+		switch o := obj.(type) {
+		case *v1.Node:
+			p.engine.Touch(o.Name)
+		case *v1.Pod:
+			p.engine.Touch(o.Spec.NodeName)
+		}
+	}
+	for _, informer := range []cache.SharedIndexInformer{nodes, pods} {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc: touch, UpdateFunc: func(_, after any) { touch(after) }, DeleteFunc: touch,
+		}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.engine.Run(ctx)
+	}()
+	p.stop = func() {
+		cancel()
+		<-ended
+		factory.Shutdown()
+	}
+	w.t.Cleanup(p.stop)
+	return p
+}
+
+func (p *process) Nodes() []*v1.Node {
+	var nodes []*v1.Node
+	for _, obj := range p.nodes.List() {
+		nodes = append(nodes, obj.(*v1.Node))
+	}
+	return nodes
+}
+
+func (p *process) Node(name string) (*v1.Node, bool) {
+	obj, ok, err := p.nodes.GetByKey(name)
+	if !ok || err != nil {
+		return nil, false
+	}
+	return obj.(*v1.Node), true
+}
+
+func (p *process) Occupancy(node string) isolation.Occupancy {
+	objs, err := p.pods.ByIndex("node", node)
+	if err != nil {
+		panic(err)
+	}
+	var residents []isolation.Resident
+	for _, obj := range objs {
+		pod := obj.(*v1.Pod)
+		residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: p.Subject(pod)})
+	}
+	return isolation.NewOccupancy(residents)
+}
+
+func (p *process) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
+	var taints []isolation.Taint
+	for _, taint := range node.Spec.Taints {
+		taints = append(taints, isolation.Taint{Key: taint.Key, Value: taint.Value})
+	}
+	return p.policy.ParseDedication(taints)
+}
+
+func (p *process) Knows(pod *v1.Pod) bool {
+	obj, ok, err := p.pods.GetByKey(pod.Namespace + "/" + pod.Name)
+	return err == nil && ok && obj.(*v1.Pod).Spec.NodeName != ""
+}
+
+func (p *process) DedicationChanged(string) {}
+
+func (p *process) BecameReady() {}
+
+// place does what the scheduler does with a pod that Filter has admitted.
+func (p *process) place(pod *v1.Pod, node string) error {
+	subject := p.Subject(pod)
+	if err := p.engine.Reserve(pod.UID, node, &subject); err != nil {
+		return err
+	}
+	defer p.engine.Release(pod.UID, node, dedication.OutcomeKnown)
+	if err := p.engine.Ensure(p.t.Context(), pod, node, &subject); err != nil {
+		return err
+	}
+	if err := p.bind(pod, node); err != nil {
+		return err
+	}
+	p.eventually("the informer sees the pod", func() bool { return p.Knows(pod) })
+	return nil
+}

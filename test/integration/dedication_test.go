@@ -1,0 +1,290 @@
+package integration
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+const (
+	limitReached = "node(s) are free, but the pod's tenant has as many nodes as it may have"
+
+	acmeInternal = "tenant=acme:NoSchedule,data-class=internal:NoSchedule"
+	acmeAlone    = "tenant=acme:NoSchedule,data-class=unclassified:NoSchedule"
+	globexAlone  = "tenant=globex:NoSchedule,data-class=unclassified:NoSchedule"
+	sharedByVMs  = "boundary=vm:NoSchedule"
+)
+
+// forever is a dedication that no test sees the end of.
+var forever = map[string]any{"releaseAfter": "1h"}
+
+func (c *cluster) expectDedication(node, want string) {
+	c.Helper()
+	if got := c.dedicationOn(node); got != want {
+		c.Errorf("%s bears the dedication %q, want %q", node, got, want)
+	}
+}
+
+func (c *cluster) getNode(name string) *corev1.Node {
+	c.Helper()
+	node, err := c.api.CoreV1().Nodes().Get(c.Context(), name, metav1.GetOptions{})
+	c.must(err)
+	return node
+}
+
+func (c *cluster) table() *corev1.ConfigMap {
+	c.Helper()
+	table, err := c.api.CoreV1().ConfigMaps(systemNamespace).Get(c.Context(), dedication.TableName, metav1.GetOptions{})
+	c.must(err)
+	return table
+}
+
+func TestTheFirstPodDedicatesItsNode(t *testing.T) {
+	c := newDedicating(t)
+	ns := c.namespace(tenant("acme"), dataClass("internal"))
+	node := c.node()
+	pod := c.tenantPod(ns)
+	c.expectOn(node, pod)
+
+	c.expectDedication(node, acmeInternal)
+	got := c.getNode(node)
+	marks := map[string]string{
+		isolation.TenantTaint:         got.Labels[isolation.TenantTaint],
+		isolation.DataClassTaint:      got.Labels[isolation.DataClassTaint],
+		dedication.OpenedByAnnotation: got.Annotations[dedication.OpenedByAnnotation],
+	}
+	want := map[string]string{isolation.TenantTaint: "acme", isolation.DataClassTaint: "internal", dedication.OpenedByAnnotation: "acme"}
+	if diff := cmp.Diff(want, marks); diff != "" {
+		t.Errorf("labels and annotation of the node (-want +got):\n%s", diff)
+	}
+	id := c.entryOf(node)
+	bound := c.get(pod)
+	if token := bound.Annotations[dedication.TokenAnnotation]; id == "" || token != c.term()+"-"+id {
+		t.Errorf("the pod bears %q, the node's entry is %q of term %q", token, id, c.term())
+	}
+	if bound.Annotations[isolation.EvidenceAnnotation] == "" {
+		t.Error("the pod bears no evidence")
+	}
+}
+
+func TestThePodsThatFollowCostNoWrite(t *testing.T) {
+	c := newDedicating(t, forever)
+	ns := c.namespace(tenant("acme"))
+	node := c.node()
+	c.expectOn(node, c.tenantPod(ns))
+
+	nodeBefore, tableBefore := c.getNode(node), c.table()
+	for range 5 {
+		pod := c.tenantPod(ns)
+		c.expectOn(node, pod)
+		// The framework announces the node of a pod that has to wait before it is bound.
+		if nominated := c.get(pod).Status.NominatedNodeName; nominated != "" {
+			t.Errorf("%s was announced for %s before it was bound", podKey(pod), nominated)
+		}
+	}
+	if got := c.getNode(node).ResourceVersion; got != nodeBefore.ResourceVersion {
+		t.Errorf("the node was written: version %s, before %s", got, nodeBefore.ResourceVersion)
+	}
+	if got := c.table().ResourceVersion; got != tableBefore.ResourceVersion {
+		t.Errorf("the table was written: version %s, before %s", got, tableBefore.ResourceVersion)
+	}
+}
+
+func TestWhoMayUseADedicatedNode(t *testing.T) {
+	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
+	for name, tc := range map[string]struct {
+		first, second        []label
+		firstPod, secondPod  []podOption
+		dedication           string
+		shares               bool
+		stays, separateByAll bool
+	}{
+		"another tenant may not":                       {first: acme, second: globex, dedication: acmeAlone},
+		"another class of the tenant may not":          {first: acme, second: []label{tenant("acme"), dataClass("restricted")}, dedication: acmeAlone},
+		"another tenant may not when the pod has gone": {first: acme, second: globex, dedication: acmeAlone, stays: true},
+		"a VM of the trust domain may":                 {first: acme, second: acme, secondPod: []podOption{runtimeClass(kata)}, dedication: acmeAlone, shares: true},
+		"a VM of another tenant may not":               {first: acme, second: globex, secondPod: []podOption{runtimeClass(kata)}, dedication: acmeAlone},
+		"a VM may join the VM of another tenant": {
+			first: acme, second: globex, firstPod: []podOption{runtimeClass(kata)}, secondPod: []podOption{runtimeClass(otherKata)},
+			dedication: sharedByVMs, shares: true,
+		},
+		"a container may not join a VM of its own trust domain": {
+			first: acme, second: acme, firstPod: []podOption{runtimeClass(kata)}, dedication: sharedByVMs,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newDedicating(t, forever)
+			node := c.node(kataCapable)
+			first := c.tenantPod(c.namespace(tc.first...), tc.firstPod...)
+			c.expectOn(node, first)
+			c.expectDedication(node, tc.dedication)
+			if tc.stays {
+				c.remove(first)
+			}
+			second := c.tenantPod(c.namespace(tc.second...), tc.secondPod...)
+			if tc.shares {
+				c.expectOn(node, second)
+				c.expectDedication(node, tc.dedication)
+				return
+			}
+			c.refused(second, foreignThere)
+			other := c.node(kataCapable)
+			c.expectOn(other, second)
+			c.expectDedication(node, tc.dedication)
+		})
+	}
+}
+
+func TestAClassThatDoesNotSeparateIsInNoTaint(t *testing.T) {
+	w, err := sharedWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mayDedicate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	args := dedicationArgs()
+	args["separateBy"] = []any{"tenant", "privilege"}
+	c := newClusterWith(t, args)
+	node := c.node()
+	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("internal"))))
+	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("restricted"))))
+	c.expectDedication(node, "tenant=acme:NoSchedule")
+}
+
+func TestANodeIsReleasedAfterItsLastPod(t *testing.T) {
+	c := newDedicating(t)
+	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
+	node := c.node()
+	first, second := c.tenantPod(acme), c.tenantPod(acme)
+	c.expectOn(node, first, second)
+	waiting := c.tenantPod(globex)
+	c.refused(waiting, foreignThere)
+
+	c.remove(first)
+	c.roundTrip()
+	c.expectDedication(node, acmeAlone)
+	c.stillRefused(waiting)
+
+	c.remove(second)
+	c.expectOn(node, waiting)
+	c.expectDedication(node, globexAlone)
+	c.remove(waiting)
+	c.released(node)
+}
+
+func TestANodeIsReleasedAfterARestart(t *testing.T) {
+	c := newDedicating(t)
+	node := c.node()
+	pod := c.tenantPod(c.namespace(tenant("acme")))
+	c.expectOn(node, pod)
+
+	c.scheduler.Stop()
+	c.remove(pod)
+	c.expectDedication(node, acmeAlone)
+	// No pod waits: that it leads is all that the next one knows.
+	next, err := c.world.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
+	c.must(err)
+	t.Cleanup(next.Stop)
+	c.scheduler, c.journal = next, newJournal(t, next.Log())
+	c.released(node)
+}
+
+// elected gives a scheduler a name and a lease of its own.
+func elected(profile string) configEdit {
+	return func(t *testing.T, config map[string]any) {
+		t.Helper()
+		theProfile(t, config)["schedulerName"] = profile
+		config["leaderElection"] = map[string]any{
+			"leaderElect": true, "resourceLock": "leases", "resourceName": "tenant-isolation-scheduler", "resourceNamespace": "default",
+		}
+	}
+}
+
+func TestATenantMayNotTakeAllNodes(t *testing.T) {
+	c := newDedicating(t, map[string]any{"maxNodesPerTenant": 1})
+	acme := c.namespace(tenant("acme"))
+	first, second := c.node(), c.node()
+	there := c.tenantPod(acme, onlyOn(first))
+	c.expectOn(first, there)
+	waiting := c.tenantPod(acme, onlyOn(second))
+	c.refused(waiting, limitReached)
+
+	// Its own node takes its pods, and the free one takes others.
+	c.expectOn(first, c.tenantPod(acme, named("another")))
+	c.expectOn(second, c.tenantPod(c.namespace(tenant("globex")), named("guest")))
+	c.remove(c.mustGet(c.lastNamespace(), "guest"))
+	c.released(second)
+	c.stillRefused(waiting)
+
+	c.remove(there)
+	c.remove(c.mustGet(acme, "another"))
+	c.expectOn(second, waiting)
+}
+
+func (c *cluster) lastNamespace() string { return c.namespaces[len(c.namespaces)-1] }
+
+func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
+	c.Helper()
+	pod, err := c.api.CoreV1().Pods(namespace).Get(c.Context(), name, metav1.GetOptions{})
+	c.must(err)
+	return pod
+}
+
+func TestPreemptionDoesNotCrossADedication(t *testing.T) {
+	w, err := sharedWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.mayDedicate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	args := dedicationArgs(forever)
+	args["preemption"] = "Any"
+	c := newClusterWith(t, args)
+	node := c.node(cpus("1"))
+	acme := c.namespace(tenant("acme"))
+	low := c.tenantPod(acme, cpu("1"), priority(lowPriority))
+	c.expectOn(node, low)
+	c.refused(c.tenantPod(c.namespace(tenant("globex")), cpu("1"), priority(highPriority)), foreignThere)
+	if got := c.get(low); got.DeletionTimestamp != nil {
+		t.Error("a pod was evicted for one that may not use its node")
+	}
+	// Within the dedication it goes on as ever.
+	high := c.tenantPod(acme, cpu("1"), priority(highPriority))
+	c.expectOn(node, high)
+	c.expectDedication(node, acmeAlone)
+}
+
+func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
+	c := newDedicating(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
+	node := c.node()
+	waiting := c.tenantPod(c.namespace(tenant("acme")))
+	c.eventually("the dedication of "+node, func(context.Context) (bool, error) { return c.dedicationOn(node) != "", nil })
+	// As if decided before the taint was seen; there is no fence in this test.
+	stray := c.pod(c.namespace(), boundTo(node))
+	c.refused(waiting, foreignThere)
+	c.released(node)
+	c.remove(stray)
+	c.expectOn(node, waiting)
+}
+
+func TestWithoutDedicationsNoNodeIsWritten(t *testing.T) {
+	c := newCluster(t)
+	node := c.node()
+	before := c.getNode(node)
+	pod := c.pod(c.namespace(tenant("acme")))
+	c.expectOn(node, pod)
+	if got := c.getNode(node).ResourceVersion; got != before.ResourceVersion {
+		t.Errorf("the node was written: version %s, before %s", got, before.ResourceVersion)
+	}
+	if token, ok := c.get(pod).Annotations[dedication.TokenAnnotation]; ok {
+		t.Errorf("the pod bears the token %q", token)
+	}
+}
