@@ -23,24 +23,24 @@ VERSION_FLAGS := $(foreach package,k8s.io/component-base/version k8s.io/client-g
 # Where the tests and the demo find etcd, kube-apiserver and the rest.
 ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control-plane)
 
-# Packages whose tests start a control plane. They run one after the other: side by side, on two
-# cores, they would measure each other.
-CLUSTER_PACKAGES := ./internal/controlplane/... ./internal/demo/... ./test/...
-
-# The race detector is written in C. Without a compiler the tests still run, and say what is missing.
-RACE := $(if $(shell command -v "$${CC:-gcc}"),-race)
-RACE_CGO := CGO_ENABLED=$(if $(RACE),1,0)
+# The folders of the go.mod files whose modules a target needs; what is there already costs nothing.
+MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
+verify lint fmt: MODULES += hack/tools
 
 .PHONY: help
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+.PHONY: download
+download: ## Download the Go modules that building needs, where they are missing
+	@hack/download.sh $(MODULES)
+
 .PHONY: build
-build: ## Build bin/scheduler and the other programs
+build: download ## Build bin/scheduler and the other programs
 	@hack/compile.sh build go build -v -ldflags '-s -w $(strip $(VERSION_FLAGS))' -o bin/ ./cmd/...
 
 .PHONY: release
-release: ## Build bin/release: kubectl-isolation for six platforms, the scheduler's image, bills of materials, checksums
+release: download ## Build bin/release: kubectl-isolation for six platforms, the scheduler's image, bills of materials, checksums
 	go run ./hack/release -version '$(VERSION)' -ldflags '$(strip $(VERSION_FLAGS))' -epoch $$(git log -1 --format=%ct) -out bin/release $(if $(ONLY),-only '$(ONLY)')
 
 .PHONY: control-plane
@@ -52,39 +52,45 @@ else
 endif
 
 .PHONY: demo
-demo: control-plane build ## Show it on a real control plane (KEEP=1 leaves it running, WORKLOAD=file.yaml runs yours)
+demo: download control-plane build ## Show it on a real control plane (KEEP=1 leaves it running, WORKLOAD=file.yaml runs yours)
 	@hack/compile.sh demo go build -v -o bin/demo ./hack/demo
 	@# Not through go run: it would die of a signal and leave the demo, and all that it started, behind.
 	@KUBEBUILDER_ASSETS='$(ASSETS)' exec bin/demo $(if $(KEEP),-keep) $(if $(WORKLOAD),-workload '$(WORKLOAD)') $(if $(TENANTS),-tenants '$(TENANTS)')
 
 .PHONY: test
-test: control-plane build ## Run all tests, with the race detector and a real control plane
-	@$(if $(RACE),,echo "test: no C compiler found: WITHOUT the race detector" >&2)
-	@echo "test: compiling; from an empty cache it takes minutes, as Kubernetes is compiled once more for the race detector"
-	@$(RACE_CGO) hack/compile.sh test go list -v $(RACE) -export -test -deps ./...
-	@echo "test: without a cluster"
-	@$(RACE_CGO) go test $(RACE) -timeout 10m $$(comm -23 <(go list ./... | sort) <(go list $(CLUSTER_PACKAGES) | sort))
-	@echo "test: on a control plane"
-	@$(RACE_CGO) KUBEBUILDER_ASSETS='$(ASSETS)' go test $(RACE) -p 1 -timeout 30m $(CLUSTER_PACKAGES)
+test: download ## Run all tests, with the race detector and a real control plane (PKG=./pkg/isolation RUN=TestX: those alone)
+	@PKG='$(PKG)' RUN='$(RUN)' hack/test.sh all
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need no cluster, without the race detector: seconds
-	go test ./pkg/... ./cmd/...
+test-unit: download ## Run the tests that need no cluster, -short and without the race detector: seconds (PKG, RUN)
+	@PKG='$(PKG)' RUN='$(RUN)' hack/test.sh unit
+
+.PHONY: fuzz
+fuzz: download ## Run every fuzz target, each for TIME=1m
+	@hack/fuzz.sh '$(or $(TIME),1m)'
+
+.PHONY: golden
+golden: download ## Write the golden files anew; read what has changed before you commit it
+	go test -run Golden $$(go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '/[[ ]tenantisolation.dev\/scheduler\/internal\/goldentest[] ]/ { print $$1 }') -update
 
 .PHONY: verify
-verify: control-plane ## Check formatting, linters, generated files, docs, modules and manifests; changes nothing
+verify: download control-plane ## Check formatting, linters, generated files, docs, modules and manifests; changes nothing
 	KUBECTL='$(ASSETS)/kubectl' hack/verify.sh
 
 .PHONY: lint
-lint: ## Run the linters
+lint: download ## Run the linters
 	$$(hack/tools.sh golangci-lint) run ./...
 
+.PHONY: vulncheck
+vulncheck: download ## Look up known weaknesses of what is shipped, in the public database of Go modules
+	$$(hack/tools.sh govulncheck) ./cmd/...
+
 .PHONY: fmt
-fmt: ## Format the code and order its imports
+fmt: download ## Format the code and order its imports
 	$$(hack/tools.sh golangci-lint) fmt ./...
 
 .PHONY: generate
-generate: ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
+generate: download ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
 	go generate ./...
 	go run ./hack/docs/argumentsdoc
 	go run ./hack/docs/kubectldoc
@@ -92,7 +98,7 @@ generate: ## Write the generated files anew: deep copies, conversions, reference
 	go run ./hack/policies
 
 .PHONY: bench
-bench: ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1: five minutes; hack/bench/main.go has more)
+bench: download ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1: five minutes; hack/bench/main.go has more)
 	@# Standard output is for the figures alone.
 	@$(if $(KUBEBUILDER_ASSETS),:,hack/control-plane.sh bin/control-plane) >&2
 	@hack/compile.sh bench go test -v -c -tags performance -o bin/performance.test ./test/performance
@@ -100,14 +106,14 @@ bench: ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1
 	@KUBEBUILDER_ASSETS='$(ASSETS)' BENCH_PROGRAM=bin/performance.test exec bin/bench
 
 .PHONY: simulate
-simulate: ## Compare ways to isolate on a cluster given as files (CLUSTER=folder TENANTS= PODS= NODES= SEED= OUT=.json HTML=.html)
+simulate: download ## Compare ways to isolate on a cluster given as files (CLUSTER=folder TENANTS= PODS= NODES= SEED= OUT=.json HTML=.html)
 	@hack/compile.sh simulate go build -v -ldflags '$(strip $(VERSION_FLAGS))' -o bin/simulate ./hack/simulate
 	@exec bin/simulate $(if $(CLUSTER),-cluster '$(CLUSTER)') $(if $(TENANTS),-tenants '$(TENANTS)') \
 		$(if $(PODS),-pods '$(PODS)') $(if $(NODES),-nodes '$(NODES)') $(if $(SEED),-seed '$(SEED)') $(if $(SMALL),-small '$(SMALL)') \
 		$(if $(OUT),-out '$(OUT)') $(if $(FORMAT),-o '$(FORMAT)') -html '$(or $(HTML),bin/simulation.html)'
 
 .PHONY: failover
-failover: control-plane build ## Kill and pause leaders in a burst of 1,300 pods, count the writes, look at every state of the model (SEED=n)
+failover: download control-plane build ## Kill and pause leaders in a burst of 1,300 pods, count the writes, look at every state of the model (SEED=n)
 	@go test -count=1 -v -timeout 30m ./test/model -full
 	@KUBEBUILDER_ASSETS='$(ASSETS)' go test -count=1 -v -timeout 40m ./test/failover -full $(if $(SEED),-seed '$(SEED)')
 

@@ -9,6 +9,8 @@ set -euo pipefail
 
 label=$1
 shift
+# Version control stamps fail in a checkout that belongs to another user.
+export GOFLAGS="-buildvcs=false ${GOFLAGS:-}"
 
 # What the compiler's garbage collector frees would be gone with the process a second later: without
 # it a cold build takes a third less processor time. It needs about 1 GiB for each process, so where
@@ -30,18 +32,24 @@ if ((limit_mib >= 1024)); then
 fi
 
 progress() {
-	local line count=0 last=0
+	local line packages=0 modules=0 last=0
 	while IFS= read -r line; do
 		# A line without a blank is the name of a package that is being compiled.
-		if [[ ! ${line} =~ ^[A-Za-z0-9./_~-]+$ ]]; then
+		if [[ ${line} =~ ^[A-Za-z0-9./_~-]+$ ]]; then
+			packages=$((packages + 1))
+		elif [[ ${line} == "go: downloading "* ]]; then
+			modules=$((modules + 1))
+		else
 			echo "${line}"
 			continue
 		fi
-		count=$((count + 1))
 		if ((SECONDS - last >= 15)); then
 			last=${SECONDS}
-			echo "${label}: ${count} packages compiled after ${SECONDS} s"
+			echo "${label}: ${packages} packages compiled$( ((modules == 0)) || echo ", ${modules} modules downloaded") after ${SECONDS} s"
 		fi
 	done
 }
 "$@" 2>&1 >/dev/null | progress >&2
+if [[ -n ${STEP_TIMES:-} ]]; then
+	echo "compile ${label// /-} ${SECONDS}" >>"${STEP_TIMES}"
+fi

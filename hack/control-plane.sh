@@ -19,6 +19,10 @@ cd "${root}/hack/control-plane"
 # build cache, which halves a cold build.
 export CGO_ENABLED=0 GOWORK=off
 
+if ! command -v flock >/dev/null; then
+	echo "control plane: flock is not in PATH; it comes with util-linux" >&2
+	exit 1
+fi
 # Two builds at once (an editor's test run beside a make) would write the same files.
 exec 9>"${out}/.lock"
 if ! flock -n 9; then
@@ -27,6 +31,9 @@ if ! flock -n 9; then
 fi
 new=${out}/.new
 trap 'rm -rf "${new}"' EXIT
+
+# Its folder is asked for below, and a module that is not there has none.
+"${root}/hack/download.sh" "${root}/hack/control-plane"
 
 # One call for all that is asked of the go command: each takes a second.
 {
@@ -39,6 +46,10 @@ trap 'rm -rf "${new}"' EXIT
 	read -r etcd _
 	read -r kwok kwok_dir
 } < <(go list -m -f '{{.Version}} {{.Dir}}' k8s.io/kubernetes go.etcd.io/etcd/server/v3 sigs.k8s.io/kwok)
+if [[ ! -d ${kwok_dir:-} ]]; then
+	echo "control plane: the module sigs.k8s.io/kwok ${kwok:-} is not in the module cache $(go env GOMODCACHE): go list names no folder of it" >&2
+	exit 1
+fi
 
 # Without these, kubectl and discovery would report v0.0.0-master.
 kubernetes_ldflags() {

@@ -2,7 +2,9 @@
 # Builds a development tool that hack/tools/go.mod pins, if it is not there yet, and prints where
 # it is.
 #
-#   hack/tools.sh golangci-lint|gofumpt|benchstat
+#   hack/tools.sh NAME
+#
+# NAME is the last part of a package in its list of tools, as in golangci-lint or gofumpt.
 set -euo pipefail
 
 name=${1:?usage: hack/tools.sh NAME}
@@ -19,7 +21,8 @@ if [[ ! -x ${program} || $(cat "${program}.stamp" 2>/dev/null) != "${stamp}" ]];
 		echo "hack/tools/go.mod has no tool ${name}" >&2
 		exit 2
 	fi
-	version=$(go list -f '{{.Module.Version}}' "${package}")
+	# The go command would download the module to tell: it is the one whose path the package begins with.
+	version=$(awk -v package="${package}/" '$2 ~ /^v/ && index(package, $1 "/") == 1 { print $2 }' go.mod)
 	echo "tools: building ${name} ${version} ..." >&2
 	mkdir -p "${root}/bin/tools"
 	"${root}/hack/compile.sh" tools go build -v -ldflags "-s -w -X main.version=${version#v}" -o "${program}" "${package}"

@@ -21,8 +21,16 @@ export GOWORK=off
 # Outside of any module: the go.mod of the release is wanted, not what we require.
 empty=$(mktemp -d)
 trap 'rmdir "${empty}"' EXIT
-modfile=$(cd "${empty}" && go mod download -json "k8s.io/kubernetes@${version}" |
-	sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
+# It says in JSON what went wrong as well.
+if ! answer=$(cd "${empty}" && go mod download -json "k8s.io/kubernetes@${version}"); then
+	echo "k8s.io/kubernetes ${version} cannot be downloaded: ${answer}" >&2
+	exit 1
+fi
+modfile=$(sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p' <<<"${answer}")
+if [[ ! -f ${modfile} ]]; then
+	echo "go mod download names no go.mod of k8s.io/kubernetes ${version}: ${answer}" >&2
+	exit 1
+fi
 modules=$(sed -n 's|^\t\(k8s\.io/[a-z0-9-]*\) => \./staging/src/k8s\.io/.*$|\1|p' "${modfile}")
 if [[ -z ${modules} ]]; then
 	echo "no staging modules found in the go.mod of k8s.io/kubernetes ${version}" >&2
@@ -39,9 +47,9 @@ for dir in . hack/control-plane hack/tools; do
 	if requires k8s.io/kubernetes; then
 		edits+=("-require=k8s.io/kubernetes@${version}")
 		# A staging module that the release no longer has would stay at the old one.
-		for module in $(sed -n 's|^\t\(k8s\.io/[a-z0-9-]*\) => k8s\.io/.*$|\1|p' go.mod); do
+		while read -r module; do
 			edits+=("-dropreplace=${module}")
-		done
+		done < <(sed -n 's|^\t\(k8s\.io/[a-z0-9-]*\) => k8s\.io/.*$|\1|p' go.mod)
 		for module in ${modules}; do
 			edits+=("-replace=${module}=${module}@${staging}")
 		done

@@ -8,10 +8,19 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-checks=(scripts paths manifests modules format generated vet lint)
+checks=(scripts paths workflows manifests modules format generated vet lint)
+
+# As in the Makefile, also when this is called without it.
+export CGO_ENABLED=0 GOFLAGS="-buildvcs=false ${GOFLAGS:-}"
 
 # What is there, committed or not: a new file is checked before it is added.
 files() { git ls-files --cached --others --exclude-standard --deduplicate -- "$@"; }
+
+# Most checks go through this list, and would find no fault in an empty one.
+if ! files go.mod >/dev/null || [[ -z $(files go.mod) ]]; then
+	echo "verify: git does not list the files of this checkout"
+	exit 1
+fi
 
 check_scripts() {
 	local script
@@ -28,6 +37,27 @@ check_scripts() {
 # A path of somebody's machine is of no use to anybody else, and tells where it was written.
 check_paths() {
 	! files . | grep -v '^go\.sum$' | xargs -d '\n' grep -nHIE '(^|[^[:alnum:]._/-])/([h]ome/[a-z]+|[U]sers/[A-Za-z]+|[r]oot|[w]ork)/' --
+}
+
+# What a workflow runs has to run on any machine, and untrusted text must not get into a shell: it
+# calls the targets of the Makefile and nothing else.
+check_workflows() {
+	local line command word actionlint targets status=0
+	actionlint=$(hack/tools.sh actionlint)
+	"${actionlint}" -shellcheck= -pyflakes= || status=1
+	targets=$(sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile)
+	while IFS= read -r line; do
+		command=${line#*run:}
+		if [[ ${command} =~ ^\ make(\ [a-zA-Z0-9_=./-]+)+$ ]]; then
+			for word in ${command# make}; do
+				[[ ${word} == *=* ]] || grep -qx -e "${word}" <<<"${targets}" || { echo "${line}: there is no target ${word}"; status=1; }
+			done
+		elif [[ ${command} != " .ci/run" ]]; then
+			echo "${line}: not a make target, nor .ci/run"
+			status=1
+		fi
+	done < <(files '.github/workflows/*' | xargs grep -HnE '(^|[ {,-])"?run"? *:')
+	return "${status}"
 }
 
 check_manifests() {
@@ -50,7 +80,8 @@ check_manifests() {
 check_modules() {
 	local module
 	for module in $(files go.mod '**/go.mod'); do
-		(cd "$(dirname "${module}")" && go mod tidy -diff)
+		# It looks into modules that nothing else needs, and so downloads some.
+		(cd "$(dirname "${module}")" && go mod tidy -diff 2>&1 | sed '/^go: downloading /d')
 	done
 	# Otherwise the scheduler and the control plane compile most of Kubernetes twice: one build
 	# cache serves both as long as they are made of the same versions.
@@ -119,6 +150,9 @@ for check in "${@:-${checks[@]}}"; do
 	)
 	status=$?
 	set -e
+	if [[ -n ${STEP_TIMES:-} ]]; then
+		echo "verify ${check} $((SECONDS - begin))" >>"${STEP_TIMES}"
+	fi
 	if ((status == 0)); then
 		echo "verify: ${check} is fine ($((SECONDS - begin)) s)"
 	else

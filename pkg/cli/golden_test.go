@@ -1,16 +1,12 @@
 package cli_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"tenantisolation.dev/scheduler/internal/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew; read what has changed")
 
 // What people read, as they read it.
 func TestGoldenOutputs(t *testing.T) {
@@ -58,19 +54,7 @@ func TestGoldenOutputs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, tc.input, append(tc.args, "-f", "-")...)
 			text := regexp.MustCompile(`0x[0-9a-f]+`).ReplaceAllString(got.errOut+got.out, "0x")
-			path := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), text); diff != "" {
-				t.Errorf("output (-want +got):\n%s", diff)
-			}
+			goldentest.Check(t, filepath.Join("testdata", name+".txt"), text)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package isolation
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -11,17 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"tenantisolation.dev/scheduler/internal/goldentest"
 )
-
-var rewriteFlag = flag.Bool("rewrite", false, "rewrite the expectations in testdata/*.txt; read what changed before it is committed")
 
 // TestGolden answers the questions in testdata/*.txt. testdata/README.md explains
 // the format.
 func TestGolden(t *testing.T) {
-	if *rewriteFlag && os.Getenv("CI") != "" {
-		t.Fatal("-rewrite would make CI agree with anything")
-	}
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files: %v", err)
@@ -36,15 +30,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s:%v", file, err)
 			}
-			if *rewriteFlag {
-				if err := os.WriteFile(file, []byte(answered), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(text), answered); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", file, diff)
-			}
+			goldentest.Check(t, file, answered)
 		})
 	}
 }
