@@ -12,14 +12,16 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/restclient"    // package leadership has those, under their usual names
 	_ "k8s.io/component-base/metrics/prometheus/version"       // for the build_info metric
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
-	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubescheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 
+	"tenantisolation.dev/scheduler/cmd/scheduler/app"
 	"tenantisolation.dev/scheduler/pkg/leadership"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
 func main() {
-	os.Exit(cli.Run(app.NewSchedulerCommand(
-		app.WithPlugin(tenantisolation.Name, tenantisolation.Elected(leadership.Install())),
+	process := &app.Process{Election: leadership.Install()}
+	os.Exit(cli.Run(kubescheduler.NewSchedulerCommand(
+		kubescheduler.WithPlugin(tenantisolation.Name, process.NewPlugin),
 	)))
 }

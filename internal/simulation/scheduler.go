@@ -21,6 +21,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
+	"tenantisolation.dev/scheduler/cmd/scheduler/app"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
@@ -93,7 +94,7 @@ func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.Kube
 		scheduler.WithProfiles(configuration.Profiles...),
 		scheduler.WithPercentageOfNodesToScore(configuration.PercentageOfNodesToScore),
 		scheduler.WithParallelism(1),
-		scheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{tenantisolation.Name: tenantisolation.New}),
+		scheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{tenantisolation.Name: app.NewPlugin}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("making the scheduler: %w", err)

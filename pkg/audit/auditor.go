@@ -2,21 +2,17 @@ package audit
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
 // Config is what an administrator can say about the audit. It comes from validated
@@ -52,8 +48,7 @@ type Auditor struct {
 	logger  klog.Logger
 	metrics *metrics
 
-	newEngine func() *Engine
-	followed  []cache.SharedIndexInformer
+	store     *cluster.Store
 	events    flowcontrol.PassiveRateLimiter
 	evictions flowcontrol.PassiveRateLimiter
 
@@ -66,31 +61,17 @@ type Auditor struct {
 	asked map[types.UID]time.Time
 }
 
-// NewAuditor makes an auditor that follows nothing yet; Run gives it life. It asks the
-// factory for the informers that it follows, so it has to be made before these start.
-func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFactory, rules *podfacts.Rules, gatherer *podfacts.Gatherer,
-	cfg Config, clock clock.WithTicker, logger klog.Logger,
-) *Auditor {
+// NewAuditor makes an auditor of a store that follows nothing yet; Run gives it life.
+func NewAuditor(client kubernetes.Interface, store *cluster.Store, cfg Config, clock clock.WithTicker, logger klog.Logger) *Auditor {
 	registerMetrics()
-	newEngine := func() *Engine { return New(rules, gatherer) }
 	a := &Auditor{
-		client:    client,
-		cfg:       cfg,
-		clock:     clock,
-		logger:    logger,
-		metrics:   shared(),
-		newEngine: newEngine,
-		engine:    newEngine(),
-		followed: []cache.SharedIndexInformer{
-			// Pods last: they are judged by the others.
-			factory.Core().V1().Nodes().Informer(),
-			factory.Core().V1().Namespaces().Informer(),
-			factory.Node().V1().RuntimeClasses().Informer(),
-			factory.Storage().V1().StorageClasses().Informer(),
-			factory.Core().V1().PersistentVolumes().Informer(),
-			factory.Core().V1().PersistentVolumeClaims().Informer(),
-			factory.Core().V1().Pods().Informer(),
-		},
+		client:   client,
+		cfg:      cfg,
+		clock:    clock,
+		logger:   logger,
+		metrics:  shared(),
+		store:    store,
+		engine:   New(store),
 		events:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
 		standing: map[Key]*standing{},
 		asked:    map[types.UID]time.Time{},
@@ -102,20 +83,9 @@ func NewAuditor(client kubernetes.Interface, factory informers.SharedInformerFac
 	return a
 }
 
-// Run audits until the context ends. Only the leader calls it: it reports, and may evict.
-func (a *Auditor) Run(ctx context.Context) error {
-	var synced []cache.InformerSynced
-	for _, informer := range a.followed {
-		registration, err := informer.AddEventHandler(a.handler())
-		if err != nil {
-			return fmt.Errorf("following what runs: %w", err)
-		}
-		defer func() { _ = informer.RemoveEventHandler(registration) }()
-		synced = append(synced, registration.HasSynced)
-	}
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		return ctx.Err()
-	}
+// Run audits until the context ends. The store has synced. Only the leader calls it: it
+// reports, and may evict.
+func (a *Auditor) Run(ctx context.Context) {
 	a.logger.Info("Auditing what runs", "sweepEvery", a.cfg.SweepEvery, "evictionsPerMinute", a.cfg.EvictionsPerMinute)
 
 	var loops wait.Group
@@ -126,7 +96,6 @@ func (a *Auditor) Run(ctx context.Context) error {
 		loops.StartWithContext(ctx, a.every(lookEvery, a.remedy))
 	}
 	loops.Wait()
-	return nil
 }
 
 // every returns a loop that does something at once and then again and again.
@@ -142,30 +111,5 @@ func (a *Auditor) every(interval time.Duration, do func(context.Context)) func(c
 			case <-ticker.C():
 			}
 		}
-	}
-}
-
-func (a *Auditor) handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { a.follow(obj, (*Engine).Set) },
-		UpdateFunc: func(_, obj any) { a.follow(obj, (*Engine).Set) },
-		DeleteFunc: func(obj any) {
-			if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = unknown.Obj
-			}
-			a.follow(obj, (*Engine).Delete)
-		},
-	}
-}
-
-func (a *Auditor) follow(obj any, apply func(*Engine, runtime.Object) error) {
-	object, ok := obj.(runtime.Object)
-	if !ok {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := apply(a.engine, object); err != nil {
-		a.logger.Error(err, "An object cannot be audited")
 	}
 }

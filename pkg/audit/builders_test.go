@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -39,9 +40,14 @@ func newGatherer(tb testing.TB) *podfacts.Gatherer {
 	return gatherer
 }
 
+func newStore(tb testing.TB) *cluster.Store {
+	tb.Helper()
+	return cluster.New(newRules(tb), newGatherer(tb))
+}
+
 func newEngine(tb testing.TB, objects ...runtime.Object) *Engine {
 	tb.Helper()
-	e := New(newRules(tb), newGatherer(tb))
+	e := New(newStore(tb))
 	set(tb, e, objects...)
 	return e
 }
@@ -49,7 +55,7 @@ func newEngine(tb testing.TB, objects ...runtime.Object) *Engine {
 func set(tb testing.TB, e *Engine, objects ...runtime.Object) {
 	tb.Helper()
 	for _, object := range objects {
-		if err := e.Set(object); err != nil {
+		if err := e.store.Set(object); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -58,7 +64,7 @@ func set(tb testing.TB, e *Engine, objects ...runtime.Object) {
 func remove(tb testing.TB, e *Engine, objects ...runtime.Object) {
 	tb.Helper()
 	for _, object := range objects {
-		if err := e.Delete(object); err != nil {
+		if err := e.store.Delete(object); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -6,16 +6,16 @@
 //
 //	finding.go  what the audit says: findings, and the summary of what it looked at
 //	reason.go   the closed set of why something is a finding
-//	engine.go   objects come and go: Set, Delete, Report
-//	objects.go  the objects, and what a change of one of them concerns
-//	pods.go     pods, each judged once for each version and each change around it
+//	engine.go   what of a judged cluster breaks the rule: Report, Changes
 //	nodes.go    who shares a kernel
 //	files.go    who shares files
+//	auditor.go  the audit of a running cluster: metrics, Events (tell.go), evictions (remedy.go)
+//	sweep.go    the whole cluster looked at anew, as a check of the increment
 //
 // # Cost
 //
-// The engine does no I/O and reads no clock. Set and Delete note what they concern, and
-// the next Report looks again at the nodes and volumes noted and at nothing else. Pods of
+// The engine does no I/O and reads no clock. Events of the cluster note nodes, and the next
+// Report looks again at these, at the volumes that are mounted there, and at nothing else. Pods of
 // a node are compared by kind (isolation.Kind), so that a node with n pods of k kinds
 // costs n + k*k, and pairs are counted and not enumerated.
 package audit

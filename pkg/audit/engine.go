@@ -4,29 +4,26 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
-// Engine holds a cluster's objects and knows what in it breaks the rule. It is not safe
-// for concurrent use.
-//
-// It is the podfacts.Surroundings and podfacts.Storage of the objects that it holds.
+// Engine knows what of a judged cluster breaks the rule. It is not safe for concurrent use;
+// but the cluster may change at any time.
 type Engine struct {
-	rules    *podfacts.Rules
-	gatherer *podfacts.Gatherer
+	store *cluster.Store
 
-	objects
-	pods  map[string]*pod
 	nodes map[string]*node
 	files map[string]*file
-	by    podIndex
 
-	// What the next look has to look at.
-	changedNodes, changedFiles sets.Set[string]
+	// changed are the nodes that the next look has to look at. Events add to them.
+	mu      sync.Mutex
+	changed sets.Set[string]
+
+	changedFiles sets.Set[string]
 
 	// What the last look found.
 	findings map[Key]*Finding
@@ -37,21 +34,54 @@ type Engine struct {
 	before map[Key]*Finding
 }
 
-// New returns an engine that knows of no object yet.
-func New(rules *podfacts.Rules, gatherer *podfacts.Gatherer) *Engine {
-	return &Engine{
-		rules:        rules,
-		gatherer:     gatherer,
-		objects:      newObjects(),
-		pods:         map[string]*pod{},
+// New returns an engine that has looked at nothing yet: its first look is at everything,
+// each further one at what has changed.
+func New(store *cluster.Store) *Engine {
+	e := &Engine{
+		store:        store,
 		nodes:        map[string]*node{},
 		files:        map[string]*file{},
-		by:           newPodIndex(),
-		changedNodes: sets.Set[string]{},
+		changed:      sets.Set[string]{},
 		changedFiles: sets.Set[string]{},
 		findings:     map[Key]*Finding{},
 		counts:       map[Reason]int{},
 		before:       map[Key]*Finding{},
+	}
+	store.Listen(e.note)
+	e.lookAnew()
+	return e
+}
+
+// note notes where an event may have changed a finding.
+func (e *Engine) note(event cluster.Event) {
+	switch event.Cause {
+	case cluster.NodeChanged, cluster.DedicationChanged:
+		// Who is on a node, and that it exists, is all that a finding says of it.
+		return
+	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged,
+		cluster.NodeAdded, cluster.NodeRemoved:
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range event.Nodes {
+		e.changed.Insert(event.Nodes[i].Node)
+	}
+}
+
+// lookAnew has the next look be at every node, and at those of no Node that pods name.
+func (e *Engine) lookAnew() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, n := range e.store.Nodes() {
+		e.changed.Insert(n.Name)
+	}
+	for _, p := range e.store.Pods() {
+		if p.Spec.NodeName != "" {
+			e.changed.Insert(p.Spec.NodeName)
+		}
+	}
+	for name := range e.nodes {
+		e.changed.Insert(name)
 	}
 }
 
@@ -112,38 +142,15 @@ func (e *Engine) Finding(key Key) (Finding, bool) {
 	return Finding{}, false
 }
 
-// Subject returns what a pod was judged to be, false if no such pod is on a node.
-func (e *Engine) Subject(namespace, name string) (isolation.Subject, bool) {
-	if p := e.pods[namespace+"/"+name]; p != nil {
-		return p.subject, true
-	}
-	return isolation.Subject{}, false
-}
-
-// Node returns what the rule reads of a node, false if it does not exist.
-func (e *Engine) Node(name string) (isolation.Node, bool) {
-	n := e.nodes[name]
-	if n == nil || n.object == nil {
-		return isolation.Node{}, false
-	}
-	residents := make([]isolation.Resident, 0, len(n.pods))
-	for _, p := range n.pods {
-		residents = append(residents, isolation.Resident{UID: string(p.object.UID), Subject: p.subject})
-	}
-	handlers := podfacts.ReportedHandlers(n.object)
-	return isolation.Node{
-		Occupancy: isolation.NewOccupancy(residents),
-		Handlers:  handlers,
-		VMCapable: e.rules.VMCapable(n.object, handlers, e.runtimeClasses()),
-	}, true
-}
-
 // look brings the findings up to date.
 func (e *Engine) look() {
-	for name := range e.changedNodes {
+	e.mu.Lock()
+	changed := e.changed
+	e.changed = sets.Set[string]{}
+	e.mu.Unlock()
+	for name := range changed {
 		e.lookAtNode(name)
 	}
-	clear(e.changedNodes)
 	for name := range e.changedFiles {
 		e.lookAtFile(name)
 	}

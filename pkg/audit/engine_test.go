@@ -262,10 +262,10 @@ func TestReportIsTheSameWhateverTheOrder(t *testing.T) {
 
 func TestKindsThatTheRuleDoesNotReadAreRefused(t *testing.T) {
 	e := newEngine(t)
-	if err := e.Set(&v1.Secret{}); err == nil {
+	if err := e.store.Set(&v1.Secret{}); err == nil {
 		t.Error("a Secret was taken")
 	}
-	if err := e.Delete(&v1.Secret{}); err == nil {
+	if err := e.store.Delete(&v1.Secret{}); err == nil {
 		t.Error("a Secret was deleted")
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // file is a store of files, wherever it is mounted: a PVC's volume, or what is behind
 // the volumes of several PVCs.
 type file struct {
+	// pods are those that mount it, by namespace and name.
 	pods map[string]*pod
 	keys []Key
 }
@@ -27,16 +29,63 @@ func (e *Engine) file(name string) *file {
 	return f
 }
 
+// mounts returns the stores and the directories of the node behind the pod's volumes.
+func (e *Engine) mounts(object *v1.Pod) (files, directories []string) {
+	for i := range object.Spec.Volumes {
+		if host := object.Spec.Volumes[i].HostPath; host != nil {
+			directories = append(directories, path.Clean(host.Path))
+		}
+	}
+	for _, pvc := range podfacts.PVCKeys(object) {
+		directory, store := e.behind(pvc)
+		if directory != "" {
+			directories = append(directories, path.Clean(directory))
+		}
+		files = append(files, store)
+	}
+	return distinct(files), distinct(directories)
+}
+
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// remount puts the pods that a node has now in the place of those that it had.
+func (e *Engine) remount(old, now map[string]*pod) {
+	for key, was := range old {
+		is := now[key]
+		for _, name := range was.files {
+			// A pod of its name may have been found on another node since.
+			if f := e.files[name]; f != nil && f.pods[key] == was {
+				delete(f.pods, key)
+				if is == nil || !slices.Contains(is.files, name) {
+					e.changedFiles.Insert(name)
+				}
+			}
+		}
+	}
+	for key, is := range now {
+		was := old[key]
+		for _, name := range is.files {
+			e.file(name).pods[key] = is
+			if was == nil || was.Pod != is.Pod || was.kind != is.kind || !slices.Equal(was.files, is.files) {
+				e.changedFiles.Insert(name)
+			}
+		}
+	}
+}
+
 // behind returns what is behind a PVC: the directory of the node that it is, if any,
 // and the name of the store. Two PVCs have one store if an administrator made two
 // volumes of it; as long as that is not known, a PVC is its own store.
 func (e *Engine) behind(pvcKey string) (directory, store string) {
-	pvc := e.pvcs[pvcKey]
-	if pvc == nil {
+	pvc, known := e.store.PVC(pvcKey)
+	if !known {
 		return "", pvcKey
 	}
-	volume := e.volumes[pvc.Spec.VolumeName]
-	if volume == nil {
+	volume, known := e.store.Volume(pvc.Spec.VolumeName)
+	if !known {
 		return "", pvcKey
 	}
 	// A PVC that only names a volume has not got it: anybody may write a name.
@@ -88,7 +137,7 @@ func (e *Engine) lookAtFile(name string) {
 func (e *Engine) nameOf(store string, f *file) string {
 	pvcs := sets.Set[string]{}
 	for _, p := range f.pods {
-		for _, pvc := range p.facts.PVCs {
+		for _, pvc := range podfacts.PVCKeys(p.object) {
 			if _, behind := e.behind(pvc); behind == store {
 				pvcs.Insert(pvc)
 			}
@@ -122,7 +171,7 @@ func findDirectories(node string, pods []*pod) []Finding {
 				inside[outer] = map[string]*pod{}
 			}
 			for _, p := range some {
-				inside[outer][p.key] = p
+				inside[outer][p.String()] = p
 			}
 		}
 	}
@@ -130,7 +179,7 @@ func findDirectories(node string, pods []*pod) []Finding {
 	for directory, some := range mounting {
 		for _, p := range some {
 			// A pod that mounts both is compared with each other pod once.
-			delete(inside[directory], p.key)
+			delete(inside[directory], p.String())
 		}
 		groups := byKind(some)
 		outer := len(groups)

@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+
+	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of the random histories, to repeat a failure; 0 takes a new one")
@@ -117,7 +119,7 @@ func play(t *testing.T, pick func(n int) int, steps int) {
 	t.Helper()
 	rules, gatherer := newRules(t), newGatherer(t)
 	h := &history{pick: pick, objects: map[string]runtime.Object{}}
-	followed := New(rules, gatherer)
+	followed := New(cluster.New(rules, gatherer))
 	standing := map[Key]Finding{}
 	for range steps {
 		setTo, gone := h.next()
@@ -129,11 +131,14 @@ func play(t *testing.T, pick func(n int) int, steps int) {
 		if h.pick(4) != 0 {
 			continue
 		}
-		fresh := New(rules, gatherer)
+		fresh := New(cluster.New(rules, gatherer))
 		for _, key := range slices.Sorted(maps.Keys(h.objects)) {
 			set(t, fresh, h.objects[key])
 		}
 		got, want := followed.Report(), fresh.Report()
+		if diff := cmp.Diff(brief(want), brief(New(followed.store.Fresh()).Report())); diff != "" {
+			t.Fatalf("step %d: a fresh store of the same objects differs (-want +got):\n%s", h.step, diff)
+		}
 		if diff := cmp.Diff(brief(want), brief(got)); diff != "" {
 			t.Fatalf("step %d: the engine that followed differs from a fresh one (-fresh +followed):\n%s", h.step, diff)
 		}

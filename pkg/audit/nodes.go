@@ -7,48 +7,44 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// node is a node, or the name of one that pods bear.
+// node is a node, or the name of one that pods bear, as the last look found it.
 type node struct {
-	// object is nil if there is no such node.
-	object *v1.Node
-	pods   map[string]*pod
-	// What the last look found here.
+	exists bool
+	pods   int
+	// mounting are the pods that mount files, by namespace and name.
+	mounting map[string]*pod
+
 	keys              []Key
 	checked, breaking int
 }
 
-func (e *Engine) node(name string) *node {
-	n := e.nodes[name]
-	if n == nil {
-		n = &node{pods: map[string]*pod{}}
-		e.nodes[name] = n
-	}
-	return n
+// pod is a pod on a node.
+type pod struct {
+	Pod
+	object  *v1.Pod
+	subject isolation.Subject
+	kind    isolation.Kind
+	// files are the keys of the stores that the pod mounts, directories those of the
+	// node that it mounts.
+	files, directories []string
 }
 
-func (e *Engine) setNode(name string, object *v1.Node) {
-	n := e.node(name)
-	existed := n.object != nil
-	n.object = object
-	if existed == (object != nil) {
-		// Nothing else of a node says who may be together on it.
-		return
+func (e *Engine) pod(object *v1.Pod) *pod {
+	p := &pod{
+		Pod: Pod{
+			Namespace: object.Namespace, Name: object.Name, UID: object.UID,
+			Node: object.Spec.NodeName, Since: cluster.Since(object),
+		},
+		object:  object,
+		subject: e.store.Judge(object),
 	}
-	if existed {
-		e.summary.Nodes--
-	} else {
-		e.summary.Nodes++
-	}
-	e.changedNodes.Insert(name)
-}
-
-// group is pods of one kind.
-type group struct {
-	kind isolation.Kind
-	pods []*pod
+	p.kind = p.subject.Kind()
+	p.files, p.directories = e.mounts(object)
+	return p
 }
 
 // lookAtNode finds who on a node may not share its kernel, who may not be there at all,
@@ -56,14 +52,37 @@ type group struct {
 func (e *Engine) lookAtNode(name string) {
 	n := e.nodes[name]
 	if n == nil {
-		return
+		n = &node{}
+		e.nodes[name] = n
 	}
-	judged := make([]*pod, 0, len(n.pods))
-	for _, p := range n.pods {
+	objects := e.store.PodsOn(name)
+	e.summary.Pods += len(objects) - n.pods
+	n.pods = len(objects)
+	if _, exists := e.store.Node(name); exists != n.exists {
+		n.exists = exists
+		if exists {
+			e.summary.Nodes++
+		} else {
+			e.summary.Nodes--
+		}
+	}
+	judged := make([]*pod, 0, len(objects))
+	var mounting map[string]*pod
+	for _, object := range objects {
+		p := e.pod(object)
+		if len(p.files) > 0 {
+			if mounting == nil {
+				mounting = map[string]*pod{}
+			}
+			mounting[p.String()] = p
+		}
 		if !p.kind.Platform() {
 			judged = append(judged, p)
 		}
 	}
+	e.remount(n.mounting, mounting)
+	n.mounting = mounting
+
 	groups := byKind(judged)
 	checked := len(judged) * (len(judged) - 1) / 2
 	kernel := conflicts(groups, isolation.Kind.SharesKernel)
@@ -77,15 +96,26 @@ func (e *Engine) lookAtNode(name string) {
 
 	found := findConflicts(Key{Node: name}, groups, kernel)
 	found = append(found, findWrong(name, groups)...)
-	if n.object == nil && len(groups) > 0 {
+	if !n.exists && len(groups) > 0 {
 		found = append(found, newFinding(Key{Reason: MissingNode, Node: name}, groups, nil))
 	}
 	found = append(found, findDirectories(name, judged)...)
 	n.keys = e.replace(n.keys, found)
 
-	if n.object == nil && len(n.pods) == 0 {
+	if !n.exists && n.pods == 0 {
 		delete(e.nodes, name)
 	}
+}
+
+// later compares by when pods came. Times have seconds; a fixed order settles the rest.
+func later(a, b Pod) int {
+	return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}
+
+// group is pods of one kind.
+type group struct {
+	kind isolation.Kind
+	pods []*pod
 }
 
 // byKind groups pods, in no order.

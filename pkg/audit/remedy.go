@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -93,20 +94,20 @@ func (e *Engine) culprit(f *Finding) *v1.Pod {
 		// Of the rest either too little is known, or the pod would do the same elsewhere.
 		return nil
 	}
-	last := e.pods[f.Last.String()]
-	if last == nil || last.UID != f.Last.UID || last.object.DeletionTimestamp != nil || comesBack(last.object) {
+	last, known := e.store.Pod(f.Last.Namespace, f.Last.Name)
+	if !known || last.UID != f.Last.UID || last.DeletionTimestamp != nil || comesBack(last) {
 		return nil
 	}
 	if e.startedUnknown(last) {
 		return nil
 	}
 	kind := e.benefitOfDoubt(last)
-	for _, other := range e.nodes[f.Node].pods {
+	for _, other := range e.store.PodsOn(f.Node) {
 		if other == last || e.startedUnknown(other) {
 			continue
 		}
 		if reason, breaks := kind.SharesKernel(e.benefitOfDoubt(other)); breaks && reasonOf(reason) == f.Reason {
-			return last.object
+			return last
 		}
 	}
 	return nil
@@ -124,23 +125,27 @@ func comesBack(p *v1.Pod) bool {
 
 // startedUnknown reports whether nobody knows which handler started a pod: its
 // RuntimeClass was made after that. It may be in a VM all the same.
-func (e *Engine) startedUnknown(p *pod) bool {
-	class, known := e.classes[podfacts.RuntimeClassName(p.object)]
-	return known && p.object.Status.StartTime.Before(&class.Created)
+func (e *Engine) startedUnknown(p *v1.Pod) bool {
+	class, known := e.store.RuntimeClass(podfacts.RuntimeClassName(p))
+	return known && p.Status.StartTime.Before(&class.Created)
 }
 
 // benefitOfDoubt returns a pod's kind if no PVC of which too little is known is a
 // directory of the host.
-func (e *Engine) benefitOfDoubt(p *pod) isolation.Kind {
-	return e.rules.Subject(p.object, &p.facts, harmless{e}).Kind()
+func (e *Engine) benefitOfDoubt(p *v1.Pod) isolation.Kind {
+	facts := e.store.Facts(p)
+	return e.store.Rules().Subject(p, &facts, harmless{e.store}).Kind()
 }
 
-type harmless struct{ *Engine }
+type harmless struct{ *cluster.Store }
 
 func (h harmless) PVCOnHost(key string) (onHost, known bool) {
-	pvc, known := h.pvcs[key]
-	if !known || h.volumes[pvc.Spec.VolumeName] == nil {
+	pvc, known := h.PVC(key)
+	if !known {
 		return false, true
 	}
-	return h.Engine.PVCOnHost(key)
+	if _, known := h.Volume(pvc.Spec.VolumeName); !known {
+		return false, true
+	}
+	return h.Store.PVCOnHost(key)
 }

@@ -3,8 +3,6 @@ package audit
 import (
 	"context"
 	"time"
-
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const (
@@ -36,19 +34,9 @@ func (a *Auditor) sweep(ctx context.Context) {
 	a.metrics.swept(end, end.Sub(begin))
 }
 
-// fresh returns an engine that was told everything that there is, and nothing that was.
-func (a *Auditor) fresh() *Engine {
-	e := a.newEngine()
-	for _, informer := range a.followed {
-		for _, obj := range informer.GetStore().List() {
-			if object, ok := obj.(runtime.Object); ok {
-				// The kinds are those that are followed.
-				_ = e.Set(object)
-			}
-		}
-	}
-	return e
-}
+// fresh returns an engine over a store that has judged nothing: what it finds depends on
+// what there is, and on nothing that was.
+func (a *Auditor) fresh() *Engine { return New(a.store.Fresh()) }
 
 // differences returns the findings of one engine that the other does not have like that;
 // of several looks only those that always differed.
@@ -70,14 +58,14 @@ func (a *Auditor) differences(fresh *Engine, suspects map[Key]bool) map[Key]bool
 	return differing
 }
 
-// correct begins anew. Nothing is told meanwhile, so that nothing is missed: the stores
-// are never behind what was told.
+// correct begins anew: every object is read and every pod judged again.
 func (a *Auditor) correct(differing int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.metrics.corrections.Inc()
 	a.logger.Error(nil, "The audit had missed a change and begins anew: this is a fault, report it", "findings", differing)
-	a.engine = a.fresh()
+	a.store.Reread()
+	a.engine.lookAnew()
 	a.lookLocked()
 	for key := range a.standing {
 		if a.engine.findings[key] == nil {

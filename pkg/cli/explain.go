@@ -85,7 +85,7 @@ func (e *explainOptions) run(ctx context.Context, args []string) error {
 
 func (e *explainOptions) explainAll(c *cluster, pods []candidate) error {
 	in := explain.Cluster{
-		Args: c.args, Rules: c.rules, Gatherer: c.gatherer, Engine: c.engine,
+		Args: c.args, Rules: c.rules, Gatherer: c.gatherer, Store: c.store,
 		Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses,
 	}
 	var all []*explain.Explanation

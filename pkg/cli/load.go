@@ -15,6 +15,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	judged "tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -32,6 +33,7 @@ type cluster struct {
 	argsFrom string
 	rules    *podfacts.Rules
 	gatherer *podfacts.Gatherer
+	store    *judged.Store
 	engine   *audit.Engine
 	// client is nil for files.
 	client kubernetes.Interface
@@ -169,11 +171,12 @@ func (c *cluster) judge() error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	c.engine = audit.New(c.rules, c.gatherer)
+	c.store = judged.New(c.rules, c.gatherer)
 	c.Objects(func(object runtime.Object) bool {
-		err = c.engine.Set(object)
+		err = c.store.Set(object)
 		return err == nil
 	})
+	c.engine = audit.New(c.store)
 	return err
 }
 

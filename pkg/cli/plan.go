@@ -93,7 +93,7 @@ func (p *planOptions) run(ctx context.Context) error {
 
 // input gathers pods and sizes. Notes say what had to be assumed.
 func (p *planOptions) input(c *cluster) (in plan.Input, notes []string, err error) {
-	in = plan.Input{Rules: c.rules, Surroundings: c.engine}
+	in = plan.Input{Rules: c.rules, Surroundings: c.store}
 	pods, common := p.gather(c)
 	if len(pods) == 0 {
 		return in, nil, errors.New("there is no pod to place: of the platform's and of DaemonSets every node has one")
@@ -138,7 +138,7 @@ func (p *planOptions) gather(c *cluster) (pods []plan.Pod, common plan.Size) {
 	daemons := map[string]plan.Size{}
 	add := func(workload string, object *v1.Pod, daemon bool, copies int) {
 		facts := c.gatherer.Gather(object)
-		subject := c.rules.Subject(object, &facts, c.engine)
+		subject := c.rules.Subject(object, &facts, c.store)
 		if daemon {
 			// Each node has one; of what runs the largest counts.
 			size := plan.Request(object)

@@ -132,13 +132,10 @@ func (c *cluster) report(made time.Time) (*report.Data, error) {
 func (c *cluster) nodes(d *report.Data, findings map[string]int) {
 	index := map[string]int{}
 	for _, object := range c.Nodes {
-		node, known := c.engine.Node(object.Name)
-		if !known {
-			continue
-		}
-		n := report.Node{Name: object.Name, Findings: findings[object.Name], Others: node.Occupancy.Len()}
+		occupancy := c.store.Occupancy(object.Name)
+		n := report.Node{Name: object.Name, Findings: findings[object.Name], Others: occupancy.Len()}
 		there := map[int]bool{}
-		for _, g := range node.Occupancy.Groups() {
+		for _, g := range occupancy.Groups() {
 			name := g.Domain.String()
 			at, known := index[name]
 			if !known {

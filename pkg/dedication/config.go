@@ -46,6 +46,9 @@ type Config struct {
 	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
+	// OnReady is called once this process has taken over: pods can be placed from now on.
+	// Optional.
+	OnReady func()
 	// OnDeposed is called once, with the reason, when another process has taken over: this
 	// one will never place a pod again and should end. Optional.
 	OnDeposed func(error)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -64,8 +65,6 @@ type Engine struct {
 	leading chan struct{}
 	led     sync.Once
 	ready   atomic.Bool
-	// nodes is how many there are, as of the last look.
-	nodes atomic.Int64
 	// life is Run's context, and what was begun for a pod ends with it and not with the
 	// pod's: others wait for the same. It is set before ready.
 	life context.Context
@@ -74,17 +73,25 @@ type Engine struct {
 
 	mu   sync.RWMutex
 	book map[string]*record
+	// homes are the nodes of the book by their dedication.
+	homes map[isolation.Dedication]map[string]struct{}
 	// opened counts the records by the tenant that opened them.
 	opened map[string]int
+	// unreported is what the book said of nodes before changes that have not been reported.
+	unreported map[string]cluster.Dedicated
+	// denied are nodes that Reserve has refused since they last changed.
+	denied map[string]bool
+	// limited are the tenants that were refused another node.
+	limited map[string]bool
 }
 
 // New makes an engine that knows no dedication yet; Run gives it life.
-func New(client kubernetes.Interface, cluster Cluster, cfg Config, clock clock.WithTicker, logger klog.Logger) *Engine {
+func New(client kubernetes.Interface, judged Cluster, cfg Config, clock clock.WithTicker, logger klog.Logger) *Engine {
 	registerMetrics()
 	m := shared()
 	return &Engine{
 		client:  client,
-		cluster: cluster,
+		cluster: judged,
 		cfg:     cfg,
 		clock:   clock,
 		logger:  logger,
@@ -97,7 +104,12 @@ func New(client kubernetes.Interface, cluster Cluster, cfg Config, clock clock.W
 		backoff: workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
 		leading: make(chan struct{}),
 		book:    map[string]*record{},
+		homes:   map[isolation.Dedication]map[string]struct{}{},
 		opened:  map[string]int{},
+
+		unreported: map[string]cluster.Dedicated{},
+		denied:     map[string]bool{},
+		limited:    map[string]bool{},
 	}
 }
 
@@ -134,11 +146,8 @@ func (e *Engine) Touch(node string) {
 func (e *Engine) Dedication(node string) (isolation.Dedication, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	rec := e.book[node]
-	if rec == nil {
-		return isolation.Dedication{}, false
-	}
-	return rec.dedication, true
+	d := e.dedicated(node)
+	return d.Dedication, d.Dedicated
 }
 
 // Token returns the value of TokenAnnotation for a Binding to the node, false if nothing

@@ -24,6 +24,7 @@ import (
 	"k8s.io/klog/v2/ktesting"
 	"k8s.io/utils/clock"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -453,14 +454,24 @@ func (v *view) see(pod *v1.Pod, seen bool) {
 	v.blind[pod.UID] = !seen
 }
 
-func (v *view) DedicationChanged(node string) {
-	v.engine.Dedication(node) // which must not deadlock
+func (v *view) NodeCount() int {
+	v.server.mu.Lock()
+	defer v.server.mu.Unlock()
+	return len(v.nodes)
+}
+
+func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
+
+func (v *view) DedicationChanged(node string, before, after cluster.Dedicated) {
+	if now, dedicated := v.engine.Dedication(node); before == after { // which must not deadlock
+		v.t.Errorf("node %s: a change from %v to %v was reported; now it is %v, %t", node, before, after, now, dedicated)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.changed[node]++
 }
 
-func (v *view) BecameReady() {
+func (v *view) becameReady() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.ready++
@@ -475,6 +486,7 @@ func (w *world) process(change ...func(*Config)) (p *view, stop func()) {
 	}
 	logger, ctx := ktesting.NewTestContext(w.t)
 	p = &view{world: w, blind: map[types.UID]bool{}, assumed: map[types.UID]*v1.Pod{}, changed: map[string]int{}}
+	cfg.OnReady = p.becameReady
 	p.engine = New(w.client(), p, cfg, clock.RealClock{}, logger)
 	engine := p.engine
 	ctx, cancel := context.WithCancel(ctx)

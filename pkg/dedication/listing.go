@@ -51,7 +51,7 @@ func (e *Engine) list(ctx context.Context, node string) (onNode, error) {
 				continue
 			}
 			found.pods = append(found.pods, pod)
-			residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: e.cluster.Subject(pod)})
+			residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: e.cluster.Judge(pod)})
 		}
 		found.occupancy = isolation.NewOccupancy(residents)
 		return nil

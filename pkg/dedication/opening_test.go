@@ -215,7 +215,7 @@ func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
 			t.Errorf("after it: %v", err)
 		}
 		if p.ready != 1 {
-			t.Errorf("BecameReady was called %d times, want once", p.ready)
+			t.Errorf("OnReady was called %d times, want once", p.ready)
 		}
 	})
 }

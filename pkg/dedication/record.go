@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -84,13 +85,17 @@ func (e *Engine) addRecord(node string, rec *record) {
 	if rec.leases == nil {
 		rec.leases = map[types.UID]struct{}{}
 	}
+	e.noteChange(node)
 	e.book[node] = rec
+	e.countHome(node, rec.dedication, 1)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Inc()
 	e.opened[rec.openedBy]++
 }
 
 // deleteRecord takes a record out of the book.
 func (e *Engine) deleteRecord(node string, rec *record) {
+	e.noteChange(node)
+	e.countHome(node, rec.dedication, -1)
 	delete(e.book, node)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Dec()
 	e.uncount(rec.openedBy)
@@ -104,7 +109,10 @@ func (e *Engine) advance(rec *record, to phase) {
 }
 
 // attribute gives a record another dedication.
-func (e *Engine) attribute(rec *record, dedication isolation.Dedication, openedBy string) {
+func (e *Engine) attribute(node string, rec *record, dedication isolation.Dedication, openedBy string) {
+	e.noteChange(node)
+	e.countHome(node, rec.dedication, -1)
+	e.countHome(node, dedication, 1)
 	e.uncount(rec.openedBy)
 	e.opened[openedBy]++
 	rec.dedication, rec.openedBy = dedication, openedBy
@@ -113,5 +121,60 @@ func (e *Engine) attribute(rec *record, dedication isolation.Dedication, openedB
 func (e *Engine) uncount(tenant string) {
 	if e.opened[tenant]--; e.opened[tenant] == 0 {
 		delete(e.opened, tenant)
+	}
+}
+
+func (e *Engine) countHome(node string, dedication isolation.Dedication, by int) {
+	if by < 0 {
+		delete(e.homes[dedication], node)
+		if len(e.homes[dedication]) == 0 {
+			delete(e.homes, dedication)
+		}
+		return
+	}
+	if e.homes[dedication] == nil {
+		e.homes[dedication] = map[string]struct{}{}
+	}
+	e.homes[dedication][node] = struct{}{}
+}
+
+// dedicated returns what the book says of a node.
+func (e *Engine) dedicated(node string) cluster.Dedicated {
+	if rec := e.book[node]; rec != nil {
+		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true}
+	}
+	return cluster.Dedicated{}
+}
+
+// deniesAll is the dedication of a node that denied somebody, whatever the book said.
+var deniesAll = cluster.Dedicated{Dedicated: true}
+
+// noteChange keeps what the book says of a node, which is about to change, until report.
+func (e *Engine) noteChange(node string) {
+	now := e.dedicated(node)
+	before, noted := e.unreported[node]
+	switch {
+	case !noted:
+		e.unreported[node] = now
+	case before != now:
+		// Pods may have been judged by what was never reported.
+		e.unreported[node] = deniesAll
+	}
+}
+
+// report reports what has changed of a node since it was last reported. It is called
+// without the lock, by whoever has changed the book.
+func (e *Engine) report(node string) {
+	e.mu.Lock()
+	before, changed := e.unreported[node]
+	delete(e.unreported, node)
+	after := e.dedicated(node)
+	if changed && e.denied[node] {
+		before = deniesAll
+		delete(e.denied, node)
+	}
+	e.mu.Unlock()
+	if changed && before != after {
+		e.cluster.DedicationChanged(node, before, after)
 	}
 }

@@ -194,7 +194,7 @@ func (e *Engine) close(ctx context.Context, name string, rec *record) {
 	if err == nil {
 		e.backoff.Forget(name)
 		e.logger.V(2).Info("Node is released", "node", name, "dedication", rec.dedication)
-		e.cluster.DedicationChanged(name)
+		e.report(name)
 		e.queue.Add(name)
 		return
 	}

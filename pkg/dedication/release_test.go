@@ -412,8 +412,9 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 							inVM(pod)
 						}
 					})
-					if p.engine.MayOpen(p.subject(pod)) != (got < tc.want) {
-						t.Errorf("MayOpen with %d nodes: %t", got, got >= tc.want)
+					subject := *p.subject(pod)
+					if unconfined := p.engine.Confine(subject, false) == subject; unconfined != (got < tc.want) {
+						t.Errorf("unconfined with %d nodes: %t", got, unconfined)
 					}
 					switch err := p.place(pod, node); {
 					case err == nil:

@@ -104,11 +104,12 @@ func (e *Engine) take(ctx context.Context, name string, rec *record) {
 	if rec.phase == planned {
 		e.begin(name, rec)
 		e.mu.Unlock()
-		e.cluster.DedicationChanged(name)
+		e.report(name)
 		return
 	}
 	rec.work = newWork()
 	e.mu.Unlock()
+	e.report(name)
 	e.close(ctx, name, rec)
 }
 
@@ -151,7 +152,7 @@ func (e *Engine) mend(ctx context.Context, name string, rec *record, marks nodeM
 	e.mu.Unlock()
 	close(w.done)
 	if changed {
-		e.cluster.DedicationChanged(name)
+		e.report(name)
 	}
 	if err == nil || errors.Is(err, errNodeGone) || ctx.Err() != nil {
 		e.backoff.Forget(name)
@@ -200,7 +201,7 @@ func (e *Engine) identify(ctx context.Context, node *v1.Node, rec *record) (bool
 	if rec.dedication == dedication && rec.openedBy == tenant {
 		return false, nil
 	}
-	e.attribute(rec, dedication, tenant)
+	e.attribute(node.Name, rec, dedication, tenant)
 	return true, nil
 }
 
@@ -215,7 +216,7 @@ func (e *Engine) verify(ctx context.Context, name string, rec *record, w *work) 
 	}
 	changed, err := e.restoreMarks(ctx, name, rec, inherited)
 	if changed {
-		e.cluster.DedicationChanged(name)
+		e.report(name)
 	}
 	if err != nil {
 		return err

@@ -18,46 +18,46 @@ const (
 	OutcomeKnown
 )
 
-// Reserve keeps a node for a pod until Release: dedicated for the pod if it is free, and
-// not released meanwhile. It runs in the scheduling cycle, works in memory only and may be
-// repeated; who is turned away for good is for the caller to say to Refused. Of pods that no
-// dedication concerns, the platform's, it takes no notice.
+// Reserve keeps a node for a pod until Release: dedicated to the pod if it is free, and
+// not released meanwhile. It runs in the scheduling cycle and works in memory only. Pods that
+// no dedication concerns, the platform's, are none of its business.
+//
+// Whoever is refused is noted together with the refusal, so that no change after it is
+// missed: see DedicationChanged and Unlimited.
 func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
 	dedication, ok := subject.Dedication()
 	if !ok {
 		return nil
 	}
 	if !e.Ready() {
-		return ErrNotReady
+		return e.refuse(ErrNotReady)
 	}
-	domain, _ := subject.TrustDomain()
-	planned, err := e.reserve(uid, node, subject, dedication, domain.Tenant)
-	if err != nil {
-		return err
+	if err := e.reserve(uid, node, subject, dedication); err != nil {
+		return e.refuse(err)
 	}
-	if planned {
-		e.cluster.DedicationChanged(node)
-	}
+	e.report(node)
 	return nil
 }
 
-func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject, dedication isolation.Dedication, tenant string) (isNew bool, err error) {
+func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject, dedication isolation.Dedication) error {
+	domain, _ := subject.TrustDomain()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	rec := e.book[node]
 	switch {
-	case rec == nil && e.opened[tenant] >= e.limit():
-		return false, ErrTooManyNodes
+	case rec == nil && e.opened[domain.Tenant] >= e.limit():
+		e.limited[domain.Tenant] = true
+		return ErrTooManyNodes
 	case rec == nil:
-		rec = &record{phase: planned, dedication: dedication, openedBy: tenant}
+		rec = &record{phase: planned, dedication: dedication, openedBy: domain.Tenant}
 		e.addRecord(node, rec)
-		isNew = true
 	case rec.phase == closing || !rec.dedication.Admits(subject):
-		return false, ErrDedicated
+		e.denied[node] = true
+		return ErrDedicated
 	}
 	rec.leases[uid] = struct{}{}
 	rec.uses++
-	return isNew, nil
+	return nil
 }
 
 // Held reports whether the pod has reserved the node and nothing is left to do before its
@@ -77,21 +77,20 @@ func (e *Engine) Held(uid types.UID, node string) bool {
 // the first call for a pod and node counts, so Bind can tell of an unknown outcome before
 // Unreserve is called.
 func (e *Engine) Release(uid types.UID, node string, outcome Outcome) {
-	if gone := e.release(uid, node, outcome); gone {
-		e.cluster.DedicationChanged(node)
-	}
+	e.release(uid, node, outcome)
+	e.report(node)
 	e.Touch(node)
 }
 
-func (e *Engine) release(uid types.UID, node string, outcome Outcome) (gone bool) {
+func (e *Engine) release(uid types.UID, node string, outcome Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	rec := e.book[node]
 	if rec == nil {
-		return false
+		return
 	}
 	if _, leased := rec.leases[uid]; !leased {
-		return false
+		return
 	}
 	delete(rec.leases, uid)
 	if outcome == OutcomeUnknown && rec.phase == held {
@@ -100,20 +99,70 @@ func (e *Engine) release(uid types.UID, node string, outcome Outcome) (gone bool
 	}
 	if rec.phase == planned && rec.work == nil && len(rec.leases) == 0 {
 		e.deleteRecord(node, rec)
-		return true
 	}
-	return false
 }
 
-// MayOpen reports whether the subject's tenant may open one more node.
-func (e *Engine) MayOpen(subject *isolation.Subject) bool {
+// Confine returns the subject as its tenant may open nodes now: confined while it has as
+// many as it may. If the pod is to wait for another node, the tenant is noted: see Unlimited.
+func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
 	domain, ok := subject.TrustDomain()
 	if !ok {
-		return true
+		return subject
+	}
+	e.mu.RLock()
+	within := e.opened[domain.Tenant] < e.limit()
+	e.mu.RUnlock()
+	if within {
+		return subject
+	}
+	if wait {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		// Asked again, so that no change since is missed.
+		if e.opened[domain.Tenant] < e.limit() {
+			return subject
+		}
+		e.limited[domain.Tenant] = true
+	}
+	return subject.Confined()
+}
+
+// Unlimited returns the tenants that waited for another node and may open one now, nil if
+// there is none.
+func (e *Engine) Unlimited() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var tenants map[string]bool
+	for tenant := range e.limited {
+		if e.opened[tenant] >= e.limit() {
+			continue
+		}
+		if tenants == nil {
+			tenants = map[string]bool{}
+		}
+		tenants[tenant] = true
+		delete(e.limited, tenant)
+	}
+	return tenants
+}
+
+// Homes returns nodes with the dedication that the subject would bring, at most so many.
+func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
+	dedication, ok := subject.Dedication()
+	if !ok {
+		return nil
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.opened[domain.Tenant] < e.limit()
+	homes := e.homes[dedication]
+	names := make([]string, 0, min(len(homes), most))
+	for name := range homes {
+		if len(names) == most {
+			break
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // limit returns how many nodes one tenant may open.
@@ -126,7 +175,7 @@ func (e *Engine) limit() int {
 		}
 		return int(maximum.IntVal)
 	}
-	nodes, err := intstr.GetScaledValueFromIntOrPercent(&maximum, int(e.nodes.Load()), true)
+	nodes, err := intstr.GetScaledValueFromIntOrPercent(&maximum, e.cluster.NodeCount(), true)
 	if err != nil {
 		// The arguments are validated; if they are not, nobody opens anything.
 		return 0
@@ -134,11 +183,8 @@ func (e *Engine) limit() int {
 	return max(nodes, 1)
 }
 
-// Refused counts an error of Reserve by which a pod was turned away.
-func (e *Engine) Refused(err error) { e.metrics.refused.WithLabelValues(refusal(err)).Inc() }
-
 // refuse counts an error that a pod gets.
 func (e *Engine) refuse(err error) error {
-	e.Refused(err)
+	e.metrics.refused.WithLabelValues(refusal(err)).Inc()
 	return err
 }

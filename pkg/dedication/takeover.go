@@ -8,7 +8,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// Run waits for Lead, takes over, and then releases and repairs dedicated nodes until ctx ends or
+// Run waits for Lead, takes over, and then releases and repairs dedications until ctx ends or
 // another process takes over.
 func (e *Engine) Run(ctx context.Context) {
 	defer e.queue.ShutDown()
@@ -55,8 +55,10 @@ func (e *Engine) work(ctx context.Context) {
 	workers.Go(func() { e.resync(ctx) })
 
 	e.ready.Store(true)
-	e.logger.Info("Dedicated nodes are taken over", "nodes", e.nodes.Load())
-	e.cluster.BecameReady()
+	e.logger.Info("Dedicated nodes are taken over", "nodes", e.cluster.NodeCount())
+	if e.cfg.OnReady != nil {
+		e.cfg.OnReady()
+	}
 	e.touchAll()
 
 	<-ctx.Done()
@@ -88,7 +90,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	}
 	e.inherit(entries)
 	for name := range entries {
-		e.cluster.DedicationChanged(name)
+		e.report(name)
 	}
 	return nil
 }
@@ -97,7 +99,6 @@ func (e *Engine) takeOver(ctx context.Context) error {
 // it is used first.
 func (e *Engine) inherit(entries map[string]entry) {
 	nodes := e.cluster.Nodes()
-	e.SetNodes(len(nodes))
 	byName := make(map[string]*v1.Node, len(nodes))
 	for _, node := range nodes {
 		byName[node.Name] = node
@@ -114,15 +115,9 @@ func (e *Engine) inherit(entries map[string]entry) {
 	}
 }
 
-// SetNodes tells how many nodes there are. MayOpen knows it at once, before whoever waits for
-// a node more is tried again.
-func (e *Engine) SetNodes(count int) { e.nodes.Store(int64(count)) }
-
-// touchAll has every node looked at, and every record.
+// touchAll has every node looked at, and every dedication.
 func (e *Engine) touchAll() {
-	nodes := e.cluster.Nodes()
-	e.SetNodes(len(nodes))
-	for _, node := range nodes {
+	for _, node := range e.cluster.Nodes() {
 		e.queue.Add(node.Name)
 	}
 	e.mu.RLock()

@@ -26,7 +26,7 @@ import (
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
-	"tenantisolation.dev/scheduler/pkg/audit"
+	judged "tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -34,12 +34,12 @@ import (
 // kataHandler is one of the handlers that are virtual machines by default.
 const kataHandler = "kata-qemu"
 
-// cluster is a real API server with the policies that give tolerations, and the engine
+// cluster is a real API server with the policies that give tolerations, and the store
 // that judges its pods.
 type cluster struct {
 	*testing.T
 	api    *kubernetes.Clientset
-	engine *audit.Engine
+	store  *judged.Store
 	filter fwk.FilterPlugin
 }
 
@@ -62,7 +62,7 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.engine = audit.New(rules, gatherer)
+	c.store = judged.New(rules, gatherer)
 	plugin, err := tainttoleration.New(t.Context(), nil, nil, feature.Features{})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func newCluster(t *testing.T) *cluster {
 	if _, err := c.api.NodeV1().RuntimeClasses().Create(t.Context(), class, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c.must(c.engine.Set(class))
+	c.must(c.store.Set(class))
 	if out, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", "dedication", "policies")); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -94,7 +94,7 @@ func (c *cluster) namespace(name string, labels map[string]string) {
 		_, err := c.api.CoreV1().Namespaces().Create(c.Context(), ns, metav1.CreateOptions{})
 		c.must(err)
 	}
-	c.must(c.engine.Set(ns))
+	c.must(c.store.Set(ns))
 }
 
 // admitted returns a pod as the API server keeps it, and what it is judged to be.
@@ -112,8 +112,8 @@ func (c *cluster) admitted(namespace, name string, change ...func(*corev1.Pod)) 
 	// The engine judges pods that are somewhere.
 	placed := pod.DeepCopy()
 	placed.Spec.NodeName = "somewhere"
-	c.must(c.engine.Set(placed))
-	subject, _ := c.engine.Subject(namespace, name)
+	c.must(c.store.Set(placed))
+	subject := c.store.Judge(placed)
 	return pod, subject
 }
 

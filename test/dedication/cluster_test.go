@@ -23,6 +23,7 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
@@ -299,9 +300,11 @@ func (p *process) Knows(pod *v1.Pod) bool {
 	return err == nil && ok && obj.(*v1.Pod).Spec.NodeName != ""
 }
 
-func (p *process) DedicationChanged(string) {}
+func (p *process) NodeCount() int { return len(p.nodes.ListKeys()) }
 
-func (p *process) BecameReady() {}
+func (p *process) Judge(pod *v1.Pod) isolation.Subject { return p.Subject(pod) }
+
+func (p *process) DedicationChanged(string, cluster.Dedicated, cluster.Dedicated) {}
 
 // place does what the scheduler does with a pod that Filter has admitted.
 func (p *process) place(pod *v1.Pod, node string) error {

@@ -14,6 +14,7 @@ import (
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	perf "k8s.io/kubernetes/test/integration/scheduler_perf"
 
+	"tenantisolation.dev/scheduler/cmd/scheduler/app"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
@@ -48,5 +49,5 @@ func BenchmarkPerfScheduling(b *testing.B) {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	perf.RunBenchmarkPerfScheduling(b, file, "tenantisolation", frameworkruntime.Registry{tenantisolation.Name: tenantisolation.New})
+	perf.RunBenchmarkPerfScheduling(b, file, "tenantisolation", frameworkruntime.Registry{tenantisolation.Name: app.NewPlugin})
 }

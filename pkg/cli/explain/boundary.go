@@ -13,13 +13,13 @@ import (
 
 func (c *Cluster) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
 	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: podfacts.RuntimeClassName(pod)}
-	if labels, known := c.Engine.NamespaceLabels(pod.Namespace); known {
+	if labels, known := c.Store.NamespaceLabels(pod.Namespace); known {
 		b.Demanded = labels[c.Args.LabelKeys.Boundary]
 	}
 	if b.RuntimeClass == "" {
 		return b
 	}
-	class, known := c.Engine.RuntimeClass(b.RuntimeClass)
+	class, known := c.Store.RuntimeClass(b.RuntimeClass)
 	if !known {
 		b.Voided = []string{fmt.Sprintf("spec.runtimeClassName: RuntimeClass %s does not exist", b.RuntimeClass)}
 		return b
@@ -77,7 +77,7 @@ func (c *Cluster) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 		}
 	}
 	for _, key := range facts.PVCs {
-		switch onHost, known := c.Engine.PVCOnHost(key); {
+		switch onHost, known := c.Store.PVCOnHost(key); {
 		case !known:
 			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is not known", key))
 		case onHost:

@@ -8,7 +8,7 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
-	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -18,8 +18,8 @@ type Cluster struct {
 	Args     *config.TenantIsolationArgs
 	Rules    *podfacts.Rules
 	Gatherer *podfacts.Gatherer
-	// Engine holds the cluster's objects.
-	Engine         *audit.Engine
+	// Store holds the cluster's objects.
+	Store          *cluster.Store
 	Nodes          []*v1.Node
 	RuntimeClasses []*nodev1.RuntimeClass
 }
@@ -110,7 +110,7 @@ type WhatIf struct {
 // user calls it.
 func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 	facts := c.Gatherer.Gather(pod)
-	subject := c.Rules.Subject(pod, &facts, c.Engine)
+	subject := c.Rules.Subject(pod, &facts, c.Store)
 	e := &Explanation{
 		Name:        name,
 		Namespace:   pod.Namespace,
@@ -176,23 +176,19 @@ func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdic
 
 // node returns a node without the pod itself, and to whom it is dedicated.
 func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
-	name := object.Name
-	node, known := c.Engine.Node(name)
+	if _, known := c.Store.Node(object.Name); !known {
+		return isolation.Node{}, false
+	}
+	node := c.Store.NodeWith(c.Rules, object, c.Store.Residents(c.Rules, object.Name))
 	if c.Args.Claims.Mode == config.ModeEnabled {
-		taints := make([]isolation.Taint, 0, len(object.Spec.Taints))
-		for _, taint := range object.Spec.Taints {
-			taints = append(taints, isolation.Taint{Key: taint.Key, Value: taint.Value})
-		}
-		node.Dedication, node.Dedicated = c.Rules.ParseDedication(taints)
+		node.Dedication, node.Dedicated = c.Store.DedicationOf(object)
 	}
-	if known && pod.Spec.NodeName == name && pod.UID != "" {
-		node.Occupancy = node.Occupancy.Without(string(pod.UID))
-	}
-	return node, known
+	node.Occupancy = node.Occupancy.Without(string(cluster.UID(pod)))
+	return node, true
 }
 
 // reaches reports whether the pod's RuntimeClass is for this node at all.
 func (c *Cluster) reaches(pod *v1.Pod, node *v1.Node) bool {
-	class, known := c.Engine.RuntimeClass(podfacts.RuntimeClassName(pod))
+	class, known := c.Store.RuntimeClass(podfacts.RuntimeClassName(pod))
 	return !known || class.Nodes == nil || class.Nodes.Matches(labelSet(node.Labels))
 }

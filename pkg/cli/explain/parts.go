@@ -21,7 +21,7 @@ func (c *Cluster) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Su
 	if !managed {
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}
 	}
-	namespaceLabels, known := c.Engine.NamespaceLabels(pod.Namespace)
+	namespaceLabels, known := c.Store.NamespaceLabels(pod.Namespace)
 	keys := c.Args.LabelKeys
 	tenant := newPart(isolation.AxisTenant, domain.Tenant)
 	class := newPart(isolation.AxisDataClass, domain.DataClass)

@@ -22,7 +22,7 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 		if alter != nil {
 			alter(&facts)
 		}
-		_, n := c.verdicts(changed, c.Rules.Subject(changed, &facts, c.Engine))
+		_, n := c.verdicts(changed, c.Rules.Subject(changed, &facts, c.Store))
 		if n > admitting {
 			helps = append(helps, WhatIf{Change: change, Admitting: n, More: n - admitting})
 		}

@@ -90,7 +90,7 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 		pod := &v1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
 		pod.Namespace = d.Namespace
 		facts := podfacts.Facts{Privilege: isolation.PrivilegeRestricted}
-		subject := c.Rules.Subject(pod, &facts, c.Engine)
+		subject := c.Rules.Subject(pod, &facts, c.Store)
 		if subject.Platform() {
 			if c.Args.Claims.Mode == config.ModeEnabled && !tolerates(pod, c.Args) {
 				repelled = append(repelled, name)

@@ -23,6 +23,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -53,6 +54,7 @@ type Cluster struct {
 	Args   *config.TenantIsolationArgs
 	Rules  *podfacts.Rules
 	Engine *audit.Engine
+	Store  *cluster.Store
 
 	Server         string
 	Nodes          []*v1.Node

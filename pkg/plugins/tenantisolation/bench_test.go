@@ -82,7 +82,7 @@ func BenchmarkFilter(b *testing.B) {
 // pods that have been judged before.
 func BenchmarkNodeChange(b *testing.B) {
 	w, infos := benchCluster(b, 500, 30)
-	rules := w.pl.rules.Load()
+	rules := w.store.Rules()
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -234,7 +234,7 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				w.pl.judge(w.pl.rules.Load(), pod)
+				w.store.SubjectOf(w.store.Rules(), pod)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 	logger.V(3).Info("Attempting to bind pod to node", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName))
 	// A status written meanwhile, by ourselves even, gives the pod another version too. So
 	// a conflict is looked into once before the cycle is given up.
-	err := pl.bindAs(ctx, c, pl.watcher.newest(pod), nodeName)
+	err := pl.bindAs(ctx, c, pl.store.Newest(pod), nodeName)
 	if apierrors.IsConflict(err) {
 		if newest, getErr := pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{}); getErr != nil {
 			err = getErr
@@ -54,20 +54,19 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 			err = pl.bindAs(ctx, c, newest, nodeName)
 		}
 	}
-	pl.dedicated.release(pod.UID, nodeName, outcomeOf(err))
+	pl.dedicator.Release(pod.UID, nodeName, outcomeOf(err))
 	return fwk.AsStatus(err)
 }
 
 // bindAs binds exactly this version of the pod, if it is still what Filter judged and may
 // still join the node as far as is known here: PreBind can take minutes.
 func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName string) error {
-	f := pl.roster.facts(pod)
-	// The stores know of a volume that was bound in PreBind; the plugin's books may not yet.
-	subject := pl.cluster.resolve(c.rules, pod, &f, pl.pvcNow)
+	// A volume may have been bound in PreBind.
+	subject := pl.store.SubjectNow(c.rules, pod)
 	if !subject.Equivalent(c.subject) && !c.rules.Observes() {
 		return errJudgedOtherwise
 	}
-	node := pl.currentNode(c.rules, nodeName)
+	node := pl.store.CurrentNode(c.rules, nodeName)
 	if c.rules.Refuses(isolation.Decide(&c.subject, &node)) {
 		return errNodeTaken
 	}
@@ -75,11 +74,11 @@ func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName st
 	if _, managed := subject.TrustDomain(); managed {
 		annotations[isolation.EvidenceAnnotation] = subject.String()
 	}
-	if pl.dedicated != nil {
-		token, held := pl.dedicated.engine.Token(nodeName)
-		if !held {
-			return errNotHeld
-		}
+	token, held := pl.dedicator.Token(nodeName)
+	switch {
+	case !held:
+		return errNotHeld
+	case token != "":
 		annotations[dedication.TokenAnnotation] = token
 	}
 	if cacher := pl.handle.APICacher(); cacher != nil {

@@ -137,7 +137,7 @@ func TestBindNeverBindsAnotherPodOfTheSameName(t *testing.T) {
 	}
 }
 
-func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
+func TestBindSeesAVolumeOfItsPreBind(t *testing.T) {
 	for name, tc := range map[string]struct {
 		source func(*v1.PersistentVolume)
 		binds  bool
@@ -153,9 +153,7 @@ func TestBindSeesAVolumeBeforeTheBooksDo(t *testing.T) {
 			w.bind(t.Context(), pod, func() {
 				volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}}
 				tc.source(volume)
-				if err := w.volumes.Update(volume); err != nil {
-					t.Fatal(err)
-				}
+				w.set(volume)
 			})
 			if got := len(*bound) == 1; got != tc.binds {
 				t.Errorf("bound: %v, want %v", got, tc.binds)

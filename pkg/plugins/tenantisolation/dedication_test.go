@@ -14,87 +14,118 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes/fake"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// fakeEngine dedicates in memory what the test says, and tells the plugin of each change
-// before it returns.
+// fakeEngine dedicates in memory what the test says, and reports each change before it
+// returns.
 type fakeEngine struct {
-	world     *world
-	ready     bool
-	leads     int
-	nodes     int
-	touched   []string
-	dedicated map[string]isolation.Dedication
-	openedBy  map[string]string
-	limit     int
-	closing   map[string]bool
-	held      map[string]bool
-	ensure    error
-	leases    map[string]int
-	released  []string
-	refused   []error
+	world    *world
+	ready    bool
+	leads    int
+	touched  []string
+	nodes    map[string]isolation.Dedication
+	openedBy map[string]string
+	limit    int
+	limited  map[string]bool
+	denied   map[string]bool
+	closing  map[string]bool
+	held     map[string]bool
+	ensure   error
+	leases   map[string]int
+	released []string
 }
 
 // dedicating gives the world an engine.
 func (w *world) dedicating() *fakeEngine {
 	e := &fakeEngine{
 		world: w, ready: true, limit: 100,
-		dedicated: map[string]isolation.Dedication{}, openedBy: map[string]string{},
+		nodes: map[string]isolation.Dedication{}, openedBy: map[string]string{}, limited: map[string]bool{}, denied: map[string]bool{},
 		closing: map[string]bool{}, held: map[string]bool{}, leases: map[string]int{},
 	}
-	w.pl.dedicated = newDedicatedNodes(e)
+	w.pl.dedicator = e
+	w.store.DedicatedBy(e)
 	return e
 }
 
-func (e *fakeEngine) Lead()              { e.leads++ }
-func (e *fakeEngine) Ready() bool        { return e.ready }
-func (e *fakeEngine) Touch(node string)  { e.touched = append(e.touched, node) }
-func (e *fakeEngine) SetNodes(count int) { e.nodes = count }
+func (e *fakeEngine) Lead()             { e.leads++ }
+func (e *fakeEngine) Ready() bool       { return e.ready }
+func (e *fakeEngine) Touch(node string) { e.touched = append(e.touched, node) }
 
 func (e *fakeEngine) Dedication(node string) (isolation.Dedication, bool) {
-	to, ok := e.dedicated[node]
+	to, ok := e.nodes[node]
 	return to, ok
 }
 
-func (e *fakeEngine) MayOpen(subject *isolation.Subject) bool {
-	domain, ok := subject.TrustDomain()
+func (e *fakeEngine) mayOpen(tenant string) bool {
 	opened := 0
-	for tenant := range maps.Values(e.openedBy) {
-		if tenant == domain.Tenant {
+	for by := range maps.Values(e.openedBy) {
+		if by == tenant {
 			opened++
 		}
 	}
-	return !ok || opened < e.limit
+	return opened < e.limit
+}
+
+func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
+	domain, ok := subject.TrustDomain()
+	if !ok || e.mayOpen(domain.Tenant) {
+		return subject
+	}
+	if wait {
+		e.limited[domain.Tenant] = true
+	}
+	return subject.Confined()
+}
+
+func (e *fakeEngine) Unlimited() map[string]bool {
+	tenants := map[string]bool{}
+	for tenant := range e.limited {
+		if e.mayOpen(tenant) {
+			tenants[tenant] = true
+			delete(e.limited, tenant)
+		}
+	}
+	return tenants
+}
+
+func (e *fakeEngine) Homes(subject *isolation.Subject, most int) []string {
+	own, ok := subject.Dedication()
+	var homes []string
+	for _, node := range slices.Sorted(maps.Keys(e.nodes)) {
+		if ok && e.nodes[node] == own && len(homes) < most {
+			homes = append(homes, node)
+		}
+	}
+	return homes
 }
 
 func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
-	wanted, ok := subject.Dedication()
-	there, dedicated := e.dedicated[node]
+	own, ok := subject.Dedication()
+	to, dedicated := e.nodes[node]
+	domain, _ := subject.TrustDomain()
 	switch {
 	case !ok:
 		return nil
 	case !e.ready:
 		return dedication.ErrNotReady
-	case e.closing[node] || dedicated && !there.Admits(subject):
+	case e.closing[node] || dedicated && !to.Admits(subject):
+		e.denied[node] = true
 		return dedication.ErrDedicated
-	case !dedicated && !e.MayOpen(subject):
+	case !dedicated && !e.mayOpen(domain.Tenant):
+		e.limited[domain.Tenant] = true
 		return dedication.ErrTooManyNodes
 	case !dedicated:
-		domain, _ := subject.TrustDomain()
-		e.open(node, wanted, domain.Tenant)
+		e.open(node, own, domain.Tenant)
 	}
 	e.leases[string(uid)+" on "+node]++
 	return nil
 }
-
-func (e *fakeEngine) Refused(err error) { e.refused = append(e.refused, err) }
 
 func (e *fakeEngine) Held(_ types.UID, node string) bool { return e.held[node] }
 
@@ -114,31 +145,46 @@ func (e *fakeEngine) Release(uid types.UID, node string, outcome dedication.Outc
 	e.released = append(e.released, fmt.Sprintf("%s, known %t", key, outcome == dedication.OutcomeKnown))
 }
 
+// change changes a node's dedication and reports it.
+func (e *fakeEngine) change(node string, change func()) {
+	said := func() cluster.Dedicated {
+		to, ok := e.nodes[node]
+		return cluster.Dedicated{Dedication: to, Dedicated: ok}
+	}
+	before := said()
+	change()
+	if e.denied[node] {
+		before = cluster.Dedicated{Dedicated: true}
+		delete(e.denied, node)
+	}
+	e.world.store.DedicationChanged(node, before, said())
+}
+
 // open dedicates a node.
 func (e *fakeEngine) open(node string, to isolation.Dedication, tenant string) {
-	e.dedicated[node], e.openedBy[node] = to, tenant
-	engineView{e.world.pl}.DedicationChanged(node)
+	e.change(node, func() { e.nodes[node], e.openedBy[node] = to, tenant })
 }
 
 // free releases a node.
 func (e *fakeEngine) free(node string) {
-	delete(e.dedicated, node)
-	delete(e.openedBy, node)
-	delete(e.closing, node)
-	delete(e.held, node)
-	engineView{e.world.pl}.DedicationChanged(node)
+	e.change(node, func() {
+		delete(e.nodes, node)
+		delete(e.openedBy, node)
+		delete(e.closing, node)
+		delete(e.held, node)
+	})
 }
 
-// dedicateFor dedicates a node for a pod as Reserve would.
+// dedicateFor dedicates a node as Reserve would for the pod.
 func (w *world) dedicateFor(e *fakeEngine, node string, pod *v1.Pod) {
 	w.t.Helper()
-	subject := w.pl.roster.subject(w.pl.rules.Load(), pod)
-	wanted, ok := subject.Dedication()
+	subject := w.subject(pod)
+	own, ok := subject.Dedication()
 	if !ok {
-		w.t.Fatalf("%s opens no node", podKey(pod))
+		w.t.Fatalf("%s opens no node", cluster.PodKey(pod))
 	}
 	domain, _ := subject.TrustDomain()
-	e.open(node, wanted, domain.Tenant)
+	e.open(node, own, domain.Tenant)
 }
 
 func (w *world) reserve(pod *v1.Pod, node string) *fwk.Status {
@@ -178,7 +224,7 @@ func TestNobodyIsPlacedBeforeTheTakeover(t *testing.T) {
 		t.Error("a platform pod waits")
 	}
 	e.ready = true
-	engineView{w.pl}.BecameReady()
+	w.pl.WakeAll("taken over")
 	if got := w.woken(); !slices.Contains(got, "red/p") {
 		t.Errorf("woken %v", got)
 	}
@@ -204,18 +250,15 @@ func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
 			if got := w.reserve(pod, "n1"); got.Message() != tc.want || got.Code() != fwk.UnschedulableAndUnresolvable {
 				t.Errorf("got %v, want %s", got, tc.want)
 			}
-			if on := w.pl.roster.nodeOf(pod.UID); on != "" {
-				t.Errorf("the pod is taken to be on %s", on)
+			if on := w.store.Occupancy("n1"); !on.Empty() {
+				t.Error("the pod is taken to be on the node")
 			}
 			if got := w.woken(); len(got) > 0 {
 				t.Errorf("woken %v at once: it would be refused again and again", got)
 			}
-			if len(e.refused) != 1 {
-				t.Errorf("counted as refused %d times: %v", len(e.refused), e.refused)
-			}
 			e.limit, e.ready = 100, true
 			e.free("n1")
-			engineView{w.pl}.BecameReady()
+			w.pl.WakeAll("taken over")
 			if got := w.woken(); !slices.Equal(got, []string{"red/p"}) {
 				t.Errorf("woken %v when what stood in its way has gone", got)
 			}
@@ -246,8 +289,8 @@ func TestATenantAtItsLimitWaitsForIt(t *testing.T) {
 	if got := w.woken(); !slices.Contains(got, "red/p") || slices.Contains(got, "blue/p") {
 		t.Errorf("woken %v by a higher limit", got)
 	}
-	if e.nodes != 2 {
-		t.Errorf("the engine was told of %d nodes, want the 2 that came", e.nodes)
+	if got := w.store.NodeCount(); got != len(w.nodes) {
+		t.Errorf("%d nodes are counted, want %d", got, len(w.nodes))
 	}
 }
 
@@ -268,7 +311,7 @@ func TestPreBindIsForPodsThatOpenANode(t *testing.T) {
 	if diff := cmp.Diff([]fwk.Code{fwk.Skip, fwk.Success, fwk.Skip}, got); diff != "" {
 		t.Errorf("on a held node, on another, of the platform (-want +got):\n%s", diff)
 	}
-	w.pl.dedicated = nil
+	w.pl.dedicator = NoDedication{}
 	if got := flight(red, "n2"); got != fwk.Skip {
 		t.Errorf("without dedication: %s", got)
 	}
@@ -373,32 +416,6 @@ func TestTheEngineHearsOfWhatChangesOnANode(t *testing.T) {
 	touched("a node changes", func() { w.node("n1") })
 }
 
-func TestWhatTheEngineIsToldOfPods(t *testing.T) {
-	w := tenants(t)
-	w.dedicating()
-	view := engineView{w.pl}
-	bound := w.add(w.pod("red", "bound", on("n1")))
-	pending := w.add(w.pod("red", "pending"))
-	went := w.add(w.pod("red", "went", on("n1")))
-	w.gone(went)
-	never := w.pod("red", "never", on("n1"))
-	got := []bool{view.Knows(bound), view.Knows(pending), view.Knows(went), view.Knows(never)}
-	if diff := cmp.Diff([]bool{true, false, true, false}, got); diff != "" {
-		t.Errorf("knows one that is there, is pending, has gone, nobody has told of (-want +got):\n%s", diff)
-	}
-	if occupancy := view.Occupancy("n1"); occupancy.Len() != 1 {
-		t.Errorf("%d residents, want 1", occupancy.Len())
-	}
-	if subject := view.Subject(never); subject.String() != "tenant=red,data-class=unclassified,privilege=restricted,user-namespace=host,boundary=container" {
-		t.Errorf("a pod out of a list is %s", subject)
-	}
-	node := &v1.Node{Spec: v1.NodeSpec{Taints: []v1.Taint{{Key: isolation.BoundaryTaint, Value: "vm", Effect: v1.TaintEffectNoSchedule}}}}
-	if to, ok := view.DedicationOf(node); !ok || to.String() != "tenantisolation.dev/boundary=vm" {
-		t.Errorf("its taints say %s, %t", to, ok)
-	}
-}
-
-// An empty node that is dedicated to a tenant is where its pods should go.
 func TestFocusFindsDedicatedNodesThatAreEmpty(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
@@ -428,37 +445,5 @@ func TestFilterOnAWarmDedicatedNodeDoesNotAllocate(t *testing.T) {
 		}
 	}); allocations != 0 {
 		t.Errorf("%v allocations", allocations)
-	}
-}
-
-func TestDedicationIsForOneProfile(t *testing.T) {
-	for name, tc := range map[string]struct {
-		first, second bool
-		fails         bool
-	}{
-		"no profile dedicates":         {},
-		"the first profile dedicates":  {first: true, fails: true},
-		"the second profile dedicates": {second: true, fails: true},
-		"both dedicate":                {first: true, second: true, fails: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pods := informers.NewSharedInformerFactory(fake.NewClientset(), 0).Core().V1().Pods().Informer()
-			profile := func(dedicates bool) error {
-				w := newWorld(t)
-				if dedicates {
-					w.dedicating()
-				}
-				if err := w.pl.onlyOne(pods); err != nil {
-					return err
-				}
-				return addIndexers(pods, podIndexers)
-			}
-			if err := profile(tc.first); err != nil {
-				t.Fatalf("the first profile: %v", err)
-			}
-			if err := profile(tc.second); (err != nil) != tc.fails {
-				t.Errorf("the second profile: %v, want an error: %t", err, tc.fails)
-			}
-		})
 	}
 }

@@ -5,33 +5,29 @@
 //
 // # Where to find what
 //
-//	plugin.go     the plugin and its extension points
-//	metrics.go    what the plugin counts
-//	profile.go    the plugin's place among the others
-//	cluster.go    namespaces, RuntimeClasses, PVCs and runtime handlers, as known now
-//	roster.go     pods, each judged once per version; where each trust domain is at home
-//	nodes.go      a node's occupancy, worked out once per change of the node
+//	plugin.go     the plugin, and what it reads of a node
 //	filtering.go  PreFilter, Filter, Reserve
 //	focus.go      above 100 nodes: the nodes that the pod should go to
-//	scoring.go    PreScore, Score
-//	binding.go    Bind, with the evidence of what was judged; PostBind
+//	scoring.go    PreScore, Score; opening.go: which machine a trust domain should open
 //	prebind.go    PreBind: the node is dedicated before the first bind
-//	dedication.go dedicated nodes, as known now
-//	leading.go    whether this process leads
-//	engineview.go what the dedication engine sees of the plugin
+//	binding.go    Bind, with the evidence of what was judged; PostBind
 //	signing.go    SignPod
 //	events.go     queueing hints: changes of pods and nodes
-//	watch.go      event handlers: everything else that the rule reads
-//	audit.go      the leader asks the rule of what runs already
-//	volumes.go    PVCs and volumes, followed
-//	wake.go       which pending pods a change helps
+//	waking.go     which pending pods any other change helps
+//	dedicator.go  what dedicates nodes, as the plugin sees it
+//	profile.go    the plugin's place among the others
+//	upstream.go   what depends on the inside of kube-scheduler
+//	metrics.go    what the plugin counts
+//
+// Who is where, and what the rule makes of each pod, is in package cluster; package
+// cmd/scheduler/app makes the plugin.
 //
 // # Statuses
 //
 //	denial                                status code
 //	of the pod, wherever it goes          UnschedulableAndUnresolvable in PreFilter
 //	by a node without the handler         UnschedulableAndUnresolvable
-//	by a dedication, or the tenant's limit UnschedulableAndUnresolvable
+//	by a dedication or the node limit     UnschedulableAndUnresolvable
 //	by residents, preemption: Never       UnschedulableAndUnresolvable
 //	by residents, preemption: SameTenant  Unschedulable if all in the way are the pod's tenant's
 //	by residents, preemption: Any         Unschedulable
@@ -43,10 +39,9 @@
 //
 // # Two kinds of news
 //
-// The framework's caches are fed by its own event handlers, and a plugin's handlers run
-// beside those in no order. So the plugin wakes a pod in one of two ways only. For what
+// The framework's caches are fed by its own event handlers, and those of the store run
+// beside them in no order. So the plugin wakes a pod in one of two ways only. For what
 // the framework has events for, a queueing hint, which runs after the framework's cache
-// has been updated. For the rest, the plugin keeps its own books (cluster, roster),
-// updates them first and then calls Activate: the woken pod is judged by those books,
-// and a resident by its newest version in them.
+// has been updated. For the rest, an event of the store, which has the change by then:
+// the woken pod is judged by the store, and a resident by its newest version there.
 package tenantisolation

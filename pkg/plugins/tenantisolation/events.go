@@ -2,12 +2,14 @@ package tenantisolation
 
 import (
 	"context"
+	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	schedutil "k8s.io/kubernetes/pkg/scheduler/util"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -15,7 +17,7 @@ import (
 // EventsToRegister names the changes of pods and nodes after which a pod that the plugin
 // refused is worth another look. What the framework has no events for (namespaces,
 // RuntimeClasses, volumes, runtime handlers, a resident that changes its trust domain)
-// wakes pods in wake.go.
+// wakes pods in waking.go.
 func (pl *Plugin) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	return []fwk.ClusterEventWithHint{
 		// A resident that goes may have been the last one in the way. One that comes
@@ -28,15 +30,31 @@ func (pl *Plugin) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint,
 	}, nil
 }
 
+// goneMemo remembers the answer to the latest event for the many pending pods that are
+// asked about it.
+type goneMemo struct{ last atomic.Pointer[goneEvent] }
+
 // goneEvent is the node of a pod that has gone, with it and without it.
 type goneEvent struct {
 	pod *v1.Pod
-	// epoch, changes and rules tell whether the answer still holds.
-	epoch, changes uint64
-	rules          *podfacts.Rules
-	change         nodeChange
+	// around, pods and rules tell whether the answer still holds.
+	around, pods uint64
+	rules        *podfacts.Rules
+	change       cluster.Change
 }
 
+func (pl *Plugin) gone(rules *podfacts.Rules, pod *v1.Pod) *cluster.Change {
+	around, pods := pl.store.Changes()
+	event := pl.lastGone.last.Load()
+	if event == nil || event.pod != pod || event.around != around || event.pods != pods || event.rules != rules {
+		event = &goneEvent{pod: pod, around: around, pods: pods, rules: rules, change: pl.store.Gone(rules, pod)}
+		pl.lastGone.last.Store(event)
+	}
+	return &event.change
+}
+
+// afterPodGone is asked for a nominated pod too: Filter counts it like one that is there,
+// and the framework reports the end of a nomination by this event.
 func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	gone, _, err := schedutil.As[*v1.Pod](oldObj, newObj)
 	if err != nil {
@@ -45,36 +63,13 @@ func (pl *Plugin) afterPodGone(logger klog.Logger, pod *v1.Pod, oldObj, newObj a
 	if gone == nil {
 		return fwk.QueueSkip, nil
 	}
-	node := gone.Spec.NodeName
-	if node == "" {
-		// Filter counts a nominated pod like one that is there, and the framework tells
-		// of the end of a nomination with this event.
-		node = gone.Status.NominatedNodeName
-	}
-	if node == "" {
+	rules := pl.store.Rules()
+	change := pl.gone(rules, gone)
+	subject := pl.waiting(rules, pod)
+	if !change.Helps(&subject) {
 		return fwk.QueueSkip, nil
 	}
-	rules := pl.rules.Load()
-	epoch, changes := pl.cluster.epoch.Load(), pl.roster.changes.Load()
-	event := pl.lastGone.Load()
-	if event == nil || event.pod != gone || event.epoch != epoch || event.changes != changes || event.rules != rules {
-		resident := pl.resident(rules, gone)
-		after := pl.currentNode(rules, node)
-		if gone.Spec.NodeName != "" {
-			// It is gone, whatever the plugin's books still say. A nominated pod may
-			// also have arrived, and then nothing has changed.
-			after.Occupancy = after.Occupancy.Without(resident.UID)
-		}
-		before := after
-		before.Occupancy = after.Occupancy.With(resident)
-		event = &goneEvent{pod: gone, epoch: epoch, changes: changes, rules: rules, change: nodeChange{before: before, after: after}}
-		pl.lastGone.Store(event)
-	}
-	subject := pl.asking(rules, pod)
-	if !event.change.helps(&subject) {
-		return fwk.QueueSkip, nil
-	}
-	logger.V(5).Info("The last resident in the way has gone", "pod", klog.KObj(pod), "node", node)
+	logger.V(5).Info("The last resident in the way has gone", "pod", klog.KObj(pod), "node", change.Node)
 	return fwk.Queue, nil
 }
 
@@ -86,17 +81,12 @@ func (pl *Plugin) afterOwnChange(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (
 	if before == nil || after == nil {
 		return fwk.Queue, nil
 	}
-	rules := pl.rules.Load()
-	now := pl.judge(rules, after)
-	if _, denied := now.Denied(); denied || now.Equivalent(pl.judge(rules, before)) {
+	rules := pl.store.Rules()
+	now := pl.store.SubjectOf(rules, after)
+	if _, denied := now.Denied(); denied || now.Equivalent(pl.store.SubjectOf(rules, before)) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil
-}
-
-// judge judges exactly this version of a pod.
-func (pl *Plugin) judge(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
-	return pl.roster.judge(rules, pod, pl.roster.gatherer.Gather(pod)).subject
 }
 
 func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
@@ -107,12 +97,9 @@ func (pl *Plugin) afterNodeAdd(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (
 	if added == nil {
 		return fwk.QueueSkip, nil
 	}
-	rules := pl.rules.Load()
-	node := pl.currentNode(rules, added.Name)
-	if _, known := pl.cluster.handlers.get(added.Name); !known {
-		node.Handlers = podfacts.ReportedHandlers(added)
-	}
-	subject := pl.asking(rules, pod)
+	rules := pl.store.Rules()
+	node := pl.store.Added(rules, added)
+	subject := pl.waiting(rules, pod)
 	if isolation.Decide(&subject, &node).Allowed() {
 		return fwk.Queue, nil
 	}

@@ -90,7 +90,7 @@ func TestHintAfterAFailedBinding(t *testing.T) {
 	other := w.add(w.pod("blue", "b"))
 	assumed := other.DeepCopy()
 	assumed.Spec.NodeName = "n1"
-	w.pl.roster.assume(w.pl.rules.Load(), assumed, "n1")
+	w.store.Assume(w.store.Rules(), assumed, "n1")
 	stays := w.add(w.pod("blue", "stays", on("n1")))
 
 	// A deletion is asked about while a pod is assumed: that one is still in the way.
@@ -98,7 +98,7 @@ func TestHintAfterAFailedBinding(t *testing.T) {
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, stays, nil); got != fwk.QueueSkip {
 		t.Errorf("with an assumed pod in the way: got %v", got)
 	}
-	w.pl.roster.forget(assumed, "n1")
+	w.store.Forget(assumed, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
 		t.Errorf("after the binding has failed: got %v", got)
 	}
@@ -109,14 +109,14 @@ func TestHintAfterAnAssumedPodWasDeleted(t *testing.T) {
 	pending := w.add(w.pod("red", "p"))
 	assumed := w.add(w.pod("blue", "b")).DeepCopy()
 	assumed.Spec.NodeName = "n1"
-	w.pl.roster.assume(w.pl.rules.Load(), assumed, "n1")
+	w.store.Assume(w.store.Rules(), assumed, "n1")
 
 	// Held by a finalizer, it will never be bound: the framework drops it at once.
 	w.add(w.changed(w.byName("blue", "b"), func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{} }))
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
 		t.Errorf("when it is deleted: got %v", got)
 	}
-	w.pl.roster.forget(assumed, "n1")
+	w.store.Forget(assumed, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, assumed, nil); got != fwk.Queue {
 		t.Errorf("when its binding fails: got %v", got)
 	}
@@ -128,11 +128,11 @@ func TestHintDoesNotRememberWhatHasChanged(t *testing.T) {
 	gone := w.pod("blue", "gone", on("n1"))
 	other := w.add(w.pod("blue", "b")).DeepCopy()
 	other.Spec.NodeName = "n1"
-	w.pl.roster.assume(w.pl.rules.Load(), other, "n1")
+	w.store.Assume(w.store.Rules(), other, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, gone, nil); got != fwk.QueueSkip {
 		t.Errorf("another one is in the way: got %v", got)
 	}
-	w.pl.roster.forget(other, "n1")
+	w.store.Forget(other, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, gone, nil); got != fwk.Queue {
 		t.Errorf("nobody is in the way any more: got %v", got)
 	}

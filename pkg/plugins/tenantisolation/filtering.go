@@ -46,18 +46,18 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 	if err := pl.readProfile().fault; err != nil {
 		return nil, fwk.AsStatus(err)
 	}
-	if !pl.synced() {
+	if !pl.store.Synced() {
 		return nil, denial(isolation.FactsIncomplete)
 	}
 	c := pl.newCycle(pod)
-	takenOver := pl.dedicated.takenOver()
-	c.subject = pl.dedicated.confineToWait(c.subject)
+	ready := pl.ready()
+	c.subject = pl.dedicator.Confine(c.subject, true)
 	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)
 	if c.subject.Platform() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	if !takenOver {
+	if !ready {
 		return nil, denial(isolation.TakingOver)
 	}
 	if reason, denied := c.subject.Denied(); denied {
@@ -80,11 +80,11 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 	c, err := readCycle(state)
 	if err != nil {
 		// PreFilter is switched off in the profile.
-		if !pl.synced() {
+		if !pl.store.Synced() {
 			return denial(isolation.FactsIncomplete)
 		}
 		c = pl.newCycle(pod)
-		if !c.subject.Platform() && !pl.dedicated.takenOver() {
+		if !c.subject.Platform() && !pl.ready() {
 			return denial(isolation.TakingOver)
 		}
 	}
@@ -112,24 +112,31 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
 		return status(c.rules, verdict)
 	}
-	if err := pl.dedicated.reserve(pod.UID, nodeName, &c.subject); err != nil {
-		klog.FromContext(ctx).V(4).Info("The node cannot be dedicated for the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
+	if err := pl.dedicator.Reserve(pod.UID, nodeName, &c.subject); err != nil {
+		klog.FromContext(ctx).V(4).Info("The node cannot be dedicated to the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
 		return denial(refusal(err))
 	}
-	pl.roster.assume(c.rules, pod, nodeName)
+	pl.store.Assume(c.rules, pod, nodeName)
 	state.Write(placementKey, &placement{rules: c.rules, reason: verdict.Reason()})
 	return nil
 }
 
 // Unreserve takes the pod off the node again.
 func (pl *Plugin) Unreserve(_ context.Context, _ fwk.CycleState, pod *v1.Pod, nodeName string) {
-	pl.roster.forget(pod, nodeName)
-	pl.dedicated.release(pod.UID, nodeName, dedication.OutcomeKnown)
+	pl.store.Forget(pod, nodeName)
+	pl.dedicator.Release(pod.UID, nodeName, dedication.OutcomeKnown)
+}
+
+// ready reports whether nodes can be dedicated. Only the leader has scheduling cycles, so
+// being asked from one shows that this process leads.
+func (pl *Plugin) ready() bool {
+	pl.dedicator.Lead()
+	return pl.dedicator.Ready()
 }
 
 func (pl *Plugin) newCycle(pod *v1.Pod) *cycle {
-	rules := pl.rules.Load()
-	return &cycle{rules: rules, subject: pl.roster.subject(rules, pod)}
+	rules := pl.store.Rules()
+	return &cycle{rules: rules, subject: pl.store.Subject(rules, pod)}
 }
 
 func readCycle(state fwk.CycleState) (*cycle, error) {

@@ -179,7 +179,7 @@ func TestFilterTranslatesTheVerdict(t *testing.T) {
 
 func TestNothingIsPlacedBeforeTheCachesHaveSynced(t *testing.T) {
 	w := tenants(t)
-	w.pl.watcher.ready.Store(false)
+	w.unsynced()
 	pod := w.pod("red", "p")
 	if status := w.filter(pod, "n1"); sentence(status) != isolation.FactsIncomplete {
 		t.Errorf("PreFilter: got %v", status)
@@ -244,13 +244,13 @@ func TestReservedPodsCountUntilUnreserved(t *testing.T) {
 	if status := w.pl.Reserve(t.Context(), framework.NewCycleState(), red, "n1"); !status.IsSuccess() {
 		t.Fatal(status)
 	}
-	node := w.pl.currentNode(w.pl.rules.Load(), "n1")
+	node := w.store.CurrentNode(w.store.Rules(), "n1")
 	if node.Occupancy.Len() != 1 {
 		t.Error("an assumed pod is not seen on its node")
 	}
 	w.pl.Unreserve(t.Context(), framework.NewCycleState(), red, "n1")
 	w.pl.Unreserve(t.Context(), framework.NewCycleState(), red, "n1")
-	node = w.pl.currentNode(w.pl.rules.Load(), "n1")
+	node = w.store.CurrentNode(w.store.Rules(), "n1")
 	if !node.Occupancy.Empty() {
 		t.Error("an unreserved pod is still seen on its node")
 	}
@@ -351,8 +351,9 @@ func TestWhoObservesPlacesWhatItWouldRefuse(t *testing.T) {
 		}
 		w.pl.Unreserve(t.Context(), framework.NewCycleState(), pod, "n1")
 	}
-	w.pl.watcher.ready.Store(false)
-	if got := sentence(w.filter(w.byName("red", "p"), "n1")); got != isolation.FactsIncomplete {
+	pod := w.byName("red", "p")
+	w.unsynced()
+	if got := sentence(w.filter(pod, "n1")); got != isolation.FactsIncomplete {
 		t.Errorf("before everything has been read: %s", got)
 	}
 }

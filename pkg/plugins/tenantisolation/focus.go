@@ -10,16 +10,11 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
-	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const (
-	// alwaysSampled is the number of nodes up to which the framework scores all that
-	// fit (minFeasibleNodesToFind in k8s.io/kubernetes/pkg/scheduler).
-	alwaysSampled = 100
 	// focusNodes is how many nodes the other scorers are left to choose among. The
 	// filters are run on each of them here, and again by the framework.
 	focusNodes = 8
@@ -56,16 +51,16 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 	defer state.SetSkipFilterPlugins(noted)
 
 	group, _ := c.subject.KernelGroup()
-	first := search.among(ctx, func(skip int, names []string) int { return pl.roster.homesOf(group, skip, names) })
+	first := search.among(ctx, func(skip int, names []string) int { return pl.store.Homes(group, skip, names) })
 	if first != "" {
-		pl.roster.foundHome(group, first)
+		pl.store.FoundHome(group, first)
 	}
 	if first == "" {
-		first = search.among(ctx, portions(pl.dedicated.homesOf(&c.subject, focusLooks)))
+		first = search.among(ctx, portions(pl.dedicator.Homes(&c.subject, focusLooks)))
 	}
 	if first == "" && c.subject.Open() {
-		if first = search.among(ctx, pl.roster.sharedNodes); first != "" {
-			pl.roster.foundShared(first)
+		if first = search.among(ctx, pl.store.SharedNodes); first != "" {
+			pl.store.FoundShared(first)
 		}
 	}
 	if first == "" && c.rules.Observes() {
@@ -202,54 +197,4 @@ func (s *focusSearch) hasRoom(info fwk.NodeInfo) bool {
 	return len(info.GetPods()) < allocatable.GetAllowedPodNumber() &&
 		s.cpu <= allocatable.GetMilliCPU()-requested.GetMilliCPU() &&
 		s.memory <= allocatable.GetMemory()-requested.GetMemory()
-}
-
-// leaveState are the in-tree plugins that leave something in the cycle's state unless they
-// have nothing to do for the pod, and the key under which they leave it.
-var leaveState = []struct {
-	name string
-	key  fwk.StateKey
-}{
-	{names.NodeAffinity, "PreFilter" + names.NodeAffinity},
-	{names.NodePorts, "PreFilter" + names.NodePorts},
-	{names.InterPodAffinity, "PreFilter" + names.InterPodAffinity},
-	{names.PodTopologySpread, "PreFilter" + names.PodTopologySpread},
-	{names.VolumeRestrictions, "PreFilter" + names.VolumeRestrictions},
-	{names.VolumeZone, "PreFilter" + names.VolumeZone},
-	{names.NodeDeclaredFeatures, "PreFilter" + names.NodeDeclaredFeatures},
-}
-
-// inTree are all PreFilter plugins of Kubernetes. The filters of those that are not in
-// leaveState do without state, or find it empty; VolumeBinding's alone does not.
-var inTree = sets.New(
-	names.NodeAffinity,
-	names.NodePorts,
-	names.InterPodAffinity,
-	names.PodTopologySpread,
-	names.VolumeRestrictions,
-	names.VolumeZone,
-	names.NodeDeclaredFeatures,
-	names.VolumeBinding,
-	names.NodeResourcesFit,
-	names.NodeVolumeLimits,
-	names.DynamicResources,
-	names.TaintToleration,
-	names.NodeUnschedulable,
-	names.DeferredPodScheduling,
-	names.NodeName,
-)
-
-// skipped returns the plugins that have nothing to do for the pod.
-func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
-	// With VolumeBinding: a map of eight is made in one go.
-	skip := make(sets.Set[string], len(leaveState)+1)
-	for _, plugin := range leaveState {
-		if _, err := state.Read(plugin.key); err != nil {
-			skip.Insert(plugin.name)
-		}
-	}
-	if len(podfacts.PVCKeys(pod)) == 0 {
-		skip.Insert(names.VolumeBinding)
-	}
-	return skip
 }

@@ -12,8 +12,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	clientset "k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -24,22 +24,22 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 const profileName = "tenant-isolation-scheduler"
 
-// world is a plugin with its informers' stores in the test's hands: each change is told
-// to the plugin before the call returns, so nothing has to be waited for.
+// world is a plugin over a store that is fed by hand: each change is reported before the
+// call returns, so nothing has to be waited for.
 type world struct {
 	t         testing.TB
 	pl        *Plugin
+	store     *cluster.Store
+	gatherer  *podfacts.Gatherer
 	snapshot  map[string]*framework.NodeInfo
 	nodes     map[string]*v1.Node
-	pods      cache.Indexer
-	pvcs      cache.Indexer
-	volumes   cache.Indexer
-	classes   cache.Indexer
 	activated map[string]bool
 	client    clientset.Interface
 	version   int
@@ -62,14 +62,20 @@ func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world
 	for _, c := range change {
 		c(args)
 	}
+	rules, err := podfacts.NewRules(args)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	gatherer, err := podfacts.NewGatherer()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	w := &world{
 		t:         tb,
+		store:     cluster.New(rules, gatherer),
+		gatherer:  gatherer,
 		snapshot:  map[string]*framework.NodeInfo{},
 		nodes:     map[string]*v1.Node{},
-		pods:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(podIndexers)),
-		pvcs:      cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(unboundPVCs)),
-		volumes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, maps.Clone(freeVolumes)),
-		classes:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		activated: map[string]bool{},
 
 		preFilters:   []schedulerconfig.Plugin{{Name: names.NodePorts}, {Name: Name}},
@@ -77,16 +83,26 @@ func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world
 		binders:      []schedulerconfig.Plugin{{Name: Name}, {Name: names.DefaultBinder}},
 		otherFilters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil },
 	}
-	pl, err := newPlugin(ktesting.NewLogger(tb, ktesting.NewConfig()), args, &fakeHandle{world: w})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	pl.watcher.pods = w.pods
-	pl.watcher.pvcs, pl.watcher.volumes, pl.watcher.classes = w.pvcs, w.volumes, w.classes
-	pl.watcher.ready.Store(true)
-	w.pl = pl
+	w.pl = New(ktesting.NewLogger(tb, ktesting.NewConfig()), &fakeHandle{world: w}, w.store, NoDedication{})
 	return w
 }
+
+// set puts an object into the store, unset takes it out.
+func (w *world) set(object runtime.Object) {
+	w.t.Helper()
+	if err := w.store.Set(object); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) unset(object runtime.Object) {
+	w.t.Helper()
+	if err := w.store.Delete(object); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) subject(pod *v1.Pod) isolation.Subject { return w.store.Judge(pod) }
 
 // fakeHandle is the part of the framework that the plugin calls.
 type fakeHandle struct {
@@ -167,11 +183,11 @@ func (w *world) woken() []string {
 // keys' prefix left out.
 func (w *world) namespace(name string, labels ...string) {
 	w.t.Helper()
-	w.pl.namespaceChanged(nil, &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: isolationLabels(labels...)}})
+	w.set(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: isolationLabels(labels...)}})
 }
 
 func (w *world) deleteNamespace(name string) {
-	w.pl.namespaceChanged(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
+	w.unset(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
 func isolationLabels(pairs ...string) map[string]string {
@@ -192,11 +208,11 @@ func (w *world) runtimeClass(name, handler string, nodeSelector ...string) {
 	if len(nodeSelector) == 2 {
 		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{nodeSelector[0]: nodeSelector[1]}}
 	}
-	w.pl.runtimeClassChanged(nil, class)
+	w.set(class)
 }
 
 func (w *world) deleteRuntimeClass(name string) {
-	w.pl.runtimeClassChanged(&nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
+	w.unset(&nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
 // node adds a node or changes its runtime handlers, the framework's cache first.
@@ -209,9 +225,8 @@ func (w *world) node(name string, handlers ...string) *v1.Node {
 		w.snapshot[name] = framework.NewNodeInfo()
 	}
 	w.snapshot[name].SetNode(node)
-	before := w.nodes[name]
 	w.nodes[name] = node
-	w.pl.nodeChanged(before, node)
+	w.set(node)
 	return node
 }
 
@@ -274,24 +289,19 @@ func mountsData(p *v1.Pod) {
 // add creates a pod or replaces it by a newer version.
 func (w *world) add(pod *v1.Pod) *v1.Pod {
 	w.t.Helper()
-	var before *v1.Pod
-	if obj, exists, _ := w.pods.GetByKey(pod.Namespace + "/" + pod.Name); exists {
-		before = obj.(*v1.Pod)
+	if before, exists := w.store.Pod(pod.Namespace, pod.Name); exists {
 		w.takeOff(before)
-	}
-	if err := w.pods.Add(pod); err != nil {
-		w.t.Fatal(err)
 	}
 	if info := w.snapshot[pod.Spec.NodeName]; info != nil {
 		info.AddPodInfo(mustPodInfo(w.t, pod))
 	}
-	w.pl.podChanged(before, pod)
+	w.set(pod)
 	return pod
 }
 
 func (w *world) byName(namespace, name string) *v1.Pod {
 	w.t.Helper()
-	pod, ok := stored[*v1.Pod](w.pods, namespace+"/"+name)
+	pod, ok := w.store.Pod(namespace, name)
 	if !ok {
 		w.t.Fatalf("no pod %s/%s", namespace, name)
 	}
@@ -301,11 +311,8 @@ func (w *world) byName(namespace, name string) *v1.Pod {
 // gone deletes a pod.
 func (w *world) gone(pod *v1.Pod) {
 	w.t.Helper()
-	if err := w.pods.Delete(pod); err != nil {
-		w.t.Fatal(err)
-	}
 	w.takeOff(pod)
-	w.pl.podChanged(pod, nil)
+	w.unset(pod)
 }
 
 func (w *world) takeOff(pod *v1.Pod) {

@@ -10,6 +10,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -84,9 +85,8 @@ func (h *history) podsWhere(condition func(*v1.Pod) bool) []*v1.Pod {
 
 func (h *history) byKey() map[string]*v1.Pod {
 	pods := map[string]*v1.Pod{}
-	for _, obj := range h.pods.List() {
-		pod := obj.(*v1.Pod)
-		pods[podKey(pod)] = pod
+	for _, pod := range h.store.Pods() {
+		pods[cluster.PodKey(pod)] = pod
 	}
 	return pods
 }
@@ -111,7 +111,7 @@ func (h *history) admitted() map[string]map[string]bool {
 func (h *history) subjects() map[string]isolation.Subject {
 	all := map[string]isolation.Subject{}
 	for key, pod := range h.pending() {
-		all[key] = h.pl.roster.subject(h.pl.rules.Load(), pod)
+		all[key] = h.subject(pod)
 	}
 	return all
 }
@@ -120,7 +120,7 @@ func (h *history) subjects() map[string]isolation.Subject {
 func (h *history) confined() map[string]bool {
 	all := map[string]bool{}
 	for key, subject := range h.subjects() {
-		all[key] = h.engine != nil && !h.engine.MayOpen(&subject)
+		all[key] = h.engine != nil && h.engine.Confine(subject, false) != subject
 	}
 	return all
 }
@@ -199,12 +199,12 @@ func (h *history) step() (string, map[string]bool) {
 		}
 	case 9, 10:
 		node := h.pick("n1", "n2", "n3")
-		pods := h.podsWhere(func(p *v1.Pod) bool { _, ok := h.subjects()[podKey(p)].Dedication(); return ok })
+		pods := h.podsWhere(func(p *v1.Pod) bool { _, ok := h.subjects()[cluster.PodKey(p)].Dedication(); return ok })
 		if len(pods) == 0 {
 			break
 		}
 		pod := pods[h.random.IntN(len(pods))]
-		what = fmt.Sprintf("node %s is dedicated for %s", node, podKey(pod))
+		what = fmt.Sprintf("node %s is dedicated for %s", node, cluster.PodKey(pod))
 		h.dedicateFor(h.engine, node, pod)
 	case 11:
 		node := h.pick("n1", "n2", "n3")

@@ -14,7 +14,7 @@ import (
 // remembered returns what the plugin reads of a node; two equal pointers mean that it
 // was not worked out again.
 func (w *world) remembered(info fwk.NodeInfo) *isolation.Node {
-	return w.pl.node(framework.NewCycleState(), w.pl.rules.Load(), info)
+	return w.pl.node(framework.NewCycleState(), w.store.Rules(), info)
 }
 
 func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
@@ -37,7 +37,7 @@ func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
 		"the resident's namespace is relabelled": {again: true, change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=blue") }},
 		"the resident's namespace goes":          {again: true, change: func(w *world, _ *v1.Pod) { w.deleteNamespace("red") }},
 		"a RuntimeClass comes":                   {again: true, change: func(w *world, _ *v1.Pod) { w.runtimeClass("clh", "kata-clh") }},
-		"its handlers change":                    {again: true, change: func(w *world, _ *v1.Pod) { w.pl.cluster.handlers.set("n1", nil); w.pl.nodes.invalidate("n1") }},
+		"its handlers change":                    {again: true, change: func(w *world, _ *v1.Pod) { w.set(withHandlers(w.nodes["n1"], "runc")) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := tenants(t)
@@ -51,50 +51,14 @@ func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
 	}
 }
 
-func TestANodeThatPushedAnotherOutOfItsSlotIsNotTakenForIt(t *testing.T) {
-	w := tenants(t)
-	w.add(w.pod("red", "r", on("n1")))
-	w.add(w.pod("blue", "b", on("kata1")))
-	w.remembered(w.snapshot["n1"])
-	w.remembered(w.snapshot["kata1"])
-	for node, tenant := range map[string]string{"n1": "red", "kata1": "blue"} {
-		for i := range w.pl.nodes.found {
-			w.pl.nodes.found[i].Store(w.pl.nodes.entry(node))
-		}
-		if !w.admits(w.pod(tenant, "p"), node) {
-			t.Errorf("%s denies its own tenant", node)
-		}
-		for _, other := range []string{"n1", "kata1"} {
-			if other != node && w.admits(w.pod(tenant, "p"), other) {
-				t.Errorf("%s passes for %s", other, node)
-			}
-			before := w.remembered(w.snapshot[other])
-			w.pl.nodes.invalidate(other)
-			if w.remembered(w.snapshot[other]) == before {
-				t.Errorf("what %s was is remembered in the place of %s", other, node)
-			}
-		}
+// withHandlers returns the node as it reports other runtime handlers.
+func withHandlers(node *v1.Node, handlers ...string) *v1.Node {
+	node = node.DeepCopy()
+	node.Status.RuntimeHandlers = nil
+	for _, h := range handlers {
+		node.Status.RuntimeHandlers = append(node.Status.RuntimeHandlers, v1.NodeRuntimeHandler{Name: h})
 	}
-}
-
-func TestWhatIsRememberedOfANodeGoesWithIt(t *testing.T) {
-	w := tenants(t)
-	w.add(w.pod("red", "r", on("n1")))
-	info := w.snapshot["n1"]
-	before := w.remembered(info)
-	entry := w.pl.nodes.entry("n1")
-	worked := entry.worked.Load()
-
-	w.pl.nodes.remove("n1")
-	if entry.worked.Load() != nil || w.remembered(info) == before {
-		t.Error("a node that is gone is still remembered")
-	}
-	// One that looked at the node meanwhile stores what it has worked out.
-	entry.worked.Store(worked)
-	w.pl.nodes.add("n1")
-	if w.remembered(info) == before {
-		t.Error("what nobody tells of changes is remembered of a node that came back")
-	}
+	return node
 }
 
 func TestAResidentsNewerVersionCountsBeforeTheFrameworkHasIt(t *testing.T) {
@@ -105,7 +69,7 @@ func TestAResidentsNewerVersionCountsBeforeTheFrameworkHasIt(t *testing.T) {
 		t.Fatal("a pod of another data class was admitted")
 	}
 	// The plugin's handler runs, the framework's has not run yet.
-	w.pl.podChanged(resident, w.changed(resident, labelled("data-class=restricted")))
+	w.set(w.changed(resident, labelled("data-class=restricted")))
 	if !w.admits(secret, "n1") {
 		t.Error("the resident is judged by a version that is known to be out of date")
 	}
@@ -136,7 +100,7 @@ func TestNothingIsRememberedWhileAPodGroupIsPlaced(t *testing.T) {
 	}
 	state := framework.NewCycleState()
 	state.SetPodGroupSchedulingCycle(framework.NewCycleState())
-	if got := w.pl.node(state, w.pl.rules.Load(), info); got.Occupancy.Len() != 1 {
+	if got := w.pl.node(state, w.store.Rules(), info); got.Occupancy.Len() != 1 {
 		t.Error("the group's member on the node is not seen")
 	}
 	if err := snapshot.ForgetPod(w.pl.logger, member); err != nil {
@@ -153,8 +117,7 @@ func TestANodeThatOnlyTheFrameworkKnowsIsJudgedByWhatItReports(t *testing.T) {
 	w.node("plain", "runc")
 	for node, want := range map[string]bool{"plain": false, "kata1": true} {
 		// The framework's handler has run, the plugin's has not yet.
-		w.pl.cluster.handlers.unset(node)
-		w.pl.nodes.invalidate(node)
+		w.unset(w.nodes[node])
 		if got := w.admits(w.pod("red", "p", class("kata")), node); got != want {
 			t.Errorf("%s admits a pod that needs a handler: %t, want %t", node, got, want)
 		}
@@ -170,10 +133,7 @@ func TestANodesHandlersCountBeforeTheFrameworkHasThem(t *testing.T) {
 	if !w.admits(pod, "kata1") {
 		t.Fatal("a VM was denied on a node that has its handler")
 	}
-	before := w.nodes["kata1"]
-	after := before.DeepCopy()
-	after.Status.RuntimeHandlers = []v1.NodeRuntimeHandler{{Name: "runc"}}
-	w.pl.nodeChanged(before, after)
+	w.set(withHandlers(w.nodes["kata1"], "runc"))
 	if w.admits(pod, "kata1") {
 		t.Error("the node still passes for one that has the handler")
 	}

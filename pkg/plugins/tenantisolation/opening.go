@@ -76,7 +76,7 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 	}
 	slices.Sort(loads)
 	o.enough = loads[0]
-	if len(homes) == 0 || float64(len(homes)) < pl.roster.averageHomes() {
+	if len(homes) == 0 || float64(len(homes)) < pl.store.AverageHomes() {
 		o.enough = loads[len(loads)/smallLeave]
 	}
 	return o
@@ -86,9 +86,9 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 func (pl *Plugin) homes(s *isolation.Subject) []fwk.NodeInfo {
 	names := make([]string, openingLooks)
 	group, _ := s.KernelGroup()
-	n := pl.roster.homesOf(group, 0, names)
+	n := pl.store.Homes(group, 0, names)
 	if s.Open() {
-		n = pl.roster.sharedNodes(0, names)
+		n = pl.store.SharedNodes(0, names)
 	}
 	return pl.infos(names[:n])
 }

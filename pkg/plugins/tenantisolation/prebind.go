@@ -20,10 +20,10 @@ const (
 	errNotTakenOver = unsent("dedicated nodes have not been taken over yet: the pod is retried as soon as they are")
 )
 
-// PreBindPreFlight skips PreBind where the pod's node is dedicated for it already: that a
+// PreBindPreFlight skips PreBind where the pod's node is dedicated to it already: that a
 // node has to be opened is rare, and saying so costs the framework an API call.
 func (pl *Plugin) PreBindPreFlight(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
-	if !pl.dedicates(state, pod) || pl.dedicated.engine.Held(pod.UID, nodeName) {
+	if pl.cycleOf(state, pod).subject.Platform() || pl.dedicator.Held(pod.UID, nodeName) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	// Not beside other plugins: a volume must not be bound to a node that is then refused.
@@ -33,11 +33,11 @@ func (pl *Plugin) PreBindPreFlight(_ context.Context, state fwk.CycleState, pod 
 // PreBind dedicates the pod's node, or waits for whoever does. It returns when the pod may be
 // bound.
 func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
-	if !pl.dedicates(state, pod) {
+	c := pl.cycleOf(state, pod)
+	if c.subject.Platform() {
 		return nil
 	}
-	c := pl.cycleOf(state, pod)
-	err := pl.dedicated.engine.Ensure(ctx, pod, nodeName, &c.subject)
+	err := pl.dedicator.Ensure(ctx, pod, nodeName, &c.subject)
 	if err == nil {
 		return nil
 	}
@@ -51,11 +51,6 @@ func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		err = errNotDedicated
 	}
 	return fwk.AsStatus(err)
-}
-
-// dedicates reports whether the pod's node has to be dedicated.
-func (pl *Plugin) dedicates(state fwk.CycleState, pod *v1.Pod) bool {
-	return pl.dedicated != nil && !pl.cycleOf(state, pod).subject.Platform()
 }
 
 // cycleOf returns what the cycle knows, or works it out if PreFilter is switched off.

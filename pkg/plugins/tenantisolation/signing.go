@@ -18,10 +18,10 @@ type signature struct {
 // same signature. Filter still judges that node, so a signature that has become stale
 // (it is made when the pod is queued) can cost a good placement and never isolation.
 func (pl *Plugin) SignPod(_ context.Context, pod *v1.Pod) ([]fwk.SignFragment, *fwk.Status) {
-	if !pl.synced() {
+	if !pl.store.Synced() {
 		return nil, fwk.NewStatus(fwk.Unschedulable, "trust domain is not known yet")
 	}
-	subject := pl.roster.subject(pl.rules.Load(), pod)
+	subject := pl.store.Judge(pod)
 	if _, denied := subject.Denied(); denied {
 		return nil, fwk.NewStatus(fwk.Unschedulable, "pod has no trust domain")
 	}

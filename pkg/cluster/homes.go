@@ -1,4 +1,6 @@
-package tenantisolation
+package cluster
+
+import "tenantisolation.dev/scheduler/pkg/isolation"
 
 // homes are nodes on which there are certain pods, with their number, in an order that
 // makes it cheap to find one with room: full nodes stay behind the front, where they were
@@ -69,4 +71,45 @@ func (h *homes) advance(node string) {
 	if i, ok := h.at[node]; ok {
 		h.front = i
 	}
+}
+
+// Homes fills names with nodes that hold the group, and returns how many there were. It
+// begins after the first skip of them, in an order that lasts as long as nothing changes.
+func (s *Store) Homes(group isolation.KernelGroup, skip int, names []string) int {
+	s.pods.mu.RLock()
+	defer s.pods.mu.RUnlock()
+	if h := s.pods.homes[group]; h != nil {
+		return h.copyFrom(skip, names)
+	}
+	return 0
+}
+
+// SharedNodes does the same with nodes that several trust domains may share.
+func (s *Store) SharedNodes(skip int, names []string) int {
+	s.pods.mu.RLock()
+	defer s.pods.mu.RUnlock()
+	return s.pods.shared.copyFrom(skip, names)
+}
+
+// AverageHomes returns how many nodes a trust domain that has any has on average.
+func (s *Store) AverageHomes() float64 {
+	s.pods.mu.RLock()
+	defer s.pods.mu.RUnlock()
+	return float64(s.pods.homesOfAll) / float64(max(1, len(s.pods.homes)))
+}
+
+// FoundHome makes the next search among the homes of the group begin with this node.
+func (s *Store) FoundHome(group isolation.KernelGroup, node string) {
+	s.pods.mu.Lock()
+	defer s.pods.mu.Unlock()
+	if h := s.pods.homes[group]; h != nil {
+		h.advance(node)
+	}
+}
+
+// FoundShared does the same for nodes that several trust domains may share.
+func (s *Store) FoundShared(node string) {
+	s.pods.mu.Lock()
+	defer s.pods.mu.Unlock()
+	s.pods.shared.advance(node)
 }

@@ -1,4 +1,4 @@
-package tenantisolation
+package cluster
 
 import (
 	"testing"

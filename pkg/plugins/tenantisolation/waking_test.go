@@ -7,6 +7,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
@@ -202,14 +204,8 @@ func (w *world) boundPVC(namespace string, source func(*v1.PersistentVolume)) {
 	source(volume)
 	pvc := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	pvc.Spec.VolumeName = volume.Name
-	if err := w.pvcs.Add(pvc); err != nil {
-		w.t.Fatal(err)
-	}
-	w.pl.pvcChanged(nil, pvc)
-	if err := w.volumes.Add(volume); err != nil {
-		w.t.Fatal(err)
-	}
-	w.pl.volumeChanged(nil, volume)
+	w.set(pvc)
+	w.set(volume)
 }
 
 func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
@@ -219,16 +215,10 @@ func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
 			if class != "none" {
 				c.Spec.StorageClassName = &class
 			}
-			if err := w.pvcs.Add(c); err != nil {
-				w.t.Fatal(err)
-			}
-			w.pl.pvcChanged(nil, c)
+			w.set(c)
 			if provisioner != "" {
 				sc := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: provisioner}
-				if err := w.classes.Add(sc); err != nil {
-					w.t.Fatal(err)
-				}
-				w.pl.storageClassChanged(nil, sc)
+				w.set(sc)
 			}
 		}
 	}
@@ -247,10 +237,7 @@ func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
 			volume := &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}}
 			volume.Spec.StorageClassName = "fast"
 			hostPath(volume)
-			if err := w.volumes.Add(volume); err != nil {
-				w.t.Fatal(err)
-			}
-			w.pl.volumeChanged(nil, volume)
+			w.set(volume)
 		}, false},
 		"bound to a local directory":                      {bound(local), false},
 		"bound to a local block device":                   {bound(localBlock), true},
@@ -272,17 +259,11 @@ func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
 	}
 }
 
-func TestPodsRefusedBeforeTheCachesSyncedAreWoken(t *testing.T) {
-	w := tenants(t)
-	w.pl.watcher.ready.Store(false)
-	w.add(w.pod("red", "p"))
-	w.add(w.pod("red", "elsewhere", func(p *v1.Pod) { p.Spec.SchedulerName = "default-scheduler" }))
-	w.woken()
-	w.pl.awaitSync(t.Context(), nil)
-	if diff := cmp.Diff([]string{"red/p"}, w.woken()); diff != "" {
-		t.Errorf("woken (-want +got):\n%s", diff)
-	}
-	if !w.pl.synced() {
-		t.Error("still not synced")
+// unsynced has the store follow informers that have not been started: nothing is known.
+func (w *world) unsynced() {
+	w.t.Helper()
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
+	if err := w.store.Follow(w.t.Context(), factory, func() { w.t.Error("synced") }); err != nil {
+		w.t.Fatal(err)
 	}
 }

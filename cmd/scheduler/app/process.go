@@ -1,0 +1,229 @@
+// Package app puts one scheduler process together: the judged cluster, the dedication of
+// nodes, the audit and the plugin, for each profile that has the plugin. What a process has
+// only once (its election, its end, one who audits, one who dedicates nodes) is a Process.
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/clock"
+
+	"tenantisolation.dev/scheduler/pkg/apis/config"
+	// Registers TenantIsolationArgs with the scheduler's strict scheme.
+	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
+	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
+	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cluster"
+	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/leadership"
+	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
+)
+
+const (
+	// systemNamespace is where the table of dedicated nodes and the audit's Events are.
+	systemNamespace = "tenant-isolation-system"
+	// deploymentName is what the audit's Events are about.
+	deploymentName = "tenant-isolation-scheduler"
+	// sweepEvery is how often the audit looks at the whole cluster anew.
+	sweepEvery = 5 * time.Minute
+	// electionPoll is how often a process looks whether it leads.
+	electionPoll = time.Second
+	// noElectionAfter is how long after its caches have synced a process that shows no
+	// sign of an election is taken to have none.
+	noElectionAfter = 10 * time.Second
+)
+
+// Process is what the plugins of one process have in common. The zero Process is one
+// without an election.
+type Process struct {
+	// Election reports whether this process leads, nil if nobody knows of an election. With
+	// one, a process does what only the leader may do as soon as it leads, and not when it
+	// first has a pod to place.
+	Election *leadership.Signal
+	// Exit ends the process because another one has taken over. By default it flushes the
+	// logs and exits with status 1: started anew, the process waits for its turn.
+	Exit func(error)
+
+	mu sync.Mutex
+	// plugins counts the profiles with the plugin, dedicating those that dedicate nodes.
+	plugins, dedicating int
+}
+
+// NewPlugin makes the plugin in a process of its own without an election: for schedulers of
+// one profile that are run by simulations and benchmarks.
+func NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	return new(Process).NewPlugin(ctx, obj, handle)
+}
+
+// NewPlugin makes the plugin of one profile, and all that it needs, from its arguments,
+// which it validates. It is a runtime.PluginFactory of the scheduling framework.
+func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	args, ok := obj.(*config.TenantIsolationArgs)
+	if !ok {
+		return nil, fmt.Errorf("want args of type TenantIsolationArgs, got %T", obj)
+	}
+	if errs := validation.ValidateTenantIsolationArgs(nil, args); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
+	dedicates := args.Claims.Mode == config.ModeEnabled
+	audits, err := p.join(dedicates, args.Audit.Mode == config.ModeEnabled)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := podfacts.NewRules(args)
+	if err != nil {
+		return nil, err
+	}
+	gatherer, err := podfacts.NewGatherer()
+	if err != nil {
+		return nil, fmt.Errorf("pod security checks: %w", err)
+	}
+	logger := klog.LoggerWithName(klog.FromContext(ctx), tenantisolation.Name)
+	store := cluster.New(rules, gatherer)
+	var pl *tenantisolation.Plugin
+	var engine *dedication.Engine
+	if dedicates {
+		cfg := dedicationConfig(args.Claims)
+		cfg.OnReady = func() { pl.WakeAll("dedications taken over") }
+		cfg.OnDeposed = p.exit(logger)
+		engine = dedication.New(handle.ClientSet(), store, cfg, clock.RealClock{}, klog.LoggerWithName(logger, "dedication"))
+		store.DedicatedBy(engine)
+		pl = tenantisolation.New(logger, handle, store, engine)
+	} else {
+		pl = tenantisolation.New(logger, handle, store, tenantisolation.NoDedication{})
+	}
+	var auditor *audit.Auditor
+	if audits {
+		auditor = audit.NewAuditor(handle.ClientSet(), store, auditConfig(args.Audit), clock.RealClock{}, klog.LoggerWithName(logger, "audit"))
+	}
+	// Pods that came before the caches had synced were refused for want of facts.
+	if err := store.Follow(ctx, handle.SharedInformerFactory(), func() { pl.WakeAll("caches synced") }); err != nil {
+		return nil, err
+	}
+	if engine != nil {
+		go engine.Run(ctx)
+		go p.lead(ctx, store, engine)
+	}
+	if auditor != nil {
+		go p.audit(ctx, store, auditor)
+	}
+	return pl, nil
+}
+
+// join takes part in the process as one more plugin. It reports whether this one audits: of
+// several the first.
+func (p *Process) join(dedicates, wantsAudit bool) (audits bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// There is one table of dedicated nodes, and only one plugin knows of what a process
+	// leases to its pods in memory.
+	if p.plugins > 0 && (dedicates || p.dedicating > 0) {
+		return false, fmt.Errorf("claims.mode: with %s the plugin %s is for one profile only: take it out of the others, or disable claims in all of them",
+			config.ModeEnabled, tenantisolation.Name)
+	}
+	audits = wantsAudit && p.plugins == 0
+	p.plugins++
+	if dedicates {
+		p.dedicating++
+	}
+	return audits, nil
+}
+
+func (p *Process) exit(logger klog.Logger) func(error) {
+	return func(err error) {
+		// It would hold the lease and place nobody.
+		logger.Error(err, "Another process has taken over, exiting")
+		if p.Exit != nil {
+			p.Exit(err)
+			return
+		}
+		klog.FlushAndExit(klog.ExitFlushTimeout, 1)
+	}
+}
+
+func dedicationConfig(args config.Claims) dedication.Config {
+	return dedication.Config{
+		Namespace:         systemNamespace,
+		TaintEffect:       v1.TaintEffect(args.TaintEffect),
+		SettleTime:        args.SettleTime.Duration,
+		ReleaseAfter:      args.ReleaseAfter.Duration,
+		NodeReuse:         dedication.NodeReuse(args.NodeReuse),
+		MaxNodesPerTenant: *args.MaxNodesPerTenant,
+	}
+}
+
+func auditConfig(args config.Audit) audit.Config {
+	cfg := audit.Config{
+		Namespace:  systemNamespace,
+		Deployment: deploymentName,
+		Instance:   instance(),
+		SweepEvery: sweepEvery,
+	}
+	if args.Remediation == config.RemediationEvict {
+		cfg.EvictionsPerMinute = int(*args.EvictionsPerMinute)
+	}
+	return cfg
+}
+
+// instance names this process in Events.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return deploymentName
+	}
+	return host
+}
+
+// lead notifies the engine that this process leads, even if no pod is pending: the
+// dedications that another process left behind have to be released all the same.
+//
+// The framework does not notify its plugins of that. The first scheduling cycle shows it,
+// and so does the election. That there is no election cannot be known for sure, and a
+// process that took over by mistake would end the one that leads: so without one, only the
+// first cycle counts.
+func (p *Process) lead(ctx context.Context, store *cluster.Store, engine *dedication.Engine) {
+	// It ends with ctx only, and then nothing is to be done.
+	_ = wait.PollUntilContextCancel(ctx, electionPoll, false, func(context.Context) (bool, error) {
+		if !store.Synced() || !p.Election.Leads() {
+			return engine.Ready(), nil
+		}
+		engine.Lead()
+		return true, nil
+	})
+}
+
+// audit audits what runs as soon as this process leads.
+func (p *Process) audit(ctx context.Context, store *cluster.Store, auditor *audit.Auditor) {
+	if !p.awaitElection(ctx, store) {
+		return
+	}
+	auditor.Run(ctx)
+}
+
+// awaitElection waits until this process leads, or has no election to win; false if it
+// ends before.
+func (p *Process) awaitElection(ctx context.Context, store *cluster.Store) bool {
+	var real clock.RealClock
+	alone := real.Now()
+	return wait.PollUntilContextCancel(ctx, electionPoll, true, func(context.Context) (bool, error) {
+		now := real.Now()
+		if !store.Synced() {
+			alone = now
+			return false, nil
+		}
+		if p.Election.Elects() {
+			return p.Election.Leads(), nil
+		}
+		return now.Sub(alone) >= noElectionAfter, nil
+	}) == nil
+}

@@ -1,0 +1,104 @@
+package tenantisolation
+
+import (
+	v1 "k8s.io/api/core/v1"
+
+	"tenantisolation.dev/scheduler/pkg/cluster"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
+)
+
+// changed wakes exactly the pending pods that an event of the store helps: those that may
+// be placed now, and others for which it clears a node.
+func (pl *Plugin) changed(e cluster.Event) {
+	if e.Cause != cluster.DedicationChanged {
+		for i := range e.Nodes {
+			pl.dedicator.Touch(e.Nodes[i].Node)
+		}
+	}
+	rules := pl.store.Rules()
+	wake := map[string]*v1.Pod{}
+	for _, pod := range e.Pods {
+		if _, denied := pl.store.Subject(rules, pod).Denied(); !denied && pl.responsible(pod) {
+			wake[cluster.PodKey(pod)] = pod
+		}
+	}
+	switch e.Cause {
+	case cluster.NodeAdded, cluster.NodeChanged, cluster.NodeRemoved, cluster.DedicationChanged:
+		// With them the limits of tenants change.
+		pl.addUnlimited(rules, wake)
+	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged:
+	}
+	pl.addHelped(rules, e.Nodes, wake)
+	pl.wake(string(e.Cause), wake)
+}
+
+// addHelped adds the pending pods for which one of the nodes has been cleared.
+func (pl *Plugin) addHelped(rules *podfacts.Rules, nodes []cluster.Change, wake map[string]*v1.Pod) {
+	compared := nodes[:0:0]
+	for _, n := range nodes {
+		if n.Before != nil {
+			compared = append(compared, n)
+		}
+	}
+	if len(compared) == 0 {
+		return
+	}
+	// Many pending pods are of few kinds.
+	helped := map[isolation.Subject]bool{}
+	for _, pod := range pl.store.Pending() {
+		if !pl.responsible(pod) {
+			continue
+		}
+		subject := pl.waiting(rules, pod)
+		helps, asked := helped[subject]
+		if !asked {
+			for i := range compared {
+				if helps = compared[i].Helps(&subject); helps {
+					break
+				}
+			}
+			helped[subject] = helps
+		}
+		if helps {
+			wake[cluster.PodKey(pod)] = pod
+		}
+	}
+}
+
+// addUnlimited adds the pending pods of tenants that may open nodes again.
+func (pl *Plugin) addUnlimited(rules *podfacts.Rules, wake map[string]*v1.Pod) {
+	tenants := pl.dedicator.Unlimited()
+	if len(tenants) == 0 {
+		return
+	}
+	for _, pod := range pl.store.Pending() {
+		if domain, ok := pl.store.Subject(rules, pod).TrustDomain(); ok && tenants[domain.Tenant] && pl.responsible(pod) {
+			wake[cluster.PodKey(pod)] = pod
+		}
+	}
+}
+
+// WakeAll wakes every pending pod of the profile.
+func (pl *Plugin) WakeAll(why string) {
+	wake := map[string]*v1.Pod{}
+	for _, pod := range pl.store.Pending() {
+		if pl.responsible(pod) {
+			wake[cluster.PodKey(pod)] = pod
+		}
+	}
+	pl.wake(why, wake)
+}
+
+func (pl *Plugin) wake(why string, pods map[string]*v1.Pod) {
+	if len(pods) == 0 {
+		return
+	}
+	pl.logger.V(4).Info("Waking pods", "change", why, "pods", len(pods))
+	pl.handle.Activate(pl.logger, pods)
+}
+
+// waiting returns what the rule makes of a pending pod, as its tenant may open nodes now.
+func (pl *Plugin) waiting(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
+	return pl.dedicator.Confine(pl.store.Subject(rules, pod), false)
+}
