@@ -93,7 +93,7 @@ func FuzzRead(f *testing.F) {
 		kubectl + "- a: |+\n    x\n\n\n- b: >-\n    y\n# c\n- # d\n  c: 1\nkind: List\nmetadata: {}\n",
 		kubectl + "- a: \"x\n- b: y\"\nkind: List\n", kubectl + "- {a: b,\n  c: d}\n-\n  e: f\nkind: List\n",
 		kubectl + "- a: b\n- - c\nkind: List\n", kubectl + "-  a: b\n   c: 'd\n\n     e'\nitems: []\nkind: List\n",
-		kubectl + "- a: b\n  a: c\nkind: List\n", kubectl + "- a: b\n...\n- c: d\nkind: List\n", kubectl + "- a: b\u2028---\u2028c: d\nkind: List\n",
+		kubectl + "-  - 000\n 0\nkind: List", kubectl + "- a: b\n  a: c\nkind: List\n", kubectl + "- a: b\n...\n- c: d\nkind: List\n", kubectl + "- a: b\u2028---\u2028c: d\nkind: List\n",
 		"items: []\nkind: PodList\napiVersion: v1\n", "a: '\n\nb'\n", "a: b\n...\nc: d\n", "a: b\n...\n", "a: b\r---\rc: d\n", "# c\n", "items:\n",
 		"\ufeff{\"kind\":\"List\",\"items\":[]}", "{\"items\":[],\"items\":[]}", "[]", "{", "{}{}", `{"a":1e400}`, `{"kind":"List","items":[{"a":-0,"b":1.0,"\u0061":2}]}`,
 	} {
