@@ -39,13 +39,20 @@ func TestBrokenInput(t *testing.T) {
 		"a name that would confuse a terminal":     {input: list(node(`"\e[31mred"`)), want: 2, says: "metadata.name"},
 		"a name that would end an element of HTML": {input: list(node(`<script>`)), want: 2, says: "metadata.name"},
 		"a string where a list belongs":            {input: list(node("n1"), namespace("shop"), "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: shop\nspec:\n  containers: none"), want: 2, says: "standard input, document 1, item 3: "},
+		"Latin-1 in a JSON string": {
+			input: strings.Replace(asJSON, "n1", "n\xe9", 1),
+			want:  2, says: "item 1: not valid UTF-8",
+		},
 		"a field that is there twice in JSON": {
 			input: `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"},"metadata":{"name":"n2"}}]}`,
 			want:  2, says: `item 1: duplicate field "metadata"`,
 		},
-		"UTF-16":                   {input: "\xff\xfea\x00", want: 2, says: "not valid UTF-8"},
-		"Latin-1 in a JSON string": {input: strings.Replace(asJSON, "n1", "n\xe9", 1), want: 2, says: "item 1: not valid UTF-8"},
-		"a list within a list":     {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside of a list"},
+		"a kind that is there twice in JSON": {
+			input: `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"kind":"Pod"}]}`,
+			want:  2, says: `item 1: duplicate field "kind"`,
+		},
+		"UTF-16":               {input: "\xff\xfea\x00", want: 2, says: "UTF-8"},
+		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside of a list"},
 		"a claim that was not given": {
 			input: list(node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), kata,
 				pod("shop", "a", "n1", inVM, "volumes:", "- name: data", "  persistentVolumeClaim:", "    claimName: data"), pod("api", "b", "n1", inVM)),

@@ -122,9 +122,9 @@ func (o *Object) Kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(meta.Kind), nil
 }
 
-// Decode fills a typed object. It reads as the API server
-// does: the case of field names counts, and fields that into lacks are ignored. A field of into that
-// is there twice is an error, because two readers may take a different one.
+// Decode fills a typed object. It reads as the API server does: the case of field names counts, and
+// fields that into lacks are ignored. A field of into that is there twice is an error, because two
+// readers may take a different one.
 func (o *Object) Decode(into any) error {
 	if err := o.toJSON(); err != nil {
 		return err
@@ -178,21 +178,22 @@ func typeMeta(object []byte) (metav1.TypeMeta, error) {
 	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
 		return meta, errors.New("it has no fields")
 	}
-	for meta.APIVersion == "" || meta.Kind == "" {
+	for decoder.More() && (meta.APIVersion == "" || meta.Kind == "") {
 		name, err := decoder.Token()
 		if err != nil {
-			break
+			return meta, err
 		}
-		field := map[json.Token]*string{"apiVersion": &meta.APIVersion, "kind": &meta.Kind}[name]
-		if field == nil {
-			break
+		switch name {
+		case "apiVersion":
+			err = decoder.Decode(&meta.APIVersion)
+		case "kind":
+			err = decoder.Decode(&meta.Kind)
+		default:
+			return meta, kjson.UnmarshalCaseSensitivePreserveInts(object, &meta)
 		}
-		if err := decoder.Decode(field); err != nil {
+		if err != nil {
 			return meta, err
 		}
 	}
-	if meta.APIVersion != "" && meta.Kind != "" {
-		return meta, nil
-	}
-	return meta, kjson.UnmarshalCaseSensitivePreserveInts(object, &meta)
+	return meta, nil
 }

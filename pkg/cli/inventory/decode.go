@@ -41,7 +41,8 @@ func decode(from *manifest.Object, namespace string) (decoded, error) {
 		if strings.HasSuffix(gvk.Kind, "List") {
 			return decoded{}, fmt.Errorf("%s: a list inside of a list: give its items", from.At())
 		}
-		return decoded{other: gvk}, nil
+		// That its kind is there once is all that matters of it.
+		return decoded{other: gvk}, from.Decode(&metav1.TypeMeta{})
 	}
 	if err := from.Decode(made); err != nil {
 		return decoded{}, err
