@@ -1,22 +1,18 @@
 package demo
 
 import (
-	"bytes"
 	"cmp"
 	"embed"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
 //go:embed workload/*.yaml
@@ -30,26 +26,20 @@ type objects []*unstructured.Unstructured
 
 // embeddedWorkload returns what runs before the scheduler starts, and what it is to place.
 func embeddedWorkload() (before, workload objects, err error) {
-	names, err := fs.Glob(embedded, "workload/*.yaml")
+	folder, err := Workload()
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, name := range names {
-		text, err := embedded.ReadFile(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		parsed, err := parse(name, text)
-		if err != nil {
-			return nil, nil, err
-		}
-		if path.Base(name) == alreadyRunning {
-			before = parsed
-		} else {
-			workload = append(workload, parsed...)
-		}
+	names, err := manifest.Files(folder, false)
+	if err != nil {
+		return nil, nil, err
 	}
-	return before, workload, nil
+	rest := slices.DeleteFunc(names, func(name string) bool { return name == alreadyRunning })
+	if before, err = read(folder, []string{alreadyRunning}, "workload"); err != nil {
+		return nil, nil, err
+	}
+	workload, err = read(folder, rest, "workload")
+	return before, workload, err
 }
 
 // loadWorkload reads a manifest file, or all of a directory as kubectl apply -f would.
@@ -58,70 +48,34 @@ func loadWorkload(from string) (objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []string{from}
+	directory, names := filepath.Dir(from), []string{filepath.Base(from)}
 	if info.IsDir() {
-		files = nil
-		entries, err := os.ReadDir(from)
-		if err != nil {
+		directory = from
+		if names, err = manifest.Files(os.DirFS(from), false); err != nil {
 			return nil, err
 		}
-		for _, entry := range entries {
-			if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name())) {
-				files = append(files, filepath.Join(from, entry.Name()))
-			}
-		}
 	}
-	var all objects
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		parsed, err := parse(file, text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, parsed...)
+	all, err := read(os.DirFS(directory), names, directory)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("%s: there is no manifest in it", from)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: there is no manifest in it", from)
-	}
-	return all, nil
+	return all, err
 }
 
-func parse(name string, text []byte) (objects, error) {
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	var parsed objects
-	for number := 1; ; number++ {
-		var content map[string]any
-		switch err := decoder.Decode(&content); {
-		case errors.Is(err, io.EOF):
-			return parsed, nil
-		case err != nil:
-			return nil, fmt.Errorf("%s, document %d: %w", name, number, err)
-		case len(content) == 0:
-			continue // only comments
-		}
-		object := &unstructured.Unstructured{Object: content}
-		if object.GetKind() == "" || object.GetAPIVersion() == "" {
-			return nil, fmt.Errorf("%s, document %d: no kind or no apiVersion", name, number)
-		}
-		if !object.IsList() {
-			parsed = append(parsed, object)
-			continue
-		}
-		err := object.EachListItem(func(item runtime.Object) error {
-			o, ok := item.(*unstructured.Unstructured)
-			if !ok {
-				return fmt.Errorf("an item of type %T", item)
-			}
-			parsed = append(parsed, o)
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s, document %d: %w", name, number, err)
-		}
+func read(folder fs.FS, names []string, label string) (objects, error) {
+	found, err := manifest.ReadFiles(folder, names, label)
+	if err != nil {
+		return nil, err
 	}
+	var all objects
+	for _, f := range found {
+		o, err := f.Unstructured()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 // podSpecs is where each kind of workload keeps the spec of its pods.

@@ -133,7 +133,7 @@ func TestManifestsAreReadAsKubectlReadsThem(t *testing.T) {
 
 func TestAManifestThatCannotBeReadIsNamed(t *testing.T) {
 	for sentence, tc := range map[string]struct{ text, want string }{
-		"without a kind":  {"apiVersion: v1\nkind: ConfigMap\n---\napiVersion: v1\nmetadata: {name: x}\n", "document 2: no kind"},
+		"without a kind":  {"apiVersion: v1\nkind: ConfigMap\n---\napiVersion: v1\nmetadata: {name: x}\n", "document 2: not an object of Kubernetes: apiVersion or kind is missing"},
 		"that is no YAML": {"a: [", "document 1"},
 		"that is empty":   {"# nothing\n", "there is no manifest in it"},
 	} {

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
 // Defaults is what a cluster without nodes, or without a RuntimeClass for VMs, is given.
@@ -47,7 +49,7 @@ func Load(from string, o LoadOptions) (*Cluster, error) {
 			return loadTrace(nodes, pods, from, o)
 		}
 		folder, label = os.DirFS(from), from
-		if names, err = manifestFiles(folder); err != nil {
+		if names, err = manifest.Files(folder, false); err != nil {
 			return nil, err
 		}
 		if len(names) == 0 {
@@ -63,7 +65,7 @@ func Load(from string, o LoadOptions) (*Cluster, error) {
 func LoadManifests(folder fs.FS, names []string, label, source string, o LoadOptions) (*Cluster, error) {
 	if names == nil {
 		var err error
-		if names, err = manifestFiles(folder); err != nil {
+		if names, err = manifest.Files(folder, false); err != nil {
 			return nil, err
 		}
 	}
@@ -150,7 +152,7 @@ func (l *loader) addDefaultClasses(folder fs.FS) error {
 	if folder == nil {
 		return nil
 	}
-	names, err := manifestFiles(folder)
+	names, err := manifest.Files(folder, false)
 	if err != nil {
 		return err
 	}

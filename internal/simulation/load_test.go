@@ -140,7 +140,7 @@ func TestBadInputIsOneErrorThatNamesFileAndField(t *testing.T) {
 			"c.yaml", node + pod + "---\n" + pod,
 			[]string{"c.yaml, document 3, Pod p, metadata.name", "twice"},
 		},
-		"an object without kind":  {"c.yaml", "apiVersion: v1\nmetadata: {name: node}\n", []string{"c.yaml, document 1, kind"}},
+		"an object without kind":  {"c.yaml", "apiVersion: v1\nmetadata: {name: node}\n", []string{"c.yaml, document 1: ", "kind is missing"}},
 		"text that is no YAML":    {"c.yaml", "a: [\n", []string{"c.yaml, document 1"}},
 		"no pod":                  {"c.yaml", node, []string{"c.yaml", "no pod"}},
 		"no node":                 {"c.yaml", pod, []string{"c.yaml", "no Node"}},

@@ -1,15 +1,11 @@
 package simulation
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -21,9 +17,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/yaml"
+
+	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
 // document is one object of a file, and how to speak of it.
@@ -37,81 +33,23 @@ func (d document) fault(field, format string, args ...any) error {
 		append([]any{d.at, d.object.GetKind(), d.object.GetName(), field}, args...)...)
 }
 
-// manifestFiles are the files of a folder that kubectl apply -f would read, by name.
-func manifestFiles(folder fs.FS) ([]string, error) {
-	entries, err := fs.ReadDir(folder, ".")
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, entry := range entries {
-		if !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(entry.Name())) {
-			names = append(names, entry.Name())
-		}
-	}
-	return names, nil
-}
-
 // readManifests adds the objects of these files to the cluster: nodes, namespaces, classes,
 // pods, and the pods of workloads. label is put before the names of files in errors.
 func (l *loader) readManifests(folder fs.FS, names []string, label string) error {
-	for _, name := range names {
-		text, err := fs.ReadFile(folder, name)
+	found, err := manifest.ReadFiles(folder, names, label)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		object, err := f.Unstructured()
 		if err != nil {
 			return err
 		}
-		documents, err := parse(path.Join(label, name), text)
-		if err != nil {
+		if err := l.add(document{f.At(), object}); err != nil {
 			return err
-		}
-		for _, d := range documents {
-			if err := l.add(d); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
-}
-
-func parse(file string, text []byte) ([]document, error) {
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-	var documents []document
-	for number := 1; ; number++ {
-		raw, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return documents, nil
-		}
-		at := fmt.Sprintf("%s, document %d", file, number)
-		var content map[string]any
-		if err == nil {
-			err = yaml.Unmarshal(raw, &content)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", at, err)
-		}
-		if len(content) == 0 {
-			continue // only comments
-		}
-		object := &unstructured.Unstructured{Object: content}
-		for _, field := range []struct{ name, value string }{{"kind", object.GetKind()}, {"apiVersion", object.GetAPIVersion()}} {
-			if field.value == "" {
-				return nil, fmt.Errorf("%s, %s: is missing", at, field.name)
-			}
-		}
-		if !object.IsList() {
-			documents = append(documents, document{at, object})
-			continue
-		}
-		err = object.EachListItem(func(item runtime.Object) error {
-			if o, ok := item.(*unstructured.Unstructured); ok {
-				documents = append(documents, document{at, o})
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s, items: %w", at, err)
-		}
-	}
 }
 
 // decode makes a typed object; nil if nobody here knows its kind.
@@ -174,7 +112,7 @@ func checkAmounts(d document, at []string, amounts map[string]any) error {
 		field := fieldPath(append(slices.Clone(at), name))
 		quantity, err := resource.ParseQuantity(text)
 		if err != nil {
-			return d.fault(field, "%q is no amount, want one like 500m or 2Gi", text)
+			return d.fault(field, "%q is not a quantity, want one like 500m or 2Gi", text)
 		}
 		if quantity.Sign() < 0 {
 			return d.fault(field, "%q is below zero", text)
@@ -184,7 +122,7 @@ func checkAmounts(d document, at []string, amounts map[string]any) error {
 }
 
 func fieldPath(steps []string) string {
-	var b bytes.Buffer
+	var b strings.Builder
 	for _, step := range steps {
 		if b.Len() > 0 && step[0] != '[' {
 			b.WriteByte('.')

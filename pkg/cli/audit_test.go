@@ -25,7 +25,7 @@ func TestAuditExitStatus(t *testing.T) {
 		"two trust domains share a kernel":                    {input: shared(), want: 1, says: []string{"n1", "ForeignResident", "shop/web-0", "api/server", "1 finding"}},
 		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
 		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
-		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"no label key"}},
+		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"is not a valid label key"}},
 		"no namespace bears the tenant label":                 {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 0, says: []string{"no namespace bears the label", "--tenant-key"}},
 		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},
 	}
@@ -97,6 +97,26 @@ func TestAuditTenantKey(t *testing.T) {
 	got := run(t, input, "audit", "-f", "-", "-o", "json", "--tenant-key="+key)
 	if got.status != 1 || !strings.Contains(got.out, `"pairsBreaking": 1`) || strings.Contains(got.out, "kube-system") {
 		t.Errorf("status %d:\n%s%s", got.status, got.out, got.errOut)
+	}
+}
+
+// Somebody who waits for YAML learns at once what is faster.
+func TestAuditOfALargeFileInYAMLPointsToJSON(t *testing.T) {
+	padding := strings.Repeat("# "+strings.Repeat("x", 1000)+"\n", 9000)
+	for name, tc := range map[string]struct {
+		input string
+		want  bool
+	}{
+		"small YAML": {input: separate(), want: false},
+		"large YAML": {input: padding + "---\n" + separate(), want: true},
+		"large JSON": {input: `{"apiVersion":"v1","kind":"List","items":[]` + strings.Repeat(" ", len(padding)) + "}", want: false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, tc.input, "audit", "-f", "-", "--tenant-key=namespace")
+			if said := strings.Contains(got.errOut, "standard input is large, and YAML takes"); said != tc.want {
+				t.Errorf("pointed to JSON: %v, want %v:\n%.500s", said, tc.want, got.errOut)
+			}
+		})
 	}
 }
 

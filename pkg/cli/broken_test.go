@@ -14,15 +14,15 @@ func TestBrokenInput(t *testing.T) {
 		want  int
 		says  string
 	}{
-		"an empty file":                            {input: "", want: 2, says: "no object"},
-		"a file of nothing but comments":           {input: "# nothing\n---\n", want: 2, says: "no object"},
+		"an empty file":                            {input: "", want: 2, says: "no objects found"},
+		"a file of nothing but comments":           {input: "# nothing\n---\n", want: 2, says: "no objects found"},
 		"a YAML list that breaks off":              {input: separate()[:strings.Index(separate(), "kind: List")], want: 2, says: "truncated"},
 		"a YAML list that breaks off in an item":   {input: separate()[:len(separate())/2], want: 2, says: "truncated"},
 		"a JSON list that breaks off":              {input: asJSON[:len(asJSON)-3], want: 2, says: "truncated"},
 		"a JSON list that breaks off in a string":  {input: asJSON[:len(asJSON)-10], want: 2, says: "truncated"},
 		"a page of a list":                         {input: `{"kind":"PodList","apiVersion":"v1","metadata":{"continue":"abc"},"items":[]}`, want: 2, says: "one page of several"},
-		"text that is no YAML":                     {input: "a: b: c\n", want: 2, says: "standard input:1"},
-		"YAML that is no object":                   {input: "- a\n- b\n", want: 2, says: "no object of Kubernetes"},
+		"text that is not YAML":                    {input: "a: b: c\n", want: 2, says: "standard input, document 1: not valid YAML"},
+		"YAML that is not an object":               {input: "- a\n- b\n", want: 2, says: "not an object of Kubernetes"},
 		"an object without a kind":                 {input: "metadata:\n  name: x\n", want: 2, says: "apiVersion or kind is missing"},
 		"a field that is there twice":              {input: separate() + "---\n" + pod("shop", "x", "n1") + "\n  phase: Failed\n", want: 2, says: "already set in map"},
 		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 2, says: "Pod shop/web-0: there more than once"},
@@ -31,17 +31,25 @@ func TestBrokenInput(t *testing.T) {
 		"a known kind in a version of long ago":    {input: separate() + "---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: x\n", want: 0, says: "apps/v1beta1 Deployment (1)"},
 		"a pod on a node that does not exist":      {input: list(node("n1"), namespace("shop", tenant("acme")), pod("shop", "a", "gone")), want: 1, says: "MissingNode"},
 		"no nodes at all":                          {input: list(namespace("shop", tenant("acme")), pod("shop", "a", "n1")), want: 0, says: "no node was given"},
-		"no namespaces at all":                     {input: list(node("n1"), pod("shop", "a", "n1")), want: 2, says: "no namespace was given"},
+		"no namespaces at all":                     {input: list(node("n1"), pod("shop", "a", "n1")), want: 2, says: "no namespaces were given"},
 		"a namespace is missing":                   {input: list(node("n1"), namespace("api", tenant("globex")), pod("shop", "a", "n1"), pod("api", "b", "n1")), want: 1, says: "UnknownNamespace"},
 		"nothing that runs":                        {input: list(namespace("shop", tenant("acme"))), want: 2, says: "nothing to audit"},
 		"a label value of one megabyte":            {input: list(node("n1"), namespace("shop", tenant(strings.Repeat("x", 1<<20))), pod("shop", "a", "n1")), want: 2, says: "1048576 bytes long"},
-		"a label value that no API server takes":   {input: list(node("n1"), namespace("shop", tenant("'a b'")), pod("shop", "a", "n1")), want: 2, says: "no value of a label"},
+		"a label value that no API server takes":   {input: list(node("n1"), namespace("shop", tenant("'a b'")), pod("shop", "a", "n1")), want: 2, says: "not a valid label value"},
 		"a name that would confuse a terminal":     {input: list(node(`"\e[31mred"`)), want: 2, says: "metadata.name"},
 		"a name that would end an element of HTML": {input: list(node(`<script>`)), want: 2, says: "metadata.name"},
-		"a string where a list belongs":            {input: list(node("n1"), namespace("shop"), "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: shop\nspec:\n  containers: none"), want: 2, says: "standard input:"},
+		"a string where a list belongs":            {input: list(node("n1"), namespace("shop"), "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: shop\nspec:\n  containers: none"), want: 2, says: "standard input, document 1, item 3: "},
+		"Latin-1 in a JSON string": {
+			input: strings.Replace(asJSON, "n1", "n\xe9", 1),
+			want:  2, says: "item 1: not valid UTF-8",
+		},
 		"a field that is there twice in JSON": {
 			input: `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"},"metadata":{"name":"n2"}}]}`,
-			want:  2, says: "there twice",
+			want:  2, says: `item 1: duplicate field "metadata"`,
+		},
+		"a kind that is there twice in JSON": {
+			input: `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"kind":"Pod"}]}`,
+			want:  2, says: `item 1: duplicate field "kind"`,
 		},
 		"UTF-16":               {input: "\xff\xfea\x00", want: 2, says: "UTF-8"},
 		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside of a list"},
@@ -74,7 +82,7 @@ func withUID(pod string) string {
 func TestFilesAreNamedInErrors(t *testing.T) {
 	path := writeFile(t, "broken.yaml", separate()+"---\napiVersion: v1\nkind: Pod\nmetadata: 5\n")
 	got := run(t, "", "audit", "-f", path)
-	if got.status != 2 || !strings.Contains(got.errOut, "broken.yaml:") {
+	if got.status != 2 || !strings.Contains(got.errOut, "broken.yaml, document 2: ") {
 		t.Errorf("status %d, want 2 and the file's name:\n%s", got.status, got.errOut)
 	}
 	for _, args := range [][]string{{"audit", "-f", path + ".none"}, {"audit", "-f", path, "-f", path}, {"audit", "-f", "https://example.com/x.yaml"}} {

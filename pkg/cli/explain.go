@@ -213,7 +213,7 @@ func (o *options) loadWithManifests(ctx context.Context) (c *cluster, manifests 
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := inventory.Read(ctx, inventory.Files{Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace})
+	files, err := o.readFiles(ctx, namespace)
 	if err != nil {
 		return nil, nil, err
 	}

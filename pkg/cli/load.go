@@ -48,21 +48,31 @@ func (o *options) load(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newProgress(o.ErrOut)
-	defer p.done()
-	files, err := inventory.Read(ctx, inventory.Files{
-		Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace,
-		Progress: func(bytes int64) { p.say("read %d MiB", bytes>>20) },
-	})
+	files, err := o.readFiles(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	p.say("judging %d pods", len(files.Pods))
 	return o.judgeFiles(files)
+}
+
+// readFiles reads what -f names. namespace is that of objects which name none.
+func (o *options) readFiles(ctx context.Context, namespace string) (*inventory.Inventory, error) {
+	p := newProgress(o.ErrOut)
+	defer p.done()
+	return inventory.Read(ctx, inventory.Files{
+		Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace,
+		Progress: func(objects int) { p.say("read %d objects", objects) },
+		SlowYAML: func(name string) {
+			fmt.Fprintf(o.ErrOut, "%s %s is large, and YAML takes several times as long to read as JSON: `kubectl get ... -o json` prints that\n", newColour(o.ErrOut).warn("note:"), name)
+		},
+	})
 }
 
 // judgeFiles has the rule look at files.
 func (o *options) judgeFiles(files *inventory.Inventory) (*cluster, error) {
+	p := newProgress(o.ErrOut)
+	defer p.done()
+	p.say("judging %d pods", len(files.Pods))
 	c := &cluster{Inventory: files}
 	return c, c.finish(o)
 }
@@ -185,7 +195,7 @@ func (c *cluster) judge() error {
 func (c *cluster) complete() error {
 	running := c.RunningPods()
 	if len(c.Namespaces) == 0 && running > 0 {
-		return fmt.Errorf("no namespace was given, and so no pod's tenant is known: take namespaces along (kubectl get nodes,ns,pods,...), or make each of them a tenant with --tenant-key=%s", everyNamespace)
+		return fmt.Errorf("no namespaces were given, so the tenants of the pods are not known: read namespaces as well (kubectl get nodes,ns,pods,...), or make each of them a tenant with --tenant-key=%s", everyNamespace)
 	}
 	if c.client == nil && len(c.Nodes) == 0 && running > 0 {
 		c.Warnings = append(c.Warnings, "no node was given: those that pods name are taken to exist, with every runtime handler")

@@ -31,7 +31,7 @@ type options struct {
 func (o *options) addInputFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
-		"Files or folders to read instead of the cluster: manifests, or what `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o yaml` prints. - is standard input")
+		"Files or folders to read instead of the cluster: manifests, or what `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` prints. - is standard input")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Look into folders of folders given with -f")
 	flags.StringVar(&o.argsFile, "config", "",
 		"File with the plugin's arguments: a KubeSchedulerConfiguration, TenantIsolationArgs or a ConfigMap. Without it those of the installed scheduler, or else the defaults")

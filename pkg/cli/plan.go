@@ -96,7 +96,7 @@ func (p *planOptions) input(c *cluster) (in plan.Input, notes []string, err erro
 	in = plan.Input{Rules: c.rules, Surroundings: c.store}
 	pods, common := p.gather(c)
 	if len(pods) == 0 {
-		return in, nil, errors.New("there is no pod to place: of the platform's and of DaemonSets every node has one")
+		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, as every node has its own")
 	}
 	in.Pods = pods
 	usual, err := p.usualNode(c)

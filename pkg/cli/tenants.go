@@ -31,7 +31,7 @@ func nameTenants(key string, args *config.TenantIsolationArgs, inv *inventory.In
 		addNamespaces(inv)
 	}
 	if faults := validation.IsQualifiedName(label); len(faults) > 0 {
-		return fmt.Errorf("--tenant-key=%s is no label key: %s", key, faults[0])
+		return fmt.Errorf("--tenant-key=%s is not a valid label key: %s", key, faults[0])
 	}
 	platform, err := metav1.LabelSelectorAsSelector(args.PlatformNamespaces.Selector)
 	if err != nil {

@@ -11,20 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"tenantisolation.dev/scheduler/internal/fleetfile"
+	"tenantisolation.dev/scheduler/internal/clusterfile"
 )
 
-// page is the report of a fleet in a file, with findings on every twentieth node.
+// page is the report of a cluster in a file, with findings on every twentieth node.
 func page(t *testing.T, nodes int) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "fleet.yaml")
+	path := filepath.Join(t.TempDir(), "cluster.yaml")
 	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	fleet := fleetfile.Fleet{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: nodes / 20}
-	if err := fleet.Write(file, true); err != nil {
+	cluster := clusterfile.Cluster{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: nodes / 20}
+	if err := cluster.Write(file, true); err != nil {
 		t.Fatal(err)
 	}
 	got := (&world{}).run(t, filepath.Join(t.TempDir(), "none"), "report", "--html", "-f", path)

@@ -34,7 +34,7 @@ func Default() *config.TenantIsolationArgs { return configv1.New() }
 func Parse(text []byte) (*config.TenantIsolationArgs, error) {
 	var meta metav1.TypeMeta
 	if err := yaml.Unmarshal(text, &meta); err != nil {
-		return nil, fmt.Errorf("no YAML: %w", err)
+		return nil, fmt.Errorf("not valid YAML: %w", err)
 	}
 	switch meta.Kind {
 	case argumentKind:

@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 		"a typo in a configuration is an error":       {text: configuration + profile("a", "minimumBoundery: vm"), err: "minimumBoundery"},
 		"a value that is refused is an error":         {text: args + "minimumBoundary: container\n", err: "minimumBoundary"},
 		"another kind is an error":                    {text: "apiVersion: v1\nkind: Pod\n", err: "give a KubeSchedulerConfiguration"},
-		"no YAML is an error":                         {text: "a: b: c", err: "no YAML"},
+		"text that is not YAML is an error":           {text: "a: b: c", err: "not valid YAML"},
 		"a ConfigMap with a configuration":            {text: configMap(configuration + profile("a", "minimumBoundary: sandbox")), want: "sandbox"},
 		"a ConfigMap with something else is an error": {text: configMap("hello"), err: "holds no scheduler configuration"},
 	}

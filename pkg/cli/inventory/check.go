@@ -17,29 +17,29 @@ const maxNamed = 5
 
 // checkObject refuses what no API server would have stored: names that would confuse who
 // reads them, and labels that are too long.
-func checkObject(kind string, meta *metav1.ObjectMeta) error {
-	if meta.Name == "" {
+func checkObject(kind string, meta metav1.Object) error {
+	if meta.GetName() == "" {
 		return fmt.Errorf("%s without a metadata.name", kind)
 	}
-	where := kind + " " + shown(meta.Name)
-	if meta.Namespace != "" {
-		where = kind + " " + shown(meta.Namespace+"/"+meta.Name)
+	where := kind + " " + shown(meta.GetName())
+	if meta.GetNamespace() != "" {
+		where = kind + " " + shown(meta.GetNamespace()+"/"+meta.GetName())
 	}
-	if faults := validation.IsDNS1123Subdomain(meta.Name); len(faults) > 0 {
+	if faults := validation.IsDNS1123Subdomain(meta.GetName()); len(faults) > 0 {
 		return fmt.Errorf("%s: metadata.name: %s", where, faults[0])
 	}
-	if meta.Namespace != "" {
-		if faults := validation.IsDNS1123Label(meta.Namespace); len(faults) > 0 {
+	if meta.GetNamespace() != "" {
+		if faults := validation.IsDNS1123Label(meta.GetNamespace()); len(faults) > 0 {
 			return fmt.Errorf("%s: metadata.namespace: %s", where, faults[0])
 		}
 	}
-	for key, value := range meta.Labels {
+	for key, value := range meta.GetLabels() {
 		if len(value) > validation.LabelValueMaxLength {
 			return fmt.Errorf("%s: metadata.labels[%s] is %d bytes long, and no API server stores more than %d: give what `kubectl get` printed",
 				where, shown(key), len(value), validation.LabelValueMaxLength)
 		}
 		if !plainLabel(value) && len(validation.IsValidLabelValue(value)) > 0 {
-			return fmt.Errorf("%s: metadata.labels[%s]: %s is no value of a label", where, shown(key), shown(value))
+			return fmt.Errorf("%s: metadata.labels[%s]: %s is not a valid label value", where, shown(key), shown(value))
 		}
 	}
 	return nil

@@ -26,8 +26,9 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 	err := f.need("pods", "whose pods run where", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
 		if err == nil {
-			for i := range list.Items {
-				inv.Pods = append(inv.Pods, slim(&list.Items[i]))
+			for _, pod := range pointers(list.Items) {
+				slim(pod)
+				inv.Pods = append(inv.Pods, pod)
 			}
 		}
 		return list, err
@@ -48,9 +49,8 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 	err = f.need("nodes", "which machines there are", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.CoreV1().Nodes().List(ctx, o)
 		if err == nil {
-			for i := range list.Items {
-				node := &list.Items[i]
-				node.ManagedFields, node.Status.Images, node.Status.Conditions = nil, nil, nil
+			for _, node := range pointers(list.Items) {
+				slim(node)
 				inv.Nodes = append(inv.Nodes, node)
 			}
 		}
@@ -131,7 +131,7 @@ func (f *fetcher) need(resource, knows string, page func(metav1.ListOptions) (me
 	if apierrors.IsForbidden(err) {
 		return fmt.Errorf("no right to list %s, without which nobody knows %s: %w\n"+
 			"Ask for the ClusterRole in docs/kubectl/README.md, or have an administrator run "+
-			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o yaml` and read its output with -f", resource, knows, err)
+			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` and read its output with -f", resource, knows, err)
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", resource, err)
@@ -164,19 +164,4 @@ func pointers[T any](items []T) []*T {
 		all[i] = &items[i]
 	}
 	return all
-}
-
-// slim drops of a pod what the file reader drops as well.
-func slim(pod *v1.Pod) *v1.Pod {
-	out := *pod
-	out.ManagedFields = nil
-	delete(out.Annotations, lastApplied)
-	out.Status = v1.PodStatus{Phase: pod.Status.Phase, StartTime: pod.Status.StartTime, NominatedNodeName: pod.Status.NominatedNodeName}
-	for _, containers := range [][]v1.Container{out.Spec.Containers, out.Spec.InitContainers} {
-		for i := range containers {
-			c := &containers[i]
-			c.Env, c.EnvFrom, c.Command, c.Args, c.VolumeMounts = nil, nil, nil, nil, nil
-		}
-	}
-	return &out
 }

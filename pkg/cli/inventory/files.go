@@ -1,13 +1,11 @@
 package inventory
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
 // Files says what to read.
@@ -27,12 +27,15 @@ type Files struct {
 	In        io.Reader
 	// Namespace is that of objects which name none, "default" if it is empty.
 	Namespace string
-	// Progress, if not nil, is called now and then with how many bytes have been read.
-	Progress func(bytes int64)
+	// Progress, if not nil, is called now and then with how many objects have been read, by
+	// several goroutines at once.
+	Progress func(objects int)
+	// SlowYAML, if not nil, is called about a second after the begin of a large file in YAML.
+	SlowYAML func(name string)
 }
 
-// Read reads objects in YAML and JSON, one by one or in lists. An error names the file
-// and the object.
+// Read reads objects in YAML and JSON, one by one or in lists. An error names the file,
+// the document and the item of a list.
 func Read(ctx context.Context, f Files) (*Inventory, error) {
 	names, err := f.expand()
 	if err != nil {
@@ -40,14 +43,13 @@ func Read(ctx context.Context, f Files) (*Inventory, error) {
 	}
 	inv := &Inventory{Source: "files " + some(f.Names)}
 	c := newCollector(inv, cmp.Or(f.Namespace, "default"))
-	var read int64
 	for _, name := range names {
-		if err := c.file(ctx, f, name, &read); err != nil {
+		if err := c.file(ctx, f, name); err != nil {
 			return nil, err
 		}
 	}
 	if c.count == 0 {
-		return nil, fmt.Errorf("%s: no object in it: give manifests, or what `kubectl get nodes,ns,pods,runtimeclasses -A -o yaml` prints", some(f.Names))
+		return nil, fmt.Errorf("%s: no objects found: give manifests, or what `kubectl get nodes,ns,pods,runtimeclasses -A -o json` prints", some(f.Names))
 	}
 	inv.sort()
 	c.warn()
@@ -74,39 +76,21 @@ func (f Files) expand() ([]string, error) {
 			names = append(names, name)
 			continue
 		}
-		inFolder, err := f.folder(name)
+		inFolder, err := manifest.Files(os.DirFS(name), f.Recursive)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, inFolder...)
+		if len(inFolder) == 0 {
+			return nil, fmt.Errorf("%s: no file there ends in .json, .yaml or .yml: -R looks into folders in it too", name)
+		}
+		for _, file := range inFolder {
+			names = append(names, filepath.Join(name, filepath.FromSlash(file)))
+		}
 	}
 	if slices.Sort(names); len(slices.Compact(slices.Clone(names))) < len(names) {
 		return nil, errors.New("a file is given twice: give each once")
 	}
 	return names, nil
-}
-
-func (f Files) folder(root string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && path != root && !f.Recursive:
-			return fs.SkipDir
-		case entry.IsDir():
-			return nil
-		}
-		switch filepath.Ext(path) {
-		case ".json", ".yaml", ".yml":
-			names = append(names, path)
-		}
-		return nil
-	})
-	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%s: no file there ends in .json, .yaml or .yml: -R looks into folders in it too", root)
-	}
-	return names, err
 }
 
 // collector gathers what decoders make.
@@ -126,7 +110,10 @@ func newCollector(inv *Inventory, namespace string) *collector {
 // batchBytes is how much text a decoder takes at a time.
 const batchBytes = 256 << 10
 
-func (c *collector) file(ctx context.Context, f Files, name string, read *int64) error {
+// slowBytes is how much YAML is read before somebody is told of JSON: about a second's worth.
+const slowBytes = 8 << 20
+
+func (c *collector) file(ctx context.Context, f Files, name string) error {
 	in := f.In
 	shownName := "standard input"
 	if name != "-" {
@@ -137,107 +124,73 @@ func (c *collector) file(ctx context.Context, f Files, name string, read *int64)
 		defer file.Close()
 		in, shownName = file, name
 	}
+	counted := &countingReader{in: in}
+	stream, err := manifest.Open(counted, shownName)
+	if err != nil {
+		return err
+	}
+	if !stream.IsJSON() && f.SlowYAML != nil {
+		counted.most, counted.reached = slowBytes, func() { f.SlowYAML(shownName) }
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []text, 2*runtime.GOMAXPROCS(0))
+	batches := make(chan []*manifest.Object, 2*runtime.GOMAXPROCS(0))
 	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error { return c.decodeAll(batches) })
+		group.Go(func() error { return c.decodeAll(batches, f.Progress) })
 	}
 	group.Go(func() error {
 		defer close(batches)
-		counted := &countingReader{in: in, read: read, progress: f.Progress}
-		if err := split(ctx, bufio.NewReaderSize(counted, 1<<20), shownName, batches); err != nil {
-			return fmt.Errorf("%s: %w", shownName, err)
-		}
-		return nil
+		return batch(ctx, stream, batches)
 	})
 	return group.Wait()
 }
 
-// split cuts a stream into batches of objects.
-func split(ctx context.Context, in *bufio.Reader, name string, batches chan<- []text) error {
-	var batch []text
-	size, object := 0, 0
+// batch sends the objects of a stream in portions that are worth a switch of goroutines.
+func batch(ctx context.Context, stream *manifest.Stream, batches chan<- []*manifest.Object) error {
+	var objects []*manifest.Object
+	size := 0
 	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
 		select {
-		case batches <- batch:
+		case batches <- objects:
 		case <-ctx.Done():
 			// Whoever failed says why.
 			return context.Cause(ctx)
 		}
-		batch, size = nil, 0
+		objects, size = nil, 0
 		return nil
 	}
-	emit := func(isYAML bool, bytes []byte, line int) error {
-		object++
-		batch = append(batch, text{yaml: isYAML, bytes: bytes, where: position{file: name, object: object, line: line}})
-		if size += len(bytes); size < batchBytes {
+	err := stream.Each(func(object *manifest.Object) error {
+		objects = append(objects, object)
+		if size += object.Size(); size < batchBytes {
 			return nil
 		}
 		return flush()
-	}
-	isJSON, err := beginsJSON(in)
+	})
 	if err != nil {
 		return err
 	}
-	if isJSON {
-		s := jsonStream{in: in, emit: func(object []byte) error { return emit(false, object, 0) }}
-		err = s.run()
-		if err != nil {
-			err = fmt.Errorf("after object %d: %w", object, err)
-		}
-	} else {
-		s := yamlStream{in: in, emit: func(object []byte, line int) error { return emit(true, object, line) }}
-		err = s.run()
-	}
-	return errors.Join(err, flush())
+	return flush()
 }
 
-// beginsJSON looks at the first byte that is no white space.
-func beginsJSON(in *bufio.Reader) (bool, error) {
-	for {
-		c, err := in.ReadByte()
-		switch {
-		case errors.Is(err, io.EOF):
-			return false, nil
-		case err != nil:
-			return false, err
-		case c == 0xff || c == 0xfe || c == 0:
-			return false, errors.New("no UTF-8: write it anew, PowerShell's > makes UTF-16")
-		case c == 0xef:
-			// A byte order mark, or what the parser will not like.
-			if next, err := in.Peek(2); err == nil && next[0] == 0xbb && next[1] == 0xbf {
-				if _, err := in.Discard(2); err != nil {
-					return false, err
-				}
-				continue
-			}
-		case c == '\n' || c == '\r':
-			continue
-		}
-		return c == '{', in.UnreadByte()
-	}
-}
-
-func (c *collector) decodeAll(batches <-chan []text) error {
-	d := decoder{tree: unread(), namespace: c.namespace}
+func (c *collector) decodeAll(batches <-chan []*manifest.Object, progress func(int)) error {
 	for batch := range batches {
 		results := make([]decoded, 0, len(batch))
-		for _, t := range batch {
-			result, err := d.decode(t)
+		for _, object := range batch {
+			result, err := decode(object, c.namespace)
 			if err != nil {
 				return err
 			}
 			results = append(results, result)
 		}
-		c.take(results)
+		read := c.take(results)
+		if progress != nil {
+			progress(read)
+		}
 	}
 	return nil
 }
 
-func (c *collector) take(results []decoded) {
+// take returns how many objects there are now.
+func (c *collector) take(results []decoded) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range results {
@@ -248,6 +201,7 @@ func (c *collector) take(results []decoded) {
 		}
 		c.inv.add(r.object)
 	}
+	return c.count
 }
 
 // warn tells of kinds that may make pods without anybody's knowing.
@@ -265,17 +219,19 @@ func (c *collector) warn() {
 	}
 }
 
+// countingReader calls reached once most bytes have been read. The zero value calls nothing.
 type countingReader struct {
-	in       io.Reader
-	read     *int64
-	progress func(int64)
+	in         io.Reader
+	read, most int64
+	reached    func()
 }
 
 func (r *countingReader) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
-	*r.read += int64(n)
-	if r.progress != nil {
-		r.progress(*r.read)
+	r.read += int64(n)
+	if r.reached != nil && r.read >= r.most {
+		r.reached()
+		r.reached = nil
 	}
 	return n, err
 }

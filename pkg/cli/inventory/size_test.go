@@ -6,20 +6,20 @@ import (
 	"runtime"
 	"testing"
 
-	"tenantisolation.dev/scheduler/internal/fleetfile"
+	"tenantisolation.dev/scheduler/internal/clusterfile"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 )
 
 func BenchmarkRead(b *testing.B) {
 	for name, asYAML := range map[string]bool{"json": false, "yaml": true} {
 		b.Run(name, func(b *testing.B) {
-			path := filepath.Join(b.TempDir(), "fleet."+name)
+			path := filepath.Join(b.TempDir(), "cluster."+name)
 			file, err := os.Create(path)
 			if err != nil {
 				b.Fatal(err)
 			}
-			fleet := fleetfile.Fleet{Nodes: 500, PodsPerNode: 30, Tenants: 20}
-			if err := fleet.Write(file, asYAML); err != nil {
+			cluster := clusterfile.Cluster{Nodes: 500, PodsPerNode: 30, Tenants: 20}
+			if err := cluster.Write(file, asYAML); err != nil {
 				b.Fatal(err)
 			}
 			info, err := file.Stat()
@@ -33,7 +33,7 @@ func BenchmarkRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if want, got := fleet.Nodes*fleet.PodsPerNode, len(inv.Pods); want != got {
+				if want, got := cluster.Nodes*cluster.PodsPerNode, len(inv.Pods); want != got {
 					b.Fatalf("%d pods were read, want %d", got, want)
 				}
 				runtime.KeepAlive(inv)

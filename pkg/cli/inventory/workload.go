@@ -47,6 +47,7 @@ func (inv *Inventory) addOther(object runtime.Object) {
 func (inv *Inventory) workload(kind string, of *metav1.ObjectMeta, template *v1.PodTemplateSpec, replicas int) {
 	pod := &v1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	pod.Name, pod.Namespace = of.Name, of.Namespace
+	slim(pod)
 	inv.Workloads = append(inv.Workloads, Workload{Kind: kind, Replicas: replicas, Pod: pod})
 }
 

@@ -32,10 +32,10 @@ func Earlier(text []byte) (*Data, error) {
 	}
 	var d Data
 	if err := json.Unmarshal(text, &d); err != nil {
-		return nil, fmt.Errorf("no report of this tool: %w", err)
+		return nil, fmt.Errorf("not a report of this tool: %w", err)
 	}
 	if d.Format != format {
-		return nil, fmt.Errorf("no report of this tool, or of another version of it: format %d, want %d", d.Format, format)
+		return nil, fmt.Errorf("not a report of this version of the tool: format %d, want %d", d.Format, format)
 	}
 	return &d, nil
 }

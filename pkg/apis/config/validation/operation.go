@@ -16,7 +16,7 @@ const (
 	msgClaimsInAudit  = `write "` + string(config.ModeDisabled) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: a dedication keeps pods off a node, and an audit places them`
 	msgSettleTime     = `write a time above zero and up to one minute, such as "1s"`
 	msgReleaseAfter   = "write a time of at least settleTime, which is "
-	msgMaxNodes       = `write a number from 1, or a percentage from "1%" to "100%", which is no bound`
+	msgMaxNodes       = `write a number from 1, or a percentage from "1%" to "100%", which is no limit`
 	msgEvictWithout   = `write "` + string(config.RemediationNone) + `", or "` + string(config.ModeEnabled) + `" as the mode of the audit: without it nothing is found`
 	msgEvictInAudit   = `write "` + string(config.RemediationNone) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: what is placed would be evicted again`
 	msgEvictions      = `write a number from 1, or "` + string(config.RemediationNone) + `" as remediation to evict nobody`

@@ -39,7 +39,7 @@ const (
 
 	msgHandler          = `write the handler of a RuntimeClass, such as "kata-qemu"`
 	msgContainerHandler = `write "` + string(config.BoundaryContainer) + `", or remove it: this runtime starts containers on the node's own kernel`
-	msgMinimumContainer = `write "` + string(config.BoundaryVM) + `", or "` + string(config.BoundarySandbox) + `" if a user-space kernel is wall enough: ` +
+	msgMinimumContainer = `write "` + string(config.BoundaryVM) + `", or "` + string(config.BoundarySandbox) + `" if the kernel of a sandbox isolates well enough: ` +
 		`every pod is at least a "` + string(config.BoundaryContainer) + `", so everybody could share a kernel with everybody`
 
 	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus"`

@@ -1,6 +1,6 @@
-// Package fleetfile writes what `kubectl get nodes,ns,pods,runtimeclasses -A` prints for a
+// Package clusterfile writes what `kubectl get nodes,ns,pods,runtimeclasses -A` prints for a
 // cluster of any size, for tests of what reads it.
-package fleetfile
+package clusterfile
 
 import (
 	"bufio"
@@ -19,28 +19,28 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Fleet is a cluster in which every node holds pods of one tenant, except for the nodes
+// Cluster is one in which every node holds pods of one tenant, except for the nodes
 // that are mixed: they hold pods of two.
-type Fleet struct {
+type Cluster struct {
 	Nodes, PodsPerNode, Tenants, MixedNodes int
 }
 
-// Write writes the fleet as one List, in YAML or in JSON.
-func (f Fleet) Write(to io.Writer, asYAML bool) error {
+// Write writes the cluster as one List, in YAML or in JSON.
+func (c Cluster) Write(to io.Writer, asYAML bool) error {
 	w := &writer{out: bufio.NewWriterSize(to, 1<<20), yaml: asYAML}
 	w.begin()
-	for i := range f.Nodes {
+	for i := range c.Nodes {
 		w.object(node, "NODE", nodeName(i))
 	}
-	for i := range f.Tenants {
+	for i := range c.Tenants {
 		w.object(namespace, "TENANT", tenantName(i))
 	}
 	w.object(runtimeClass)
-	for i := range f.Nodes {
-		for j := range f.PodsPerNode {
-			tenant := i % f.Tenants
-			if i < f.MixedNodes && j == 0 {
-				tenant = (i + 1) % f.Tenants
+	for i := range c.Nodes {
+		for j := range c.PodsPerNode {
+			tenant := i % c.Tenants
+			if i < c.MixedNodes && j == 0 {
+				tenant = (i + 1) % c.Tenants
 			}
 			w.object(pod, "TENANT", tenantName(tenant), "NODE", nodeName(i), "POD", fmt.Sprintf("%05d-%02d", i, j),
 				"UID", fmt.Sprintf("%08x-1111-4222-8333-%012x", i, j))
