@@ -35,8 +35,10 @@ func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *
 			return e.refuse(w.err)
 		}
 		// Those whom the LIST found may be of another privilege than the pod.
-		others := w.listed.Without(string(pod.UID))
-		if verdict := isolation.Decide(subject, &isolation.Node{Occupancy: others}); !verdict.Allowed() {
+		there := isolation.Node{Occupancy: w.listed.Without(string(pod.UID))}
+		// A node without a dedication would deny a pod whose tenant may open no other.
+		there.Dedication, there.Dedicated = e.Dedication(node)
+		if verdict := isolation.Decide(subject, &there); !verdict.Allowed() {
 			return e.refuse(ErrTaken)
 		}
 	}

@@ -1,0 +1,37 @@
+package dedication
+
+import (
+	"fmt"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// The pods that come while their tenant's last permitted node is being opened wait for it
+// like any others: that the tenant may open no other node does not matter there.
+func TestLastPermittedNode(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		w.node("n2")
+		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
+		const pods = 6
+		placed := make(chan error, pods)
+		for i := range pods {
+			pod := w.pod(fmt.Sprintf("web-%d", i), "acme")
+			subject := p.engine.Confine(*p.subject(pod), true)
+			if err := p.engine.Reserve(pod.UID, "n1", &subject); err != nil {
+				t.Fatalf("pod %d is refused the node: %v", i, err)
+			}
+			go func() {
+				defer p.engine.Release(pod.UID, "n1", OutcomeKnown)
+				placed <- p.engine.Ensure(t.Context(), pod, "n1", &subject)
+			}()
+		}
+		for range pods {
+			if err := <-placed; err != nil {
+				t.Errorf("a pod is refused the node that is opened for it: %v", err)
+			}
+		}
+	})
+}
