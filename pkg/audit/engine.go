@@ -151,6 +151,13 @@ func (e *Engine) look() {
 	for name := range changed {
 		e.lookAtNode(name)
 	}
+	// First what was found before: a store that gets another name may take over the finding
+	// of the PVC that it is known by.
+	for name := range e.changedFiles {
+		if f := e.files[name]; f != nil {
+			f.keys = e.replace(f.keys, nil)
+		}
+	}
 	for name := range e.changedFiles {
 		e.lookAtFile(name)
 	}
