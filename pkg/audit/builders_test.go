@@ -14,6 +14,7 @@ import (
 
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/cluster"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -112,6 +113,13 @@ func after(seconds int) func(*v1.Pod) {
 
 func inClass(name string) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
+}
+
+// stamped is what the scheduler writes with the bind.
+func stamped(boundary string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Annotations = map[string]string{isolation.EvidenceAnnotation: "tenant=x,boundary=" + boundary}
+	}
 }
 
 func mountingPVC(pvc string) func(*v1.Pod) {

@@ -181,7 +181,7 @@ func TestFindingsThatComeAndGo(t *testing.T) {
 		"a volume turns out to be a directory of the host": {
 			before: []runtime.Object{
 				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}}),
-				makePod("acme", "a", "n1", vm, mountingPVC("data")), makePod("globex", "b", "n1", vm),
+				makePod("acme", "a", "n1", vm, stamped("vm"), mountingPVC("data")), makePod("globex", "b", "n1", vm),
 			},
 			come: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}})},
 			back: []runtime.Object{makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}})},

@@ -33,12 +33,16 @@ type pod struct {
 	files, directories []string
 }
 
+func podOf(object *v1.Pod) Pod {
+	return Pod{
+		Namespace: object.Namespace, Name: object.Name, UID: object.UID,
+		Node: object.Spec.NodeName, Since: cluster.Since(object),
+	}
+}
+
 func (e *Engine) pod(object *v1.Pod) *pod {
 	p := &pod{
-		Pod: Pod{
-			Namespace: object.Namespace, Name: object.Name, UID: object.UID,
-			Node: object.Spec.NodeName, Since: cluster.Since(object),
-		},
+		Pod:     podOf(object),
 		object:  object,
 		subject: e.store.Judge(object),
 	}

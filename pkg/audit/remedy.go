@@ -71,7 +71,7 @@ func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
 	logger := a.logger.WithValues("namespace", pod.Namespace, "name", pod.Name, "node", pod.Spec.NodeName)
 	switch {
 	case err == nil:
-		logger.Info("Evicted the pod that came last to a node where it breaks the rule")
+		logger.Info("Evicted a pod that breaks the rule: it came last, or is no longer what it was bound as")
 		a.metrics.evictions.WithLabelValues(evictionDone).Inc()
 	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
 		// It has gone by itself.
@@ -84,8 +84,10 @@ func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
 	}
 }
 
-// culprit returns the pod that has to go for a finding, nil if nobody may be made to: it is
-// the pod that came last, if its eviction helps and nothing about the finding is unknown.
+// culprit returns the pod that has to go for a finding, nil if no pod may be made to: a pod
+// that is no longer what it was bound as, and else the one that came last. It goes if that
+// helps and nothing about it is unknown. Whoever changes never has a pod evicted that came
+// later.
 func (e *Engine) culprit(f *Finding) *v1.Pod {
 	evictable := []Reason{
 		reasonOf(isolation.ForeignResident), reasonOf(isolation.UnmanagedResident), reasonOf(isolation.DemandedNode),
@@ -94,23 +96,44 @@ func (e *Engine) culprit(f *Finding) *v1.Pod {
 		// Of the rest either too little is known, or the pod would do the same elsewhere.
 		return nil
 	}
-	last, known := e.store.Pod(f.Last.Namespace, f.Last.Name)
-	if !known || last.UID != f.Last.UID || last.DeletionTimestamp != nil || comesBack(last) {
-		return nil
-	}
-	if e.startedUnknown(last) {
-		return nil
-	}
-	kind := e.benefitOfDoubt(last)
-	for _, other := range e.store.PodsOn(f.Node) {
-		if other == last || e.startedUnknown(other) {
-			continue
-		}
-		if reason, breaks := kind.SharesKernel(e.benefitOfDoubt(other)); breaks && reasonOf(reason) == f.Reason {
-			return last
+	on := e.store.PodsOn(f.Node)
+	var pods []*v1.Pod
+	for _, p := range on {
+		if e.conflicts(p, on, f.Reason) {
+			pods = append(pods, p)
 		}
 	}
-	return nil
+	slices.SortFunc(pods, func(a, b *v1.Pod) int { return later(podOf(b), podOf(a)) })
+	at := slices.IndexFunc(pods, e.changedSinceBind)
+	if at < 0 {
+		at = slices.IndexFunc(pods, func(p *v1.Pod) bool { return p.UID == f.Last.UID })
+	}
+	if at < 0 || pods[at].DeletionTimestamp != nil || comesBack(pods[at]) {
+		return nil
+	}
+	return pods[at]
+}
+
+// conflicts reports whether a pod breaks the rule with one of the others for this reason, as
+// far as is known for certain.
+func (e *Engine) conflicts(p *v1.Pod, others []*v1.Pod, reason Reason) bool {
+	if e.startedUnknown(p) {
+		return false
+	}
+	kind := e.benefitOfDoubt(p)
+	return slices.ContainsFunc(others, func(other *v1.Pod) bool {
+		if other == p || e.startedUnknown(other) {
+			return false
+		}
+		why, breaks := kind.SharesKernel(e.benefitOfDoubt(other))
+		return breaks && reasonOf(why) == reason
+	})
+}
+
+// changedSinceBind reports whether a pod is judged otherwise than when it was bound.
+func (e *Engine) changedSinceBind(p *v1.Pod) bool {
+	stamp, stamped := p.Annotations[isolation.EvidenceAnnotation]
+	return stamped && stamp != e.store.Judge(p).String()
 }
 
 // comesBack reports whether a pod that is evicted is at once on the same node again: a
@@ -126,6 +149,9 @@ func comesBack(p *v1.Pod) bool {
 // startedUnknown reports whether nobody knows which handler started a pod: its
 // RuntimeClass was made after that. It may be in a VM all the same.
 func (e *Engine) startedUnknown(p *v1.Pod) bool {
+	if _, stamped := isolation.StampedBoundary(p.Annotations); stamped {
+		return false // the stamp says what it was placed as
+	}
 	class, known := e.store.RuntimeClass(podfacts.RuntimeClassName(p))
 	return known && p.Status.StartTime.Before(&class.Created)
 }
@@ -134,6 +160,12 @@ func (e *Engine) startedUnknown(p *v1.Pod) bool {
 // directory of the host.
 func (e *Engine) benefitOfDoubt(p *v1.Pod) isolation.Kind {
 	facts := e.store.Facts(p)
+	if _, stamped := isolation.StampedBoundary(p.Annotations); !stamped {
+		// Of a resident without a stamp every PVC counts as one that is not known.
+		incoming := *p
+		incoming.Spec.NodeName = ""
+		p = &incoming
+	}
 	return e.store.Rules().Subject(p, &facts, harmless{e.store}).Kind()
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -129,6 +130,13 @@ func hostNetwork(p *v1.Pod)           { p.Spec.HostNetwork = true }
 
 func labelled(key, value string) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Labels = map[string]string{"tenantisolation.dev/" + key: value} }
+}
+
+// stamped is what the scheduler writes with the bind.
+func stamped(boundary string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Annotations = map[string]string{isolation.EvidenceAnnotation: "tenant=red,boundary=" + boundary}
+	}
 }
 
 func mounting(pvc string) func(*v1.Pod) {

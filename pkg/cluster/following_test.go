@@ -72,15 +72,23 @@ func TestEvents(t *testing.T) {
 		"a node changes otherwise": {func(w *world, _, _ *v1.Pod) { w.set(makeNode("n1")) }, []string{"node: n1"}},
 		"the volume of a PVC turns out to be on the host": {
 			func(w *world, _, _ *v1.Pod) {
-				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data")))
+				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data"), stamped("vm")))
 				w.events = nil
 				w.set(makeVolume("pv", host))
 			},
 			[]string{"PVC: n2(1->1)"},
 		},
-		"a volume that stays on the network": {
+		"the volume of a pod without a stamp": {
 			func(w *world, _, _ *v1.Pod) {
 				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data")))
+				w.events = nil
+				w.set(makeVolume("pv", host))
+			},
+			[]string{"PVC: n2"},
+		},
+		"a volume that stays on the network": {
+			func(w *world, _, _ *v1.Pod) {
+				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data"), stamped("vm")))
 				w.events = nil
 				w.set(makeVolume("pv", network))
 			},

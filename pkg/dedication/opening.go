@@ -38,7 +38,10 @@ func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *
 		there := isolation.Node{Occupancy: w.listed.Without(string(pod.UID))}
 		// A node without a dedication would deny a pod whose tenant may open no other.
 		there.Dedication, there.Dedicated = e.Dedication(node)
-		if verdict := isolation.Decide(subject, &there); !verdict.Allowed() {
+		switch verdict := isolation.Decide(subject, &there); {
+		case verdict.Reason() == isolation.ForeignDedication:
+			return e.refuse(ErrDedicated)
+		case !verdict.Allowed():
 			return e.refuse(ErrTaken)
 		}
 	}

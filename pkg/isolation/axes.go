@@ -191,9 +191,15 @@ const (
 	// PrivilegedContainer is a container with securityContext.privileged, or a
 	// Windows HostProcess container.
 	PrivilegedContainer
-	// RuntimeAnnotation is an annotation that configures the VM from inside the pod
-	// and that Config.AllowedRuntimeAnnotations does not list.
+	// RuntimeAnnotation is an annotation by which a pod configures its runtime
+	// (ReconfiguresRuntime), and that Config.AllowedRuntimeAnnotations does not list.
 	RuntimeAnnotation
+	// SELinuxLabel is a type, user or role of SELinux of the pod's own choice. Runtimes
+	// give it to the hypervisor too (kata-containers, src/runtime/virtcontainers/hypervisor.go,
+	// SELinuxProcessLabel): spc_t confines it to nothing.
+	SELinuxLabel
+	// FlexVolume is a volume that a driver on the host mounts, with options of the pod's.
+	FlexVolume
 )
 
 // String lists the ways, as the fields that open them.
@@ -208,6 +214,8 @@ func (h HostAccess) String() string {
 		{HostPath, "hostPath"},
 		{PrivilegedContainer, "privileged container"},
 		{RuntimeAnnotation, "runtime annotation"},
+		{SELinuxLabel, "SELinux options"},
+		{FlexVolume, "flexVolume"},
 	}
 	s := ""
 	for _, n := range names {

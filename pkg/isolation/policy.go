@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Unclassified is the data class of what bears no data class: a class of its own,
@@ -41,7 +40,7 @@ type Config struct {
 	MinimumBoundary Boundary
 	// PlatformNamespaces are trusted by all, by name.
 	PlatformNamespaces []string
-	// AllowedRuntimeAnnotations are keys below RuntimeAnnotationPrefix that do not
+	// AllowedRuntimeAnnotations are annotations of runtimes (ReconfiguresRuntime) that do not
 	// void a boundary.
 	AllowedRuntimeAnnotations []string
 	// Preemption says whether a conflict may evict.
@@ -164,8 +163,8 @@ func NewPolicy(c Config) (*Policy, error) {
 		p.platform[name] = true
 	}
 	for _, key := range c.AllowedRuntimeAnnotations {
-		if !strings.HasPrefix(key, RuntimeAnnotationPrefix) {
-			fault("AllowedRuntimeAnnotations", "%q does not begin with %s", key, RuntimeAnnotationPrefix)
+		if !ReconfiguresRuntime(key) {
+			fault("AllowedRuntimeAnnotations", "%q is not an annotation of a container runtime, such as %sconfig.hypervisor.default_vcpus", key, RuntimeAnnotationPrefix)
 		}
 		p.allowedAnnotations[key] = true
 	}

@@ -2,12 +2,12 @@ package isolation
 
 import (
 	"fmt"
-	"strings"
 	"unique"
 )
 
 // EvidenceAnnotation is the pod annotation that records what a pod was judged to be when
-// it was placed. It is written with the bind, for auditors; no verdict reads it.
+// it was placed. It is written with the bind. It is evidence for auditors, and an upper bound
+// for the boundary of a resident; it makes no pod more trusted.
 const EvidenceAnnotation = "tenantisolation.dev/trust-domain"
 
 // Namespace is what the rule reads of a pod's namespace.
@@ -39,6 +39,10 @@ type Pod struct {
 	HandlerUncertain bool
 	// HostAccess is what the spec and the volumes behind it share with the host.
 	HostAccess HostAccess
+	// Resident: the pod is bound to a node, and was judged when it was (L10).
+	Resident bool
+	// MountsPVCs: the pod mounts PersistentVolumeClaims.
+	MountsPVCs bool
 }
 
 // TrustDomain names who may share a kernel. It is made by Policy.Resolve and compared
@@ -154,7 +158,9 @@ func (p *Policy) Resolve(pod Pod) Subject {
 		hostAccess: pod.HostAccess | p.runtimeAnnotations(pod.Annotations),
 	}
 	s.group = p.groupOf(s.domain)
-	if pod.RuntimeClass != "" && s.hostAccess == 0 && !pod.HandlerUncertain {
+	if pod.Resident {
+		s.boundary, s.hostAccess = p.residentBoundary(&pod, s.hostAccess)
+	} else if pod.RuntimeClass != "" && s.hostAccess == 0 && !pod.HandlerUncertain {
 		s.boundary = p.BoundaryOf(pod.Handler)
 	}
 	if s.boundary < demand.Boundary {
@@ -204,7 +210,7 @@ func (p *Policy) effectivePrivilege(namespace, pod map[string]string, observed P
 
 func (p *Policy) runtimeAnnotations(annotations map[string]string) HostAccess {
 	for key := range annotations {
-		if strings.HasPrefix(key, RuntimeAnnotationPrefix) && !p.allowedAnnotations[key] {
+		if ReconfiguresRuntime(key) && !p.allowedAnnotations[key] {
 			return RuntimeAnnotation
 		}
 	}

@@ -80,13 +80,17 @@ func hostAccess(pod *v1.Pod) isolation.HostAccess {
 		if spec.Volumes[i].HostPath != nil {
 			access |= isolation.HostPath
 		}
+		if spec.Volumes[i].FlexVolume != nil {
+			access |= isolation.FlexVolume
+		}
 	}
-	podWindows := (*v1.WindowsSecurityContextOptions)(nil)
-	if spec.SecurityContext != nil {
-		podWindows = spec.SecurityContext.WindowsOptions
-	}
-	if isHostProcess(podWindows) {
-		access |= isolation.PrivilegedContainer
+	if sc := spec.SecurityContext; sc != nil {
+		if isHostProcess(sc.WindowsOptions) {
+			access |= isolation.PrivilegedContainer
+		}
+		if ownLabel(sc.SELinuxOptions) {
+			access |= isolation.SELinuxLabel
+		}
 	}
 	visitContainers(spec, func(sc *v1.SecurityContext) {
 		if sc == nil {
@@ -95,8 +99,26 @@ func hostAccess(pod *v1.Pod) isolation.HostAccess {
 		if (sc.Privileged != nil && *sc.Privileged) || isHostProcess(sc.WindowsOptions) {
 			access |= isolation.PrivilegedContainer
 		}
+		if ownLabel(sc.SELinuxOptions) {
+			access |= isolation.SELinuxLabel
+		}
 	})
 	return access
+}
+
+// ownLabel reports whether SELinux options ask for more than the types that the Pod Security
+// Standards allow at the baseline level
+// (k8s.io/pod-security-admission, policy/check_seLinuxOptions.go). A level separates pods
+// further, and is theirs to choose.
+func ownLabel(o *v1.SELinuxOptions) bool {
+	if o == nil {
+		return false
+	}
+	switch o.Type {
+	case "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t":
+		return o.User != "" || o.Role != ""
+	}
+	return true
 }
 
 func isHostProcess(o *v1.WindowsSecurityContextOptions) bool {

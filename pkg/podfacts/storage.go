@@ -46,5 +46,6 @@ func (r *Rules) VolumeOnHost(volume *v1.PersistentVolume) bool {
 	// A local volume is a directory of the host like any other, unless it is a block
 	// device.
 	block := volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock
-	return source.HostPath != nil || (source.Local != nil && !block)
+	// What a driver of flexVolume mounts, it mounts on the host.
+	return source.HostPath != nil || source.FlexVolume != nil || (source.Local != nil && !block)
 }

@@ -50,6 +50,8 @@ func (r *Rules) Subject(pod *v1.Pod, f *Facts, around Surroundings) isolation.Su
 		UserNamespace: userNamespace(pod),
 		RuntimeClass:  RuntimeClassName(pod),
 		HostAccess:    f.HostAccess,
+		Resident:      pod.Spec.NodeName != "",
+		MountsPVCs:    len(f.PVCs) > 0,
 	}
 	if namespaceLabels, ok := around.NamespaceLabels(pod.Namespace); ok {
 		p.Namespace = &isolation.Namespace{

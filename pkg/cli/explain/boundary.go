@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -31,6 +30,12 @@ func (c *Cluster) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation
 		return b
 	}
 	b.Voided = c.voided(pod, facts, subject.HostAccess())
+	if stamp, stamped := isolation.StampedBoundary(pod.Annotations); stamped && pod.Spec.NodeName != "" {
+		if len(b.Voided) == 0 && stamp < given {
+			b.Voided = []string{fmt.Sprintf("the pod was bound with boundary=%s (annotation %s), and stays so until it is made again", stamp, isolation.EvidenceAnnotation)}
+		}
+		return b
+	}
 	if len(b.Voided) == 0 && pod.Status.StartTime != nil && pod.Status.StartTime.Before(&class.Created) {
 		b.Voided = []string{"the RuntimeClass was made after the pod was started: nobody knows which handler started it"}
 	}
@@ -60,8 +65,18 @@ func (c *Cluster) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.Ho
 	}
 	if access&isolation.RuntimeAnnotation != 0 {
 		for key := range pod.Annotations {
-			if strings.HasPrefix(key, isolation.RuntimeAnnotationPrefix) && !slices.Contains(c.Args.AllowedRuntimeAnnotations, key) {
+			if isolation.ReconfiguresRuntime(key) && !slices.Contains(c.Args.AllowedRuntimeAnnotations, key) {
 				fields = append(fields, fmt.Sprintf("metadata.annotations[%s]", key))
+			}
+		}
+	}
+	if access&isolation.SELinuxLabel != 0 {
+		fields = append(fields, "securityContext.seLinuxOptions of the pod or a container")
+	}
+	if access&isolation.FlexVolume != 0 {
+		for i := range pod.Spec.Volumes {
+			if v := &pod.Spec.Volumes[i]; v.FlexVolume != nil {
+				fields = append(fields, fmt.Sprintf("spec.volumes[%s].flexVolume", v.Name))
 			}
 		}
 	}
@@ -76,7 +91,12 @@ func (c *Cluster) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 			fields = append(fields, fmt.Sprintf("spec.volumes[%s].hostPath", v.Name))
 		}
 	}
+	_, stamped := isolation.StampedBoundary(pod.Annotations)
 	for _, key := range facts.PVCs {
+		if pod.Spec.NodeName != "" && !stamped {
+			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s: the pod was not bound by this scheduler, so its volume may be a directory of the host", key))
+			continue
+		}
 		switch onHost, known := c.Store.PVCOnHost(key); {
 		case !known:
 			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is not known", key))

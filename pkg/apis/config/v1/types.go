@@ -95,15 +95,18 @@ type TenantIsolationArgs struct {
 	PlatformNamespaces PlatformNamespaces `json:"platformNamespaces"`
 
 	// AllowedRuntimeAnnotations are the keys of pod annotations that may reconfigure
-	// the virtual machine of a Kata pod without voiding its boundary. Any other
-	// annotation that begins with `io.katacontainers.` makes the boundary of its
-	// pod `container`, as such an annotation can hand devices, paths or binaries of the
-	// host to the guest.
+	// the virtual machine of a Kata pod, or the runtime of any other, without voiding its
+	// boundary. Any other annotation of a container runtime makes the boundary of its pod
+	// `container`, as such an annotation can hand devices, paths or binaries of the host
+	// to what is behind the boundary: of Kata (`io.katacontainers.`), gVisor (`dev.gvisor.`),
+	// CRI-O (`io.kubernetes.cri-o.`, `crio.io`), containerd and NRI (`io.containerd.`, `nri.io`),
+	// crun and runc (`run.oci.`, `org.systemd.property.`), and of the Container Device
+	// Interface (`cdi.k8s.io`).
 	//
 	// Each entry is one whole key: there are no wildcards.
 	//
 	// Bad value: `[io.katacontainers.config.hypervisor.*]` is refused, and so is a key
-	// that does not begin with `io.katacontainers.`, as it would change nothing.
+	// that is none of a container runtime, as it would change nothing.
 	AllowedRuntimeAnnotations []string `json:"allowedRuntimeAnnotations"`
 
 	// HostPathProvisioners are the provisioners of StorageClasses, and the CSI drivers,

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // A group of one shares with nobody.
@@ -43,7 +44,7 @@ const (
 		`every pod is at least a "` + string(config.BoundaryContainer) + `", so everybody could share a kernel with everybody`
 
 	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus"`
-	msgNoRuntimeAnnotation = `remove it, or write a key that begins with "` + config.RuntimeAnnotationPrefix + `": no other annotation voids a boundary`
+	msgNoRuntimeAnnotation = `remove it, or write an annotation of a container runtime, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus": no other voids a boundary`
 	msgHostPathProvisioner = `write the provisioner of a StorageClass, such as "rancher.io/local-path"`
 )
 
@@ -190,7 +191,7 @@ func validateMinimumBoundary(path *field.Path, boundary config.Boundary) field.E
 
 func validateAllowedRuntimeAnnotations(path *field.Path, keys []string) field.ErrorList {
 	return each(path, keys, func(at *field.Path, key string) field.ErrorList {
-		if !strings.HasPrefix(key, config.RuntimeAnnotationPrefix) {
+		if !isolation.ReconfiguresRuntime(key) {
 			return field.ErrorList{field.Invalid(at, key, msgNoRuntimeAnnotation)}
 		}
 		// Annotation keys are judged in lower case, as the API server does.

@@ -239,7 +239,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 			change: func(args *config.TenantIsolationArgs) {
 				args.AllowedRuntimeAnnotations = []string{"io.kubernetes.container.resource"}
 			},
-			want: []fault{{"args.allowedRuntimeAnnotations[0]", field.ErrorTypeInvalid, `begins with "io.katacontainers."`}},
+			want: []fault{{"args.allowedRuntimeAnnotations[0]", field.ErrorTypeInvalid, `an annotation of a container runtime`}},
 		},
 		"a wildcard is refused": {
 			change: func(args *config.TenantIsolationArgs) {
