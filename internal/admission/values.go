@@ -53,8 +53,12 @@ func (c *Config) values() map[string]string {
 		"namespace":      c.Namespace,
 		"serviceAccount": c.ServiceAccount,
 
-		"mirrorPod":  mirrorPod,
-		"administer": administer,
+		"mirrorPod":         mirrorPod,
+		"administer":        administer,
+		"controller":        controller,
+		"platformNamespace": `!("` + keys.Tenant + `" in namespaceObject.metadata.?labels.orValue({})) && request.namespace in ` + celList(names),
+
+		"reconfiguresRuntime": reconfiguresRuntime(),
 	}
 	maps.Copy(values, c.dedicationValues())
 	return values
@@ -69,10 +73,21 @@ const (
 		` && "system:nodes" in request.userInfo.?groups.orValue([])` +
 		` && request.userInfo.username == "system:node:" + object.spec.?nodeName.orValue(""))`
 
+	// controller is true of the controllers of kube-system, however they sign in.
+	controller = `request.userInfo.username == "system:kube-controller-manager"` +
+		` || "system:serviceaccounts:kube-system" in request.userInfo.?groups.orValue([])`
+
 	// administer asks without a namespace, so that RBAC looks at ClusterRoleBindings alone: a
 	// Role in a tenant's own namespace grants nothing.
 	administer = `authorizer.group("tenantisolation.dev").resource("isolation").check("administer").allowed()`
 )
+
+// reconfiguresRuntime is isolation.ReconfiguresRuntime of a variable named key.
+func reconfiguresRuntime() string {
+	prefixes, domains := isolation.RuntimeAnnotations()
+	return celList(prefixes) + `.exists(p, key.startsWith(p)) || ` +
+		celList(domains) + `.exists(d, key.split("/")[0] == d || key.split("/")[0].endsWith("." + d))`
+}
 
 // handlers are the RuntimeClass handlers with one of the boundaries, sorted.
 func (c *Config) handlers(boundaries ...config.Boundary) []string {

@@ -37,6 +37,13 @@ func runtimeDomains() [4]string {
 	}
 }
 
+// RuntimeAnnotations returns how the annotations of ReconfiguresRuntime begin, and their
+// domains, for those who ask the same in another language.
+func RuntimeAnnotations() (prefixes, domains []string) {
+	p, d := runtimePrefixes(), runtimeDomains()
+	return p[:], d[:]
+}
+
 // ReconfiguresRuntime reports whether an annotation configures the pod's runtime: it can hand
 // devices, paths or binaries of the host to what is behind a boundary.
 func ReconfiguresRuntime(key string) bool {

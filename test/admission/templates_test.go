@@ -27,7 +27,7 @@ type smuggled struct {
 func contraband() []smuggled {
 	return []smuggled{
 		{"another tenant", labelled(tenant("globex")), []string{tenantKey}},
-		{"evidence", annotated(evidenceKey, evidenceOf("privileged")), []string{evidenceKey}},
+		{"another data class", labelled(dataClass("nonsense")), []string{dataClassKey}},
 		{"a toleration of everything", tolerating(corev1.Toleration{Operator: corev1.TolerationOpExists}), []string{"spec.tolerations"}},
 		{"another scheduler", scheduledBy("another-scheduler"), []string{"spec.schedulerName"}},
 		{"a grace period of none", graceSeconds(0), []string{"spec.terminationGracePeriodSeconds"}},

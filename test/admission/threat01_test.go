@@ -59,19 +59,32 @@ func labelSpoofing() threat {
 			},
 		},
 		{
-			name: "a pod brings evidence before its namespace is a tenant's", names: []string{evidenceKey},
-			run: func(s *scene) error {
-				_, err := s.create(s.namespace(nil), annotated(evidenceKey, evidenceOf("privileged")))
-				return err
-			},
+			name: "a pod brings evidence before its namespace is a tenant's", undone: true,
+			run: func(s *scene) error { return s.bears(s.namespace(nil), evidenceKey, evidenceOf("privileged")) },
 		},
 		{
-			name: "a pod brings its own evidence", names: []string{evidenceKey},
-			run: creates(nil, annotated(evidenceKey, evidenceOf("privileged"))),
+			name: "a pod brings its own evidence", undone: true,
+			run: func(s *scene) error { return s.bears(s.managed(), evidenceKey, evidenceOf("privileged")) },
 		},
 		{
-			name: "a pod brings empty evidence", names: []string{evidenceKey},
-			run: creates(nil, annotated(evidenceKey, "")),
+			name: "a pod brings empty evidence", undone: true,
+			run: func(s *scene) error { return s.bears(s.managed(), evidenceKey, "") },
+		},
+		{
+			name: "a pod brings the token of a dedicated node", undone: true,
+			run: func(s *scene) error { return s.bears(s.managed(), dedicationKey, s.table.token(attackedNode)) },
 		},
 	}}
+}
+
+// bears creates a pod with an annotation that only a bind writes.
+func (s *scene) bears(namespace, key, value string) error {
+	pod, err := s.create(namespace, annotated(key, value))
+	if err != nil {
+		return err
+	}
+	if _, there := pod.Annotations[key]; !there {
+		return errUndone
+	}
+	return nil
 }

@@ -84,8 +84,41 @@ func forceDelete() threat {
 		run: func(s *scene) error {
 			return s.finish(owner, resident(s), corev1.PodFailed)
 		},
+	}, attack{
+		name: "a tenant writes when a running pod was started", names: []string{"status.startTime"},
+		run: func(s *scene) error {
+			return s.reports(owner, resident(s), map[string]any{"startTime": "2001-01-01T00:00:00Z"})
+		},
+	}, attack{
+		name: "a tenant writes that the containers of a running pod have ended", names: []string{"statuses of containers"},
+		run: func(s *scene) error {
+			return s.reports(owner, resident(s), map[string]any{"containerStatuses": []any{map[string]any{
+				"name": "app", "image": "none", "imageID": "none", "state": map[string]any{"terminated": map[string]any{"exitCode": 0}},
+			}}})
+		},
+	}, attack{
+		name: "a running pod without a tenant is declared finished", names: []string{"status.phase"},
+		run: func(s *scene) error { return s.finish(owner, s.unmanagedResident(), corev1.PodFailed) },
+	}, attack{
+		name: "a running pod without a tenant is deleted by force", names: []string{"gracePeriodSeconds"},
+		run: func(s *scene) error {
+			pod := s.unmanagedResident()
+			return s.vanishes(pod, s.remove(editor, pod, ptr.To[int64](0)))
+		},
 	})
 	return row
+}
+
+// unmanagedResident is a pod of no tenant that another scheduler has bound.
+func (s *scene) unmanagedResident() *corev1.Pod {
+	pod := s.waiting(s.namespace(nil))
+	s.must(s.quietly(administrator).CoreV1().Pods(pod.Namespace).Bind(s.ctx, plainBindingOf(pod, freeNode), metav1.CreateOptions{}))
+	return s.get(pod)
+}
+
+// reports writes into a pod's status.
+func (s *scene) reports(who user, pod *corev1.Pod, status map[string]any) error {
+	return s.patch(who, pod, types.MergePatchType, map[string]any{"status": status}, "status")
 }
 
 // withoutGrace makes a pod that asks for no grace period and has it deleted in some way.

@@ -36,6 +36,7 @@ const (
 	stockScheduler user = "system:kube-scheduler"
 	ourScheduler   user = "system:serviceaccount:" + systemNamespace + ":" + schedulerName
 	podCollector   user = "system:serviceaccount:kube-system:pod-garbage-collector"
+	pvcController  user = "system:serviceaccount:kube-system:pvc-protection-controller"
 	// kubelet is that of attackedNode.
 	kubelet user = "system:node:" + attackedNode
 	// administrator is in system:masters.
@@ -59,13 +60,15 @@ func (w *world) addUsers(ctx context.Context) error {
 	}
 	w.users[administrator] = w.plane.Admin()
 	// Made by the controllers themselves, one by one.
-	err = poll(ctx, func(ctx context.Context) (bool, error) {
-		config, err := w.plane.ServiceAccount(ctx, metav1.NamespaceSystem, "pod-garbage-collector")
-		w.users[podCollector] = config
-		return err == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("the service account of the pod garbage collector: %w", err)
+	for who, name := range map[user]string{podCollector: "pod-garbage-collector", pvcController: "pvc-protection-controller"} {
+		err = poll(ctx, func(ctx context.Context) (bool, error) {
+			config, err := w.plane.ServiceAccount(ctx, metav1.NamespaceSystem, name)
+			w.users[who] = config
+			return err == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("the service account %s: %w", name, err)
+		}
 	}
 	anything := []string{"*"}
 	err = errors.Join(

@@ -25,8 +25,8 @@ type Policies struct {
 func AdmissionPolicies() Policies {
 	return Policies{
 		Validating: prefixed("namespaces", "runtimeclasses", "binding", "boundary", "deletion", "ephemeral-containers", "evidence",
-			"handler", "integrity", "placement", "reports", "parameters", "updates", "vm-toleration"),
-		Mutating: prefixed("runtime-class", "steering"),
+			"handler", "integrity", "placement", "reports", "parameters", "status", "updates", "vm-toleration", "volumes"),
+		Mutating: prefixed("runtime-class", "stamps", "steering"),
 	}
 }
 
