@@ -230,9 +230,9 @@ func (w *world) standby(change ...func(*dedication.Config)) *process {
 		}
 		switch o := obj.(type) {
 		case *v1.Node:
-			p.engine.Touch(o.Name)
+			p.engine.NodeChanged(o.Name)
 		case *v1.Pod:
-			p.engine.Touch(o.Spec.NodeName)
+			p.engine.NodeChanged(o.Spec.NodeName)
 		}
 	}
 	for _, informer := range []cache.SharedIndexInformer{nodes, pods} {
