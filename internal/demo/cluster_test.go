@@ -36,7 +36,7 @@ func run(t *testing.T, o demo.Options) (*demo.Outcome, string) {
 	return outcome, out.String()
 }
 
-func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
+func TestDemoKeepsTheRule(t *testing.T) {
 	outcome, out := run(t, demo.Options{})
 	if !outcome.OK() {
 		t.Error("the outcome is not OK")
@@ -68,7 +68,7 @@ func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
 
 // Who watches the watchman: with the plugin and the policies off, on the same workload, the
 // checker has to find what then goes wrong.
-func TestWithoutThePluginTheDemoFails(t *testing.T) {
+func TestDemoFailsWithoutThePlugin(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "without-plugin.yaml")
 	text := `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
@@ -87,7 +87,7 @@ profiles: [{schedulerName: tenant-isolation-scheduler}]
 	}
 }
 
-func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
+func TestDemoOfARealApplication(t *testing.T) {
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
 	}
 }
 
-func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
+func TestDemoInterruptedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {

@@ -92,7 +92,7 @@ func TestBudgetALargePodIsChanged(t *testing.T) {
 }
 
 // The ratios are for a reader: no machine that runs other things gives the same one twice.
-func TestBudgetWhatThePoliciesCost(t *testing.T) {
+func TestBudgetOfThePolicies(t *testing.T) {
 	w := theWorld(t)
 	free, err := w.newCreator(t.Context(), nil)
 	if err != nil {

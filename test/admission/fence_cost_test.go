@@ -13,7 +13,7 @@ import (
 )
 
 // The figures are for a reader, as those of what the policies cost.
-func TestBudgetWhatTheFenceCosts(t *testing.T) {
+func TestBudgetOfTheFence(t *testing.T) {
 	s := newScene(t)
 	before := map[string]string{}
 	s.must(s.writeTable(s.ctx, func(ids map[string]string) { maps.Copy(before, ids) }))

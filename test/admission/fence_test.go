@@ -15,7 +15,7 @@ var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
 // What a scheduler had decided before is refused from the moment that the dedication is written:
 // a pod is made meanwhile, and that is all the time there is.
-func TestFenceRefusesTheFirstBindAfterTheDedication(t *testing.T) {
+func TestFenceRefusesBindsAfterTheDedication(t *testing.T) {
 	const rounds = 20
 	s := newScene(t)
 	namespace := s.namespace(nil)
@@ -35,7 +35,7 @@ func TestFenceRefusesTheFirstBindAfterTheDedication(t *testing.T) {
 	}
 }
 
-func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
+func TestFenceComparesWholeNodeNames(t *testing.T) {
 	s := newScene(t)
 	dedicated := []string{"a", "bc", "fence-1", "fence-1.example.com", "dot.x", "fence-22", "x.fence-3"}
 	free := []string{
@@ -124,7 +124,7 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 }
 
 // Tenants read these messages in the events of their pods.
-func TestFenceNamesNobody(t *testing.T) {
+func TestFenceNamesNoTenant(t *testing.T) {
 	s := newScene(t)
 	node := s.dedicated()
 	err := binders()["pods/binding"](s, stockScheduler, plainBindingOf(s.waiting(s.namespace(nil)), node))

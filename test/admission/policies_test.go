@@ -9,7 +9,7 @@ import (
 )
 
 // A field that is misspelt in CEL is found by nobody but the controller that checks types.
-func TestThePoliciesNameNoFieldThatDoesNotExist(t *testing.T) {
+func TestPoliciesNameOnlyExistingFields(t *testing.T) {
 	s := newScene(t)
 	var policies []admissionv1.ValidatingAdmissionPolicy
 	s.must(poll(s.ctx, func(ctx context.Context) (bool, error) {

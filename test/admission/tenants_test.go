@@ -12,7 +12,7 @@ import (
 )
 
 // What a tenant may not even try, with or without policies.
-func TestThreat19ATenantCannotTurnThePoliciesOff(t *testing.T) {
+func TestThreat19TenantTurnsPoliciesOff(t *testing.T) {
 	s := newScene(t)
 	s.managed()
 	for _, who := range []user{editor, namespaceAdmin, owner} {
@@ -43,7 +43,7 @@ func errorOf[T any](_ T, err error) error { return err }
 // parameters is the ConfigMap that the policies read.
 const parameters = "tenant-isolation-parameters"
 
-func TestThreat19AMissingParameterDenies(t *testing.T) {
+func TestThreat19MissingParameterDenies(t *testing.T) {
 	s := newScene(t)
 	namespace, unmanaged := s.managed(), s.namespace(nil)
 	running := s.bound(namespace, evidenceOf("baseline"))

@@ -33,7 +33,7 @@ func (s *scene) allowed(what string, err error) {
 	}
 }
 
-func TestUseATenantSaysMoreOfAPodThanItsNamespaceDoes(t *testing.T) {
+func TestUsePodLabelsBeyondItsNamespaces(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"), privilege("baseline"))
 	for what, options := range map[string][]podOption{
@@ -53,7 +53,7 @@ func TestUseATenantSaysMoreOfAPodThanItsNamespaceDoes(t *testing.T) {
 	}
 }
 
-func TestUseAPodIsSteeredOnceAndNotOverwritten(t *testing.T) {
+func TestUsePodKeepsItsOwnFields(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"), defaultClass(kataClass))
 	pod, err := s.create(namespace, scheduledBy(""), labelled(dataClass("restricted")), runtimeClass(plainClass))
@@ -72,7 +72,7 @@ func TestUseAPodIsSteeredOnceAndNotOverwritten(t *testing.T) {
 	}
 }
 
-func TestUseAMirrorPodIsWhatItsKubeletSays(t *testing.T) {
+func TestUseMirrorPod(t *testing.T) {
 	s := newScene(t)
 	// Kubelets report what runs anyway, however much it is against the rules.
 	options := []podOption{
@@ -131,7 +131,7 @@ func (s *scene) report(pod *corev1.Pod) error {
 	}}, "status")
 }
 
-func TestUseAPodLivesOnWhenItsNamespaceIsRelabelled(t *testing.T) {
+func TestUsePodOfARelabelledNamespace(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"))
 	pod := s.bound(namespace, evidenceOf("baseline"))
@@ -166,7 +166,7 @@ func (s *scene) resize(pod *corev1.Pod) error {
 	}}, "resize")
 }
 
-func TestUseAServerSideApplyThatChangesNothing(t *testing.T) {
+func TestUseServerSideApplyWithoutChange(t *testing.T) {
 	s := newScene(t)
 	// It says nothing of what steering gives it, and goes on saying nothing.
 	pod := newPod(scheduledBy(""))
@@ -183,7 +183,7 @@ func TestUseAServerSideApplyThatChangesNothing(t *testing.T) {
 	}
 }
 
-func TestUseWhoMayDeleteAtOnce(t *testing.T) {
+func TestUseDeletionAtOnce(t *testing.T) {
 	now := ptr.To[int64](0)
 	for what, tc := range map[string]struct {
 		who   user
@@ -215,7 +215,7 @@ func running(s *scene, namespace string) *corev1.Pod {
 	return pod
 }
 
-func TestUseATenantEvictsItsPod(t *testing.T) {
+func TestUseTenantEvictsItsPod(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed()
 	s.allowed("an eviction", s.evict(running(s, namespace), nil))
@@ -258,7 +258,7 @@ func (s *scene) waitingIn(namespace string) *corev1.Pod {
 	return pod
 }
 
-func TestUseNamespacesWithoutAnIsolationMeaning(t *testing.T) {
+func TestUseNamespacesWithoutIsolation(t *testing.T) {
 	s := newScene(t)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: map[string]string{"example.com/team": "web"}}}
 	_, err := s.as(namespaceKeeper).CoreV1().Namespaces().Create(s.ctx, ns, metav1.CreateOptions{})
@@ -268,7 +268,7 @@ func TestUseNamespacesWithoutAnIsolationMeaning(t *testing.T) {
 	s.allowed("deleting it", s.as(namespaceKeeper).CoreV1().Namespaces().Delete(s.ctx, ns.Name, metav1.DeleteOptions{}))
 }
 
-func TestUseRuntimeClassesWithoutAnIsolationMeaning(t *testing.T) {
+func TestUseRuntimeClassesWithoutIsolation(t *testing.T) {
 	s := newScene(t)
 	class := newClass(unique("class"), "crun")
 	s.allowed("creating one", s.createClass(classKeeper, class))
@@ -278,7 +278,7 @@ func TestUseRuntimeClassesWithoutAnIsolationMeaning(t *testing.T) {
 	s.allowed("deleting it", s.deleteClass(classKeeper, class.Name))
 }
 
-func TestUseAnIsolationAdministratorSetsWhatTenantsMayNot(t *testing.T) {
+func TestUseIsolationAdministrator(t *testing.T) {
 	s := newScene(t)
 	// An ordinary user with the right to write namespaces, and the one that the policies ask for.
 	const keeper user = "ida"
@@ -304,7 +304,7 @@ func TestUseAnIsolationAdministratorSetsWhatTenantsMayNot(t *testing.T) {
 	s.allowed("deleting the namespace", s.as(keeper).CoreV1().Namespaces().Delete(s.ctx, ns.Name, metav1.DeleteOptions{}))
 }
 
-func TestUseLosingTheLastProtectionIsReported(t *testing.T) {
+func TestUseTenantLabelRemovalWarns(t *testing.T) {
 	s := newScene(t)
 	s.must(s.patchNamespace(administrator, s.managed(), types.MergePatchType, metadata("labels", tenantKey, nil)))
 	if heard := strings.Join(s.heard.take(), "\n"); !strings.Contains(heard, tenantKey) {

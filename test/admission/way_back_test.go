@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTheAuditOverlayIsTheWayBack(t *testing.T) {
+func TestAuditOverlayIsTheWayBack(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(defaultClass(kataClass))
 	t.Cleanup(func() {

@@ -164,7 +164,7 @@ func privileged(p *corev1.Pod) {
 	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
 }
 
-func TestWhatAnAutoscalerSees(t *testing.T) {
+func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 	c := newCluster(t)
 	const prefix = "tenantisolation.dev/"
 	c.namespace("acme", map[string]string{prefix + "tenant": "acme"})

@@ -36,7 +36,7 @@ func page(t *testing.T, nodes int) string {
 
 // In a real browser, without network: the script runs under the page's own policy, one tile
 // is a stop of the Tab key, and what is drawn in light is drawn otherwise in dark.
-func TestThePageInABrowser(t *testing.T) {
+func TestReportPageInABrowser(t *testing.T) {
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

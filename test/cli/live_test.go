@@ -13,7 +13,7 @@ import (
 )
 
 // kubectl finds the tool by its name, and passes its own flags on.
-func TestAsAPluginOfKubectl(t *testing.T) {
+func TestKubectlPlugin(t *testing.T) {
 	w := newWorld(t)
 	w.node(t, "plugin-1")
 	binary := build(t)
@@ -38,7 +38,7 @@ func TestAsAPluginOfKubectl(t *testing.T) {
 }
 
 // Who may list pods and not namespaces learns what is missing and gets no "clean".
-func TestWithoutTheRightToListNamespaces(t *testing.T) {
+func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
 	w := newWorld(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
 	if _, err := w.api.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
@@ -75,7 +75,7 @@ func TestWithoutTheRightToListNamespaces(t *testing.T) {
 
 // A pod that another scheduler put beside a tenant's is found, and is none once it is gone
 // from there.
-func TestAuditFindsWhatAnotherSchedulerDid(t *testing.T) {
+func TestAuditOfAnotherSchedulersPods(t *testing.T) {
 	w := newWorld(t)
 	w.node(t, "live-1")
 	w.namespace(t, "live-acme", "acme")

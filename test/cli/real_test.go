@@ -51,7 +51,7 @@ func deployments(t *testing.T, path string) []appsv1.Deployment {
 // profile, so all at the baseline level. The first tenant's pods are on the first node, the
 // second's on the second, but for its redis-cart, which somebody put on the first. So on the
 // first node each of the 12 shares a kernel with it, and that is all.
-func TestOnlineBoutiqueOfTwoTenants(t *testing.T) {
+func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 	file := filepath.Join(realManifests(t), "online-boutique.yaml")
 	w := newWorld(t)
 	for _, name := range []string{"real-1", "real-2", "real-3"} {

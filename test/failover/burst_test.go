@@ -16,7 +16,7 @@ const slowest = 3 * time.Second
 // A burst of tenants' pods is placed while the stock scheduler places unmanaged pods on the
 // same nodes and the leader is killed again and again. The same without dedication shows that
 // there was something to prevent.
-func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
+func TestBurstWithKilledLeaders(t *testing.T) {
 	s := scale{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
 	faults := []fault{killTheLeader, killTheLeader}
 	if *full {

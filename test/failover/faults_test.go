@@ -100,7 +100,7 @@ func (f *fleet) tend() {
 	}
 }
 
-func TestNoBindOfABurstBreaksTheRuleThoughLeadersArePausedAndTheControlPlaneIsKilled(t *testing.T) {
+func TestBurstWithPausesAndAKilledControlPlane(t *testing.T) {
 	s := scale{nodes: 60, tenants: 8, managed: 300, unmanaged: 90}
 	if *full {
 		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}

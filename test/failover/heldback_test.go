@@ -17,7 +17,7 @@ const poolLabel = "example.com/pool"
 
 // The stock scheduler decides while the node is free, and what it sends arrives when the
 // node is a tenant's.
-func TestABindThatTheStockSchedulerDecidedBeforeTheDedicationIsRefused(t *testing.T) {
+func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 	for name, dedicating := range map[string]bool{"with dedication": true, "without dedication it arrives": false} {
 		t.Run(name, func(t *testing.T) {
 			a := newArena(t, scale{nodes: 1, tenants: 1}, dedicating)
@@ -59,7 +59,7 @@ func TestABindThatTheStockSchedulerDecidedBeforeTheDedicationIsRefused(t *testin
 
 // A leader is stopped with a bind on its way. Whatever becomes of the node, it never
 // arrives.
-func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
+func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 	a := newArena(t, scale{nodes: 1, tenants: 2}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")
@@ -111,7 +111,7 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 
 // The leader goes on leading, the dedication stands, and only the id tells a bind that was given
 // up from those that are meant.
-func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T) {
+func TestHeldBackBindWithALostAnswer(t *testing.T) {
 	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")

@@ -15,7 +15,7 @@ import (
 // Each kube-apiserver has the table from an informer of its own. How long after a write by
 // the one the other still admits is what the settle time has to cover; the test has no
 // scheduler, and is the leader itself.
-func TestTheLagOfAnotherAPIServersFence(t *testing.T) {
+func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 	if !*full {
 		t.Skip("a figure and no law, for -full")
 	}

@@ -33,7 +33,7 @@ func (w writes) since(before writes) writes {
 }
 
 // Nobody else writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
-func TestDedicationCostsWritesPerOpenedNodeAndNonePerPod(t *testing.T) {
+func TestWritesPerOpenedNode(t *testing.T) {
 	s := scale{nodes: 30, tenants: 5}
 	openers, joiners := 100, 400
 	if *full {

@@ -61,7 +61,7 @@ func adminKubeconfig(t *testing.T, config map[string]any) {
 	}
 }
 
-func TestATypoInTheArgumentsStopsTheStartAndIsNamed(t *testing.T) {
+func TestArgumentsTypoStopsTheStart(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args map[string]any
 		want string
@@ -91,7 +91,7 @@ func TestATypoInTheArgumentsStopsTheStartAndIsNamed(t *testing.T) {
 	}
 }
 
-func TestEveryFaultOfTheArgumentsIsReportedAtOnceWithItsPath(t *testing.T) {
+func TestArgumentsReportEveryFault(t *testing.T) {
 	output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), adminKubeconfig, pluginArgs(map[string]any{
 		"labelKeys":                 map[string]any{"tenant": "not a key"},
 		"dataClasses":               []any{"public", "public", "unclassified"},
@@ -121,7 +121,7 @@ func TestEveryFaultOfTheArgumentsIsReportedAtOnceWithItsPath(t *testing.T) {
 	}
 }
 
-func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
+func TestConfigurationIsWrittenAsRead(t *testing.T) {
 	written, again := filepath.Join(t.TempDir(), "written.yaml"), filepath.Join(t.TempDir(), "again.yaml")
 	shipped := writeConfig(t, adminKubeconfig)
 	for _, step := range []struct{ from, to string }{{shipped, written}, {written, again}} {
@@ -148,7 +148,7 @@ func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
 
 // A filter that comes first can have preemption empty a node of another trust domain, and
 // whoever binds first leaves no evidence.
-func TestAProfileWithThePluginInTheWrongPlacePlacesNobody(t *testing.T) {
+func TestProfileWithThePluginMisplaced(t *testing.T) {
 	for _, point := range []string{"filter", "bind"} {
 		t.Run(point, func(t *testing.T) {
 			c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
@@ -162,7 +162,7 @@ func TestAProfileWithThePluginInTheWrongPlacePlacesNobody(t *testing.T) {
 	}
 }
 
-func TestAChangedArgumentIsHeeded(t *testing.T) {
+func TestArgumentsChanged(t *testing.T) {
 	t.Run("another label key", func(t *testing.T) {
 		c := newClusterWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
 		node := c.node()

@@ -14,7 +14,7 @@ import (
 )
 
 // Each of these is made past the scheduler, or long after it: only the audit can tell.
-func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
+func TestAuditReportsViolations(t *testing.T) {
 	c := newCluster(t)
 	token := c.scraper()
 	c.auditing(token)
@@ -144,7 +144,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 }
 
-func TestRemediationEvictsWhoCameLastAndRespectsBudgets(t *testing.T) {
+func TestAuditEvictsTheLastPod(t *testing.T) {
 	w, err := sharedWorld()
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func (c *cluster) table() *corev1.ConfigMap {
 	return table
 }
 
-func TestTheFirstPodDedicatesItsNode(t *testing.T) {
+func TestDedicationByTheFirstPod(t *testing.T) {
 	c := newDedicating(t)
 	ns := c.namespace(tenant("acme"), dataClass("internal"))
 	node := c.node()
@@ -73,7 +73,7 @@ func TestTheFirstPodDedicatesItsNode(t *testing.T) {
 	}
 }
 
-func TestThePodsThatFollowCostNoWrite(t *testing.T) {
+func TestDedicationCostsLaterPodsNoWrite(t *testing.T) {
 	c := newDedicating(t, forever)
 	ns := c.namespace(tenant("acme"))
 	node := c.node()
@@ -96,7 +96,7 @@ func TestThePodsThatFollowCostNoWrite(t *testing.T) {
 	}
 }
 
-func TestWhoMayUseADedicatedNode(t *testing.T) {
+func TestDedicatedNodeAdmission(t *testing.T) {
 	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
 	for name, tc := range map[string]struct {
 		first, second        []label
@@ -141,7 +141,7 @@ func TestWhoMayUseADedicatedNode(t *testing.T) {
 	}
 }
 
-func TestAClassThatDoesNotSeparateIsInNoTaint(t *testing.T) {
+func TestDedicationTaintsNameSeparateByOnly(t *testing.T) {
 	w, err := sharedWorld()
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestAClassThatDoesNotSeparateIsInNoTaint(t *testing.T) {
 	c.expectDedication(node, "tenant=acme:NoSchedule")
 }
 
-func TestANodeIsReleasedAfterItsLastPod(t *testing.T) {
+func TestReleaseAfterTheLastPod(t *testing.T) {
 	c := newDedicating(t)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	node := c.node()
@@ -179,7 +179,7 @@ func TestANodeIsReleasedAfterItsLastPod(t *testing.T) {
 	c.released(node)
 }
 
-func TestANodeIsReleasedAfterARestart(t *testing.T) {
+func TestReleaseAfterARestart(t *testing.T) {
 	c := newDedicating(t)
 	node := c.node()
 	pod := c.tenantPod(c.namespace(tenant("acme")))
@@ -207,7 +207,7 @@ func elected(profile string) configEdit {
 	}
 }
 
-func TestATenantMayNotTakeAllNodes(t *testing.T) {
+func TestNodeLimit(t *testing.T) {
 	c := newDedicating(t, map[string]any{"maxNodesPerTenant": 1})
 	acme := c.namespace(tenant("acme"))
 	first, second := c.node(), c.node()
@@ -262,7 +262,7 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 	c.expectDedication(node, acmeAlone)
 }
 
-func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
+func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 	c := newDedicating(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
 	node := c.node()
 	waiting := c.tenantPod(c.namespace(tenant("acme")))
@@ -275,7 +275,7 @@ func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
 	c.expectOn(node, waiting)
 }
 
-func TestWithoutDedicationsNoNodeIsWritten(t *testing.T) {
+func TestDedicationDisabledWritesNoNode(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	before := c.getNode(node)

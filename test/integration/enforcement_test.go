@@ -36,7 +36,7 @@ func placementSeries(enforcement, reason string) string {
 	return `tenant_isolation_placements_total{enforcement="` + enforcement + `",reason="` + reason + `"`
 }
 
-func TestWhoOnlyObservesKeepsTheRuleWhereItCan(t *testing.T) {
+func TestEnforcementAuditKeepsTheRuleIfItCan(t *testing.T) {
 	c := newObserving(t)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.node()
@@ -51,7 +51,7 @@ func TestWhoOnlyObservesKeepsTheRuleWhereItCan(t *testing.T) {
 	c.expectOn(onGlobex, c.pod(globex), c.pod(globex))
 }
 
-func TestWhoOnlyObservesPlacesAndReportsTheRest(t *testing.T) {
+func TestEnforcementAuditReportsTheRest(t *testing.T) {
 	c := newObserving(t)
 	token := c.scraper()
 	node := c.node()
@@ -104,7 +104,7 @@ func (j *journal) reported() []string {
 	return slices.Compact(pods)
 }
 
-func TestAPlacementIsCountedWhenItIsMade(t *testing.T) {
+func TestPlacementMetric(t *testing.T) {
 	c := newClusterWith(t, nil)
 	token := c.scraper()
 	node := c.node()

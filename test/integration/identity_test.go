@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestAPodThatIsMadeAnewUnderItsOldNameIsJudgedAnew(t *testing.T) {
+func TestPodRecreatedUnderItsName(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
@@ -23,7 +23,7 @@ func TestAPodThatIsMadeAnewUnderItsOldNameIsJudgedAnew(t *testing.T) {
 	c.refused(c.pod(ns, named("web-0"), labelled(dataClass("restricted"))), foreignThere)
 }
 
-func TestANodeThatComesBackStillHoldsItsPods(t *testing.T) {
+func TestNodeRecreatedUnderItsName(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
@@ -37,7 +37,7 @@ func TestANodeThatComesBackStillHoldsItsPods(t *testing.T) {
 }
 
 // Pods can outlive their namespace where somebody finalizes it by force.
-func TestWhatIsLeftOfANamespaceIsNobodysNeighbour(t *testing.T) {
+func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	gone := c.namespace(tenant("acme"))
@@ -53,7 +53,7 @@ func TestWhatIsLeftOfANamespaceIsNobodysNeighbour(t *testing.T) {
 	c.woken(before, since)
 }
 
-func TestAPodWaitsForItsNamespace(t *testing.T) {
+func TestNamespaceMissing(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
@@ -98,7 +98,7 @@ func (c *cluster) dropNamespace(name string) {
 
 // Between the filter's look at a pod and the bind, its owner may still edit the labels. The
 // pod is bound as what it was judged to be, or not at all.
-func TestALabelThatIsEditedInTheLastMomentGainsNothing(t *testing.T) {
+func TestLabelEditedBeforeTheBind(t *testing.T) {
 	c := newCluster(t)
 	for range 4 {
 		c.node()

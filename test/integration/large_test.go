@@ -34,7 +34,7 @@ func (c *cluster) atOnce(pod *corev1.Pod) {
 	}
 }
 
-func TestInALargeClusterATenantsPodsStayTogether(t *testing.T) {
+func TestLargeClusterKeepsTenantsTogether(t *testing.T) {
 	c := newCluster(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	// Many tenants, because each attempt begins at another node.
@@ -49,7 +49,7 @@ func TestInALargeClusterATenantsPodsStayTogether(t *testing.T) {
 	}
 }
 
-func TestInALargeClusterVirtualMachinesShareMachines(t *testing.T) {
+func TestLargeClusterOfVMs(t *testing.T) {
 	c := newCluster(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	var tenants []string
@@ -67,7 +67,7 @@ func TestInALargeClusterVirtualMachinesShareMachines(t *testing.T) {
 
 // The node of the pod's own trust domain will not do. The pod has to find another one as
 // if nobody had pointed it there.
-func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.T) {
+func TestLargeClusterWithAFullHome(t *testing.T) {
 	c := newCluster(t)
 	nodes := c.manyNodes(func(i int) []nodeOption {
 		options := []nodeOption{nodeLabel(corev1.LabelTopologyZone, fmt.Sprint(i%2))}

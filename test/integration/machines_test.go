@@ -2,7 +2,7 @@ package integration
 
 import "testing"
 
-func TestVirtualMachinesOfTwoTenantsShareANode(t *testing.T) {
+func TestVMsOfTwoTenantsShareANode(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"), dataClass("restricted"))
@@ -12,7 +12,7 @@ func TestVirtualMachinesOfTwoTenantsShareANode(t *testing.T) {
 	c.expectOn(node, c.pod(globex, runtimeClass(otherKata), ownUserNamespace))
 }
 
-func TestAVirtualMachineAndAContainerOfTwoTenantsDoNot(t *testing.T) {
+func TestVMAndContainerDoNotShareANode(t *testing.T) {
 	for name, tc := range map[string]struct{ resident, incoming []podOption }{
 		"a virtual machine comes to a container": {nil, []podOption{runtimeClass(kata)}},
 		"a container comes to a virtual machine": {[]podOption{runtimeClass(kata)}, nil},
@@ -34,7 +34,7 @@ func TestAVirtualMachineAndAContainerOfTwoTenantsDoNot(t *testing.T) {
 	}
 }
 
-func TestAContainerOfTheSameTrustDomainClosesANodeOfVirtualMachines(t *testing.T) {
+func TestContainerClosesANodeOfVMs(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
@@ -43,7 +43,7 @@ func TestAContainerOfTheSameTrustDomainClosesANodeOfVirtualMachines(t *testing.T
 	c.refused(c.pod(globex, runtimeClass(kata)), foreignThere)
 }
 
-func TestSandboxesShareANodeWhereTheArgumentsSaySo(t *testing.T) {
+func TestSandboxesShareANodeIfConfigured(t *testing.T) {
 	c := newClusterWith(t, map[string]any{"minimumBoundary": "sandbox"})
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
@@ -53,7 +53,7 @@ func TestSandboxesShareANodeWhereTheArgumentsSaySo(t *testing.T) {
 	c.refused(c.pod(globex), foreignThere)
 }
 
-func TestANamespacesBoundaryIsKept(t *testing.T) {
+func TestBoundaryDemandedByTheNamespace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		demand string
 		pod    []podOption
@@ -82,7 +82,7 @@ func TestANamespacesBoundaryIsKept(t *testing.T) {
 	}
 }
 
-func TestADemandedNodeIsSharedWithNoOtherTrustDomain(t *testing.T) {
+func TestBoundaryNodeSharesWithNoOther(t *testing.T) {
 	t.Run("where the demanding pod was first", func(t *testing.T) {
 		c := newCluster(t)
 		node := c.node(kataCapable)

@@ -36,7 +36,7 @@ const (
 	pluginName      = "TenantIsolation"
 )
 
-func TestManifestsApplyAndApplyAgain(t *testing.T) {
+func TestManifestsApplyTwice(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 
 	for _, dir := range []string{"base", "examples/kata-runtimeclasses", "overlays/audit", "overlays/default"} {
@@ -90,7 +90,7 @@ func TestManifestsApplyAndApplyAgain(t *testing.T) {
 	})
 }
 
-func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
+func TestManifestsRightsAreEnough(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	apply(t, c, "base")
 	client := mustClient(t, c)
@@ -171,7 +171,7 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 // The golden file holds the rules of the bound stock roles as well: a release that gives
 // kube-scheduler a new right gives it to this scheduler, too, and somebody has to see it.
 // Where nodes are dedicated it has a few more, and none where they are not.
-func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
+func TestManifestsRightsAreExact(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	client := mustClient(t, c)
 	base := strings.Split(strings.TrimSpace(readFile(t, filepath.Join("testdata", "scheduler-rights.txt"))), "\n")
@@ -198,7 +198,7 @@ func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
 	}
 }
 
-func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
+func TestOverlaysDifferInOneArgument(t *testing.T) {
 	args := func(path ...string) *tenantisolationconfig.TenantIsolationArgs {
 		for _, plugin := range decodeConfig(t, readFile(t, manifests(t, path...))).Profiles[0].PluginConfig {
 			if args, ok := plugin.Args.(*tenantisolationconfig.TenantIsolationArgs); ok {
@@ -220,7 +220,7 @@ func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
 	}
 }
 
-func TestTheShippedConfigurationDecodesStrictly(t *testing.T) {
+func TestShippedConfigurationDecodesStrictly(t *testing.T) {
 	got := decodeConfig(t, readFile(t, schedulerConfigFile(t)))
 
 	if len(got.Profiles) != 1 {
@@ -251,7 +251,7 @@ func TestTheShippedConfigurationDecodesStrictly(t *testing.T) {
 	}
 }
 
-func TestTheKnobsInTheShippedConfigurationShowTheDefaults(t *testing.T) {
+func TestShippedConfigurationShowsTheDefaults(t *testing.T) {
 	shipped := readFile(t, schedulerConfigFile(t))
 	knob := regexp.MustCompile(`(?m)^( *)#([^ ].*|  .*)$`)
 	turned := knob.ReplaceAllString(shipped, "$1$2")

@@ -15,7 +15,7 @@ import (
 
 // The tests that count attempts read them from the log. Here the scheduler's own metrics
 // say how many there were, of every pod: the log leaves none out.
-func TestTheJournalTellsOfEveryAttempt(t *testing.T) {
+func TestJournalHasEveryAttempt(t *testing.T) {
 	c := newClusterWith(t, nil)
 	token := c.scraper()
 	refused, foreign := c.conflict()
@@ -35,7 +35,7 @@ func TestTheJournalTellsOfEveryAttempt(t *testing.T) {
 	}
 }
 
-func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
+func TestMetricsNeedTheRight(t *testing.T) {
 	c := newCluster(t)
 	if status, _ := c.fetch(""); status != http.StatusForbidden {
 		t.Errorf("a stranger gets status %d, want %d", status, http.StatusForbidden)

@@ -34,7 +34,7 @@ func (c *cluster) ownSeries(token string) map[string]map[string]string {
 
 // What a scrape of the real scheduler shows is what the reference page says, and no label
 // has a value that somebody could choose or that grows with the cluster.
-func TestTheMetricsOfTheProjectAreDocumentedAndBounded(t *testing.T) {
+func TestMetricsAreDocumentedAndBounded(t *testing.T) {
 	c := newCluster(t)
 	token := c.scraper()
 	c.auditing(token)

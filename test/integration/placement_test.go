@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPodsOfOneTrustDomainShareANode(t *testing.T) {
+func TestPlacementOfOneTrustDomain(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
@@ -14,7 +14,7 @@ func TestPodsOfOneTrustDomainShareANode(t *testing.T) {
 }
 
 // One node, one resident, one pod that differs from it in a single thing.
-func TestAPodOfAnotherTrustDomainStaysOff(t *testing.T) {
+func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resident, incoming     []podOption
 		residentNS, incomingNS []label
@@ -63,7 +63,7 @@ func TestAPodOfAnotherTrustDomainStaysOff(t *testing.T) {
 
 // Which node among those that would do: one that is open already, and of those still shut
 // the plain ones first, so that machines which can hold many tenants stay free for them.
-func TestANewMachineIsOpenedLast(t *testing.T) {
+func TestPlacementOpensANewNodeLast(t *testing.T) {
 	c := newCluster(t)
 	plain := []string{c.node(plainOnly), c.node(plainOnly)}
 	capable := []string{c.node(kataCapable), c.node(kataCapable), c.node(kataCapable)}

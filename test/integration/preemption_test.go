@@ -56,7 +56,7 @@ func (c *cluster) keptOff(pod *corev1.Pod) {
 	}
 }
 
-func TestAConflictNeverEvictsAnyone(t *testing.T) {
+func TestPreemptionNeverResolvesAConflict(t *testing.T) {
 	for _, class := range []string{highPriority, "system-cluster-critical", "system-node-critical"} {
 		for name, resident := range map[string]struct {
 			labels  []label
@@ -79,7 +79,7 @@ func TestAConflictNeverEvictsAnyone(t *testing.T) {
 }
 
 // Not even where the node is full as well, and evicting for room would be allowed.
-func TestAConflictOnAFullNodeNeverEvictsAnyone(t *testing.T) {
+func TestPreemptionOnAFullNodeWithAConflict(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(cpus("4"))
 	there := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"))
@@ -164,7 +164,7 @@ func TestPreemptionAny(t *testing.T) {
 
 // What priority does for CPU and memory is the framework's business, and not touched by
 // the preemption argument: this is what docs/ says of it.
-func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
+func TestPreemptionForResources(t *testing.T) {
 	t.Run("evicts lower pods of its own trust domain", func(t *testing.T) {
 		c := newCluster(t)
 		node := c.node(cpus("4"))
@@ -207,7 +207,7 @@ func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
 
 // Who has evicted for a place is promised that place until it takes it, and nobody gets in
 // between who could not be there with it.
-func TestANominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
+func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(kataCapable, cpus("4"))
 	globex := c.namespace(tenant("globex"))
@@ -227,7 +227,7 @@ func TestANominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 	c.woken(before, since)
 }
 
-func TestANominatedPodGetsItsPlaceBeforeOthersThatWait(t *testing.T) {
+func TestNominatedPodIsPlacedFirst(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(cpus("4"))
 	acme := c.namespace(tenant("acme"))

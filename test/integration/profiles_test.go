@@ -8,7 +8,7 @@ import (
 
 // Two profiles of one scheduler have a plugin each, and the nodes in common. The one might
 // be the cluster's default scheduler.
-func TestTwoProfilesOfOneSchedulerKeepTheirPodsApart(t *testing.T) {
+func TestProfilesKeepTheirPodsApart(t *testing.T) {
 	const second = "second-profile"
 	c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
 		t.Helper()

@@ -184,7 +184,7 @@ func (w *workload) expectSound(o *observer) {
 	}
 }
 
-func TestARandomWorkloadNeverBreaksTheRuleAndNobodyWaitsInVain(t *testing.T) {
+func TestRandomWorkload(t *testing.T) {
 	w := newWorkload(t)
 	o := w.observe()
 	pods := make([]*corev1.Pod, 0, randomPods)
@@ -204,7 +204,7 @@ func TestARandomWorkloadNeverBreaksTheRuleAndNobodyWaitsInVain(t *testing.T) {
 
 // A namespace that is relabelled leaves pods where they are, in whatever company. No new
 // pod may come to that.
-func TestRelabelledNamespacesLetNobodyInWhoIsForeignNow(t *testing.T) {
+func TestRandomRelabelling(t *testing.T) {
 	w := newWorkload(t)
 	o := w.observe()
 	probes := w.node(tainted("example.com/probe"))

@@ -13,7 +13,7 @@ import (
 // Each case makes a pod that is refused, and then changes one thing that helps it. The
 // pod has to be placed at the next attempt and that soon: what no hint wakes waits five
 // minutes for the framework's own sweep.
-func TestAChangeThatHelpsWakesThePodAtOnce(t *testing.T) {
+func TestRequeueAfterAChangeThatHelps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		told  string
 		setup func(c *cluster) (refused *corev1.Pod, change func())
@@ -154,7 +154,7 @@ func TestAChangeThatHelpsWakesThePodAtOnce(t *testing.T) {
 	}
 }
 
-func TestANamespaceThatBecomesPlatformIsInNobodysWay(t *testing.T) {
+func TestRequeueAfterANamespaceBecomesPlatform(t *testing.T) {
 	c := newClusterWith(t, map[string]any{
 		"platformNamespaces": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"example.com/team": "platform"}}},
 	})

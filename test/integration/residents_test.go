@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestPlatformPodsGoAnywhere(t *testing.T) {
+func TestPlatformPodsRunAnywhere(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
@@ -34,7 +34,7 @@ func (c *cluster) platformPod(namespace string, options ...podOption) *corev1.Po
 	return pod
 }
 
-func TestAManagedPlatformNamespaceIsManaged(t *testing.T) {
+func TestPlatformNamespaceWithATenant(t *testing.T) {
 	c := newClusterWith(t, map[string]any{
 		"platformNamespaces": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"example.com/team": "platform"}}},
 	})
@@ -45,7 +45,7 @@ func TestAManagedPlatformNamespaceIsManaged(t *testing.T) {
 	c.expectOn(node, c.pod(c.namespace(otherLabel("platform"))))
 }
 
-func TestAnUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
+func TestUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 	for name, resident := range map[string][]podOption{
 		"a container":       nil,
 		"a virtual machine": {runtimeClass(kata)},
@@ -68,7 +68,7 @@ func TestAnUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 	}
 }
 
-func TestAPodWithoutATenantIsTold(t *testing.T) {
+func TestUnmanagedPodIsRefused(t *testing.T) {
 	c := newCluster(t)
 	c.node()
 	unmanaged := c.pod(c.namespace())
@@ -79,7 +79,7 @@ func TestAPodWithoutATenantIsTold(t *testing.T) {
 	c.stillRefused(unmanaged, empty)
 }
 
-func TestATerminatingResidentCountsUntilItIsGone(t *testing.T) {
+func TestTerminatingResidentCounts(t *testing.T) {
 	for name, terminate := range map[string]func(c *cluster, pod *corev1.Pod){
 		"in its grace period": func(c *cluster, pod *corev1.Pod) { c.terminate(pod) },
 		"held by a finalizer": func(c *cluster, pod *corev1.Pod) {

@@ -16,7 +16,7 @@ import (
 
 // A scheduler that may not read RuntimeClasses cannot tell a virtual machine from a
 // container. It waits for the right and places nobody until it has it, and then everybody.
-func TestNobodyIsPlacedUntilTheSchedulerMayReadRuntimeClasses(t *testing.T) {
+func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
 	c := newCluster(t)
 	user := c.name("blind")
 	profile := user + "-scheduler"
@@ -77,7 +77,7 @@ func (c *cluster) allow(user, role string) {
 
 // Two replicas, as shipped, and the leader is killed in the middle of a burst: the other
 // one takes over what it finds half done.
-func TestTheLeaderIsKilledInABurst(t *testing.T) {
+func TestLeaderKilledInABurst(t *testing.T) {
 	w := newWorkload(t)
 	profile := "relay-" + w.id
 	election := func(_ *testing.T, config map[string]any) {

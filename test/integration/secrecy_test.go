@@ -12,7 +12,7 @@ import (
 
 // What a pod's owner is told is one sentence of what is wrong, the same whoever is on the
 // nodes; no name of another tenant, namespace, pod or node is in it.
-func TestARefusalNamesNobodyElse(t *testing.T) {
+func TestRefusalNamesNoOtherTenant(t *testing.T) {
 	c := newCluster(t)
 	nodes := []string{
 		c.nodeNamed("metal-"+c.id, kataCapable), c.nodeNamed("paper-"+c.id, kataCapable),

@@ -13,7 +13,7 @@ import (
 // does not, and at last one of the same kind that does. The first must leave the pod
 // asleep; the second shows that waking it would have been seen, and that word of the
 // first had reached the scheduler before.
-func TestAChangeThatCannotHelpWakesNobody(t *testing.T) {
+func TestRequeueNotAfterAChangeThatCannotHelp(t *testing.T) {
 	for name, tc := range map[string]struct {
 		told  string
 		setup func(c *cluster) (refused *corev1.Pod, useless, helpful func())

@@ -6,7 +6,7 @@ import (
 
 // Whatever opens a way from the machine into the virtual machine makes it worth no more
 // than a container.
-func TestAVirtualMachineThatSharesTheHostIsAContainer(t *testing.T) {
+func TestVMThatSharesTheHost(t *testing.T) {
 	for name, door := range map[string]podOption{
 		"host network":                hostNetwork,
 		"host PIDs":                   hostPID,
@@ -35,7 +35,7 @@ func TestAVirtualMachineThatSharesTheHostIsAContainer(t *testing.T) {
 
 // A pod of the tenant globex wants to sit beside one of acme, or beside one of its own that
 // is trusted with something else; it may write what it likes on itself.
-func TestATenantGainsNothingByWhatItWritesOnItsPods(t *testing.T) {
+func TestSpoofedPodsGainNothing(t *testing.T) {
 	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
 	secret := []label{tenant("globex"), dataClass("confidential")}
 	for name, tc := range map[string]struct {
@@ -110,7 +110,7 @@ func TestATenantGainsNothingByWhatItWritesOnItsPods(t *testing.T) {
 	}
 }
 
-func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
+func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 	t.Run("in a pod that waits", func(t *testing.T) {
 		c := newCluster(t)
 		node := c.node()
@@ -143,7 +143,7 @@ func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
 }
 
 // The scheduler says on the pod what it judged: evidence for others, which it never reads.
-func TestAPlacedPodBearsWhatItWasJudgedToBe(t *testing.T) {
+func TestStampOfAPlacedPod(t *testing.T) {
 	c := newCluster(t)
 	node := c.node(kataCapable)
 	ns := c.namespace(tenant("acme"), dataClass("internal"))

@@ -126,7 +126,7 @@ func (c *cluster) boundPVC(namespace string, source corev1.PersistentVolumeSourc
 	return pvc.Name
 }
 
-func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
+func TestVMWithADirectoryOfTheHost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		volume corev1.PersistentVolumeSource
 		onHost bool
@@ -150,7 +150,7 @@ func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
 	}
 }
 
-func TestAVirtualMachineWithAPVCOfUnknownKindIsAContainerUntilItIsBound(t *testing.T) {
+func TestVMWithAnUnboundPVC(t *testing.T) {
 	for name, tc := range map[string]struct {
 		volume corev1.PersistentVolumeSource
 		helps  bool

@@ -20,7 +20,7 @@ func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes 
 	return pod, func() { c.bindTo(unbound, volume.Name) }
 }
 
-func TestAPodThatWaitsForItsVolumeHasItsPlace(t *testing.T) {
+func TestWaitingPodKeepsItsPlace(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	pod, volumeComes := c.waiting(c.namespace(tenant("acme")), node)
@@ -31,7 +31,7 @@ func TestAPodThatWaitsForItsVolumeHasItsPlace(t *testing.T) {
 	c.stillRefused(foreign)
 }
 
-func TestAPodThatIsDeletedWhileItWaitsMakesRoomAtOnce(t *testing.T) {
+func TestWaitingPodDeleted(t *testing.T) {
 	c := newCluster(t)
 	node := c.node()
 	pod, _ := c.waiting(c.namespace(tenant("acme")), node)
@@ -44,7 +44,7 @@ func TestAPodThatIsDeletedWhileItWaitsMakesRoomAtOnce(t *testing.T) {
 }
 
 // What was true when the node was chosen need not be when the volume comes.
-func TestAPodIsNotBoundWhereItIsForeignByNow(t *testing.T) {
+func TestWaitingPodThatBecameForeign(t *testing.T) {
 	for name, change := range map[string]func(c *cluster, pod, resident *corev1.Pod){
 		"its namespace went to another tenant": func(c *cluster, pod, _ *corev1.Pod) {
 			c.relabel(pod.Namespace, tenant("globex"))

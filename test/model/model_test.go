@@ -35,7 +35,7 @@ func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") 
 // In all of these worlds a leader may be paused for ever, or wake whenever it likes; the
 // API server's informer may lag, and a request may be committed long after its admission,
 // both within the settle time.
-func TestNoStateBreaksTheRuleAndFromEachTheNodesCanBeTidied(t *testing.T) {
+func TestProtocolKeepsTheRule(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]world{
 		"two privileges of one tenant, and two answers that are lost": {

@@ -4,7 +4,7 @@ import "testing"
 
 // A model in which nothing can go wrong proves nothing: without each of these steps
 // something has to go wrong, and the trace tells how.
-func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
+func TestProtocolNeedsEachStep(t *testing.T) {
 	t.Parallel()
 	// One leader, who loses an answer.
 	alone := func(pods ...pod) world {
