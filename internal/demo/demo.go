@@ -137,7 +137,7 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 		return nil, err
 	}
 	outcome := judge(cluster, d.Workload == "")
-	lacking, err := d.whyLacking(ctx, observer.lacking())
+	lacking, err := d.explainIncomplete(ctx, observer.incompleteWorkloads())
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (d *demo) runBefore(ctx context.Context, before objects) error {
 		return err
 	}
 	return d.until(ctx, func(context.Context) (bool, error) {
-		return len(observer.lacking()) == 0 && allAnswered(observer.list()), nil
+		return len(observer.incompleteWorkloads()) == 0 && allAnswered(observer.list()), nil
 	})
 }
 

@@ -37,7 +37,7 @@ type attack struct {
 	indirect bool
 }
 
-// threat is a row of the threat model, under the name of the test that faces it.
+// threat is a threat of the threat model, with the name of its test.
 type threat struct {
 	test    string
 	attacks []attack
@@ -46,7 +46,7 @@ type threat struct {
 // errUndone is the result of an attack whose request passed and had no effect.
 var errUndone = errors.New("it had no effect")
 
-// outcome is what came of an attack.
+// outcome is the result of an attack.
 type outcome struct {
 	err      error
 	warnings []string
@@ -55,7 +55,7 @@ type outcome struct {
 }
 
 // attackAll makes all attacks, several at once: each has namespaces of its own.
-func (w *world) attackAll(ctx context.Context, p phase) map[string]outcome {
+func (w *environment) attackAll(ctx context.Context, p phase) map[string]outcome {
 	const atOnce = 8
 	var (
 		mu       sync.Mutex
@@ -79,8 +79,8 @@ func (w *world) attackAll(ctx context.Context, p phase) map[string]outcome {
 	return outcomes
 }
 
-func (w *world) attack(ctx context.Context, p phase, a attack) (o outcome) {
-	s := &scene{world: w, ctx: ctx, phase: p, heard: &warnings{}}
+func (w *environment) attack(ctx context.Context, p phase, a attack) (o outcome) {
+	s := &scene{environment: w, ctx: ctx, phase: p, heard: &warnings{}}
 	defer func() {
 		switch broken := recover().(type) {
 		case nil:
@@ -98,7 +98,7 @@ func (w *world) attack(ctx context.Context, p phase, a attack) (o outcome) {
 // face judges what came of the attacks of a threat.
 func face(t *testing.T) {
 	t.Helper()
-	w := theWorld(t)
+	w := getEnvironment(t)
 	for _, threat := range threats() {
 		if threat.test != t.Name() {
 			continue

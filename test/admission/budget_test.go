@@ -93,7 +93,7 @@ func TestBudgetALargePodIsChanged(t *testing.T) {
 
 // The ratios are for a reader: no machine that runs other things gives the same one twice.
 func TestBudgetOfThePolicies(t *testing.T) {
-	w := theWorld(t)
+	w := getEnvironment(t)
 	free, err := w.newCreator(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func (r rate) String() string {
 }
 
 // processorTime is what the API server has used of it since it started.
-func (w *world) processorTime(ctx context.Context) (time.Duration, error) {
+func (w *environment) processorTime(ctx context.Context) (time.Duration, error) {
 	metrics, err := w.admin.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(ctx).Raw()
 	if err != nil {
 		return 0, err
@@ -164,12 +164,12 @@ func (w *world) processorTime(ctx context.Context) (time.Duration, error) {
 
 // creator creates pods in a namespace of its own, as a tenant does.
 type creator struct {
-	world     *world
-	namespace string
-	client    *kubernetes.Clientset
+	environment *environment
+	namespace   string
+	client      *kubernetes.Clientset
 }
 
-func (w *world) newCreator(ctx context.Context, namespaceLabels map[string]string) (*creator, error) {
+func (w *environment) newCreator(ctx context.Context, namespaceLabels map[string]string) (*creator, error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: namespaceLabels}}
 	if _, err := w.admin.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (w *world) newCreator(ctx context.Context, namespaceLabels map[string]strin
 		return nil, err
 	}
 	client, err := w.client(editor, &warnings{})
-	return &creator{world: w, namespace: ns.Name, client: client}, err
+	return &creator{environment: w, namespace: ns.Name, client: client}, err
 }
 
 // create creates pods as fast as it can, several at once, and deletes them: no scheduler of
@@ -188,7 +188,7 @@ func (c *creator) create(ctx context.Context) (rate, error) {
 		pods   = 60
 		atOnce = 4
 	)
-	before, err := c.world.processorTime(ctx)
+	before, err := c.environment.processorTime(ctx)
 	if err != nil {
 		return rate{}, err
 	}
@@ -207,7 +207,7 @@ func (c *creator) create(ctx context.Context) (rate, error) {
 	}
 	all.Wait()
 	took := time.Since(begin)
-	after, err := c.world.processorTime(ctx)
+	after, err := c.environment.processorTime(ctx)
 	if err != nil {
 		return rate{}, err
 	}

@@ -34,7 +34,7 @@ const (
 // leave many behind.
 const reserved = "example.com/reserved"
 
-func (w *world) addNodes(ctx context.Context) error {
+func (w *environment) addNodes(ctx context.Context) error {
 	var errs []error
 	for _, name := range []string{attackedNode, freeNode, livingNode, kataNode, poolNode, drainedNode} {
 		node := newNode(name)
@@ -71,7 +71,7 @@ func newNode(name string) *corev1.Node {
 	}
 }
 
-func (w *world) addClasses(ctx context.Context) error {
+func (w *environment) addClasses(ctx context.Context) error {
 	steered := newClass(steeredClass, "kata-qemu")
 	steered.Overhead = &nodev1.Overhead{PodFixed: corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("250m"),

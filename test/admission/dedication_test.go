@@ -48,7 +48,7 @@ func (t *nodeTable) data() map[string]string {
 }
 
 // dedicate writes entries with new ids, in one write.
-func (w *world) dedicate(ctx context.Context, nodes ...string) error {
+func (w *environment) dedicate(ctx context.Context, nodes ...string) error {
 	return w.writeTable(ctx, func(ids map[string]string) {
 		for _, node := range nodes {
 			ids[node] = strings.ReplaceAll(unique("id"), "-", "")
@@ -56,7 +56,7 @@ func (w *world) dedicate(ctx context.Context, nodes ...string) error {
 	})
 }
 
-func (w *world) writeTable(ctx context.Context, change func(ids map[string]string)) error {
+func (w *environment) writeTable(ctx context.Context, change func(ids map[string]string)) error {
 	w.table.mu.Lock()
 	defer w.table.mu.Unlock()
 	if w.table.ids == nil {

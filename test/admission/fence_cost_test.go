@@ -55,8 +55,8 @@ func TestBudgetOfTheFence(t *testing.T) {
 	}
 }
 
-// binder tries out how long a bind takes in a namespace, as our scheduler's account. Nothing is
-// written, as that takes longer than admission and varies more.
+// binder measures how long a bind takes in a namespace, as our scheduler's account. The binds are
+// dry runs, because a write takes longer than admission and varies more.
 type binder struct {
 	*scene
 	pod    *corev1.Pod

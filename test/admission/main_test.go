@@ -31,22 +31,22 @@ const (
 	schedulerName   = "tenant-isolation-scheduler"
 )
 
-// world is the one control plane of all tests.
-type world struct {
+// environment is the control plane of all tests.
+type environment struct {
 	plane *controlplane.ControlPlane
 	root  string
 	admin *kubernetes.Clientset
 	users map[user]*rest.Config
 	table nodeTable
-	// outcomes are what came of every attack in every phase.
+	// outcomes are the outcomes of every attack in every phase.
 	outcomes map[phase]map[string]outcome
-	// created tells how fast pods were created before there were policies.
+	// created is how fast pods were created before there were policies.
 	created rate
 }
 
 var (
-	sharedWorld = sync.OnceValues(startWorld)
-	stopShared  []func() error
+	sharedEnvironment = sync.OnceValues(startEnvironment)
+	stopShared        []func() error
 )
 
 func TestMain(m *testing.M) {
@@ -60,9 +60,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func theWorld(tb testing.TB) *world {
+func getEnvironment(tb testing.TB) *environment {
 	tb.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func theWorld(tb testing.TB) *world {
 	return w
 }
 
-func startWorld() (*world, error) {
+func startEnvironment() (*environment, error) {
 	ctx := context.Background()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
@@ -89,7 +89,7 @@ func startWorld() (*world, error) {
 		return nil, err
 	}
 	stopShared = append(stopShared, plane.Stop)
-	w := &world{plane: plane, root: root, users: map[user]*rest.Config{}, outcomes: map[phase]map[string]outcome{}}
+	w := &environment{plane: plane, root: root, users: map[user]*rest.Config{}, outcomes: map[phase]map[string]outcome{}}
 	if w.admin, err = w.quietAdmin(); err != nil {
 		return nil, err
 	}
@@ -105,14 +105,14 @@ func startWorld() (*world, error) {
 }
 
 // quietAdmin does not print what it is warned of.
-func (w *world) quietAdmin() (*kubernetes.Clientset, error) {
+func (w *environment) quietAdmin() (*kubernetes.Clientset, error) {
 	config := w.plane.Admin()
 	config.WarningHandler = rest.NoWarnings{}
 	return kubernetes.NewForConfig(config)
 }
 
 // furnish gives the cluster its users, nodes and RuntimeClasses.
-func (w *world) furnish(ctx context.Context) error {
+func (w *environment) furnish(ctx context.Context) error {
 	// The scheduler's namespace, identity and rights; nothing of it runs yet.
 	if err := w.apply(ctx, "base"); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (w *world) furnish(ctx context.Context) error {
 }
 
 // rollOut runs every attack in every phase.
-func (w *world) rollOut(ctx context.Context) error {
+func (w *environment) rollOut(ctx context.Context) error {
 	w.outcomes[open] = w.attackAll(ctx, open)
 	managed, err := w.newCreator(ctx, acmeLabels())
 	if err != nil {
@@ -149,7 +149,7 @@ func (w *world) rollOut(ctx context.Context) error {
 }
 
 // apply applies a directory of manifests as an administrator does.
-func (w *world) apply(ctx context.Context, dir string) error {
+func (w *environment) apply(ctx context.Context, dir string) error {
 	_, err := w.plane.Kubectl(ctx, "apply", "-k", filepath.Join(w.root, "manifests", dir))
 	return err
 }

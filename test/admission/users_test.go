@@ -42,7 +42,7 @@ const (
 	administrator user = "admin"
 )
 
-func (w *world) addUsers(ctx context.Context) error {
+func (w *environment) addUsers(ctx context.Context) error {
 	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeKeeper, mapKeeper, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
@@ -94,7 +94,7 @@ func (w *world) addUsers(ctx context.Context) error {
 }
 
 // allow gives a user a right in the whole cluster.
-func (w *world) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule) error {
+func (w *environment) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule) error {
 	name := metav1.ObjectMeta{Name: "test:" + string(who)}
 	_, err := w.admin.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: name, Rules: rules}, metav1.CreateOptions{})
 	if err != nil {
@@ -110,7 +110,7 @@ func (w *world) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule)
 
 // settle makes the tenants' users at home in a namespace, and waits until the API server
 // knows of it.
-func (w *world) settle(ctx context.Context, namespace string) error {
+func (w *environment) settle(ctx context.Context, namespace string) error {
 	everything := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything"},
 		Rules: []rbacv1.PolicyRule{
@@ -150,7 +150,7 @@ func (w *world) settle(ctx context.Context, namespace string) error {
 	return nil
 }
 
-func (w *world) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
+func (w *environment) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:               string(who),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "pods"},
@@ -162,7 +162,7 @@ func (w *world) waitUntilAllowed(ctx context.Context, who user, namespace string
 }
 
 // client acts as a user, and tells the warnings that the user gets.
-func (w *world) client(who user, heard *warnings) (*kubernetes.Clientset, error) {
+func (w *environment) client(who user, heard *warnings) (*kubernetes.Clientset, error) {
 	config := rest.CopyConfig(w.users[who])
 	config.QPS = -1
 	config.WarningHandler = heard

@@ -17,7 +17,7 @@ import (
 // newScene gives a test a part of the cluster, with the enforcing policies in place.
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	return &scene{world: theWorld(t), ctx: t.Context(), phase: enforced, heard: &warnings{}, tb: t}
+	return &scene{environment: getEnvironment(t), ctx: t.Context(), phase: enforced, heard: &warnings{}, tb: t}
 }
 
 // allowed fails the test where a use is refused, or warned of by one of our policies.

@@ -27,7 +27,7 @@ func page(t *testing.T, nodes int) string {
 	if err := cluster.Write(file, true); err != nil {
 		t.Fatal(err)
 	}
-	got := (&world{}).run(t, filepath.Join(t.TempDir(), "none"), "report", "--html", "-f", path)
+	got := (&environment{}).run(t, filepath.Join(t.TempDir(), "none"), "report", "--html", "-f", path)
 	if got.status != 0 {
 		t.Fatalf("status %d: %s", got.status, got.errOut)
 	}

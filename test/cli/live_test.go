@@ -14,7 +14,7 @@ import (
 
 // kubectl finds the tool by its name, and passes its own flags on.
 func TestKubectlPlugin(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.node(t, "plugin-1")
 	binary := build(t)
 	w.namespace(t, "plugin", "")
@@ -39,7 +39,7 @@ func TestKubectlPlugin(t *testing.T) {
 
 // Who may list pods and not namespaces learns what is missing and gets no "clean".
 func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
 	if _, err := w.api.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
 // A pod that another scheduler put beside a tenant's is found, and is none once it is gone
 // from there.
 func TestAuditOfAnotherSchedulersPods(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.node(t, "live-1")
 	w.namespace(t, "live-acme", "acme")
 	w.namespace(t, "live-wiki", "")

@@ -53,7 +53,7 @@ func deployments(t *testing.T, path string) []appsv1.Deployment {
 // first node each of the 12 shares a kernel with it, and that is all.
 func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 	file := filepath.Join(realManifests(t), "online-boutique.yaml")
-	w := newWorld(t)
+	w := newEnvironment(t)
 	for _, name := range []string{"real-1", "real-2", "real-3"} {
 		w.node(t, name)
 	}
@@ -155,7 +155,7 @@ func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 
 // The manifests as they are, in one file, each namespace a tenant.
 func TestRealManifestsAreRead(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	files, err := filepath.Glob(filepath.Join(realManifests(t), "*.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 // Before the installation preflight says that nothing is there, and afterwards that all is.
 func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.node(t, "preflight-1")
 	before := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
@@ -62,7 +62,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	}
 }
 
-func preflightOf(t *testing.T, w *world) []preflight.Result {
+func preflightOf(t *testing.T, w *environment) []preflight.Result {
 	t.Helper()
 	got := w.run(t, w.plane.AdminKubeconfig(), "preflight", "-o", "json")
 	var results []preflight.Result

@@ -17,10 +17,10 @@ const slowest = 3 * time.Second
 // same nodes and the leader is killed again and again. The same without dedication shows that
 // there was something to prevent.
 func TestBurstWithKilledLeaders(t *testing.T) {
-	s := scale{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
+	s := burstSize{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
 	faults := []fault{killTheLeader, killTheLeader}
 	if *full {
-		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
+		s = burstSize{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
 		faults = append(faults, killTheLeader)
 	}
 	seed := theSeed(t)
@@ -63,7 +63,7 @@ func (a *arena) expectSound() {
 
 // burst creates pods as fast as they are placed, has something fail again and again
 // meanwhile, and returns when every pod is placed.
-func (a *arena) burst(seed uint64, s scale, faults ...fault) {
+func (a *arena) burst(seed uint64, s burstSize, faults ...fault) {
 	a.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	a.startStock(func() time.Duration { return time.Duration(rand.Int64N(int64(slowest))) })

@@ -101,9 +101,9 @@ func (f *fleet) tend() {
 }
 
 func TestBurstWithPausesAndAKilledControlPlane(t *testing.T) {
-	s := scale{nodes: 60, tenants: 8, managed: 300, unmanaged: 90}
+	s := burstSize{nodes: 60, tenants: 8, managed: 300, unmanaged: 90}
 	if *full {
-		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
+		s = burstSize{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
 	}
 	seed := theSeed(t)
 	a := newArena(t, s, true)

@@ -171,7 +171,7 @@ func (a *arena) startStock(delay func() time.Duration) {
 	a.Helper()
 	user, err := a.plane.AddUser("system:kube-scheduler")
 	a.must(err)
-	d := a.newDetour(user)
+	d := a.newSlowProxy(user)
 	d.delay = delay
 	a.startStockAs(d.Config)
 }

@@ -20,10 +20,10 @@ const poolLabel = "example.com/pool"
 func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 	for name, dedicating := range map[string]bool{"with dedication": true, "without dedication it arrives": false} {
 		t.Run(name, func(t *testing.T) {
-			a := newArena(t, scale{nodes: 1, tenants: 1}, dedicating)
+			a := newArena(t, burstSize{nodes: 1, tenants: 1}, dedicating)
 			user, err := a.plane.AddUser("system:kube-scheduler")
 			a.must(err)
-			d := a.newDetour(user)
+			d := a.newSlowProxy(user)
 			early := a.newPod(a.unmanaged[0], "early")
 			h := d.hold(a, early)
 			a.startStockAs(d.Config)
@@ -60,11 +60,11 @@ func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 // A leader is stopped with a bind on its way. Whatever becomes of the node, it never
 // arrives.
 func TestHeldBackBindOfAPausedLeader(t *testing.T) {
-	a := newArena(t, scale{nodes: 1, tenants: 2}, true)
+	a := newArena(t, burstSize{nodes: 1, tenants: 2}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")
 	a.prepareFleet()
-	d := a.newDetour(a.fleet.user)
+	d := a.newSlowProxy(a.fleet.user)
 	pods := map[string]*corev1.Pod{}
 	for name, namespace := range map[string]string{"prompt": a.managed[0], "late": a.managed[0], "next": a.managed[2]} {
 		pods[name] = a.newPod(namespace, name)
@@ -112,11 +112,11 @@ func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 // The leader goes on leading, the dedication stands, and only the id tells a bind that was given
 // up from those that are meant.
 func TestHeldBackBindWithALostAnswer(t *testing.T) {
-	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
+	a := newArena(t, burstSize{nodes: 1, tenants: 1}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")
 	a.prepareFleet()
-	d := a.newDetour(a.fleet.user)
+	d := a.newSlowProxy(a.fleet.user)
 	lost, probe, other := a.newPod(a.managed[0], "lost"), a.newPod(a.managed[0], "probe"), a.newPod(a.managed[0], "other")
 	lost.Spec.NodeSelector = map[string]string{poolLabel: "a"}
 	probe.Spec.NodeSelector = map[string]string{poolLabel: "b"}

@@ -20,7 +20,7 @@ func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 		t.Skip("a figure and no law, for -full")
 	}
 	const rounds = 30
-	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
+	a := newArena(t, burstSize{nodes: 1, tenants: 1}, true)
 	config, err := a.plane.AddAPIServer(t.Context())
 	a.must(err)
 	other, err := kubernetes.NewForConfig(config)

@@ -19,7 +19,7 @@ import (
 // status. It has a cluster to talk to, so that nothing but the configuration is at fault.
 func schedulerCommand(t *testing.T, config string, args ...string) (string, int) {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func schedulerCommand(t *testing.T, config string, args ...string) (string, int)
 
 func adminKubeconfig(t *testing.T, config map[string]any) {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestConfigurationIsWrittenAsRead(t *testing.T) {
 func TestProfileWithThePluginMisplaced(t *testing.T) {
 	for _, point := range []string{"filter", "bind"} {
 		t.Run(point, func(t *testing.T) {
-			c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
+			c := newFixtureRunning(t, func(t *testing.T, config map[string]any) {
 				t.Helper()
 				unstructured.RemoveNestedField(theProfile(t, config), "plugins", point)
 			})
@@ -164,7 +164,7 @@ func TestProfileWithThePluginMisplaced(t *testing.T) {
 
 func TestArgumentsChanged(t *testing.T) {
 	t.Run("another label key", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
+		c := newFixtureWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
 		node := c.node()
 		red, blue := c.namespace(otherLabel("red")), c.namespace(otherLabel("blue"), tenant("red"))
 		c.expectOn(node, c.pod(red))
@@ -172,14 +172,14 @@ func TestArgumentsChanged(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("red"))), noTenant)
 	})
 	t.Run("axes that do not separate", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"separateBy": []any{"tenant"}})
+		c := newFixtureWith(t, map[string]any{"separateBy": []any{"tenant"}})
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("restricted")), privileged, hostNetwork))
 		c.refused(c.pod(c.namespace(tenant("globex"))), foreignThere)
 	})
 	t.Run("data classes that share", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"sharing": map[string]any{"dataClasses": []any{[]any{"public", "internal"}}}})
+		c := newFixtureWith(t, map[string]any{"sharing": map[string]any{"dataClasses": []any{[]any{"public", "internal"}}}})
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("public"))))
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("internal"))))
@@ -187,14 +187,14 @@ func TestArgumentsChanged(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("globex"), dataClass("public"))), foreignThere)
 	})
 	t.Run("a handler that is no boundary", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"boundaryByHandler": map[string]any{handlerOf[otherKata]: "vm"}})
+		c := newFixtureWith(t, map[string]any{"boundaryByHandler": map[string]any{handlerOf[otherKata]: "vm"}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(otherKata)))
 		c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata)), foreignThere)
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(otherKata)))
 	})
 	t.Run("an annotation that is allowed", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"allowedRuntimeAnnotations": []any{kataAnnotation}})
+		c := newFixtureWith(t, map[string]any{"allowedRuntimeAnnotations": []any{kataAnnotation}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata), annotated(kataAnnotation, "true")))
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata)))

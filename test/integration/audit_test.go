@@ -15,12 +15,12 @@ import (
 
 // Each of these is made past the scheduler, or long after it: only the audit can tell.
 func TestAuditReportsViolations(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	token := c.scraper()
 	c.auditing(token)
 
 	t.Run("a pod that was bound by hand", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		resident := c.pod(c.namespace(tenant("acme")), onlyOn(node))
 		c.expectOn(node, resident)
@@ -33,7 +33,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("a pod without a tenant, made with its node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), onlyOn(node)))
 		since := time.Now()
@@ -44,7 +44,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("a static pod, by its mirror", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), onlyOn(node)))
 		since := time.Now()
@@ -57,7 +57,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("a namespace that moves to another tenant", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		moving := c.namespace(tenant("acme"))
 		stays, moves := c.pod(c.namespace(tenant("acme")), onlyOn(node)), c.pod(moving, onlyOn(node))
@@ -70,7 +70,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("a RuntimeClass that is made anew with another handler", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		class := c.name("kata")
 		c.runtimeClass(class, handlerOf[kata])
@@ -88,7 +88,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("an ephemeral container that raises the privilege", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("acme"))
 		a, b := c.pod(ns, onlyOn(node)), c.pod(ns, onlyOn(node))
@@ -101,7 +101,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("one PVC in two trust domains, on two nodes", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		one, other := c.node(), c.node()
 		ns := c.namespace(tenant("acme"))
 		c.pod(ns, boundTo(one), pvc("data"))
@@ -113,7 +113,7 @@ func TestAuditReportsViolations(t *testing.T) {
 	})
 
 	t.Run("one directory of a node in two trust domains", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.pod(c.namespace(tenant("acme")), boundTo(node), hostPath)
 		since := time.Now()
@@ -127,7 +127,7 @@ func TestAuditReportsViolations(t *testing.T) {
 
 	// Every end was told as well, once for each finding that was told.
 	t.Run("their end", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		c.eventually("Events that tell of the end", func(context.Context) (bool, error) {
 			list, err := c.api.EventsV1().Events(systemNamespace).List(t.Context(), metav1.ListOptions{})
 			if err != nil {
@@ -145,14 +145,14 @@ func TestAuditReportsViolations(t *testing.T) {
 }
 
 func TestAuditEvictsTheLastPod(t *testing.T) {
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.mayEvict(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := newClusterWith(t, map[string]any{"audit": map[string]any{"remediation": "Evict", "evictionsPerMinute": 60}})
+	c := newFixtureWith(t, map[string]any{"audit": map[string]any{"remediation": "Evict", "evictionsPerMinute": 60}})
 	token := c.scraper()
 	c.auditing(token)
 
@@ -195,7 +195,7 @@ func TestAuditEvictsTheLastPod(t *testing.T) {
 }
 
 // budget lets no pod of an app go. No controller runs here that would work out its status.
-func (c *cluster) budget(namespace, app string) error {
+func (c *fixture) budget(namespace, app string) error {
 	none := intstr.FromInt32(0)
 	b, err := c.api.PolicyV1().PodDisruptionBudgets(namespace).Create(c.Context(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: app},

@@ -24,21 +24,21 @@ const (
 // forever is a dedication that no test sees the end of.
 var forever = map[string]any{"releaseAfter": "1h"}
 
-func (c *cluster) expectDedication(node, want string) {
+func (c *fixture) expectDedication(node, want string) {
 	c.Helper()
 	if got := c.dedicationOn(node); got != want {
 		c.Errorf("%s bears the dedication %q, want %q", node, got, want)
 	}
 }
 
-func (c *cluster) getNode(name string) *corev1.Node {
+func (c *fixture) getNode(name string) *corev1.Node {
 	c.Helper()
 	node, err := c.api.CoreV1().Nodes().Get(c.Context(), name, metav1.GetOptions{})
 	c.must(err)
 	return node
 }
 
-func (c *cluster) table() *corev1.ConfigMap {
+func (c *fixture) table() *corev1.ConfigMap {
 	c.Helper()
 	table, err := c.api.CoreV1().ConfigMaps(systemNamespace).Get(c.Context(), dedication.TableName, metav1.GetOptions{})
 	c.must(err)
@@ -142,7 +142,7 @@ func TestDedicatedNodeAdmission(t *testing.T) {
 }
 
 func TestDedicationTaintsNameSeparateByOnly(t *testing.T) {
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestDedicationTaintsNameSeparateByOnly(t *testing.T) {
 	}
 	args := dedicationArgs()
 	args["separateBy"] = []any{"tenant", "privilege"}
-	c := newClusterWith(t, args)
+	c := newFixtureWith(t, args)
 	node := c.node()
 	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("internal"))))
 	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("restricted"))))
@@ -189,7 +189,7 @@ func TestReleaseAfterARestart(t *testing.T) {
 	c.remove(pod)
 	c.expectDedication(node, acmeAlone)
 	// No pod waits: that it leads is all that the next one knows.
-	next, err := c.world.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
+	next, err := c.environment.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
 	c.must(err)
 	t.Cleanup(next.Stop)
 	c.scheduler, c.journal = next, newJournal(t, next.Log())
@@ -228,9 +228,9 @@ func TestNodeLimit(t *testing.T) {
 	c.expectOn(second, waiting)
 }
 
-func (c *cluster) lastNamespace() string { return c.namespaces[len(c.namespaces)-1] }
+func (c *fixture) lastNamespace() string { return c.namespaces[len(c.namespaces)-1] }
 
-func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
+func (c *fixture) mustGet(namespace, name string) *corev1.Pod {
 	c.Helper()
 	pod, err := c.api.CoreV1().Pods(namespace).Get(c.Context(), name, metav1.GetOptions{})
 	c.must(err)
@@ -238,7 +238,7 @@ func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
 }
 
 func TestPreemptionDoesNotCrossADedication(t *testing.T) {
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 	}
 	args := dedicationArgs(forever)
 	args["preemption"] = "Any"
-	c := newClusterWith(t, args)
+	c := newFixtureWith(t, args)
 	node := c.node(cpus("1"))
 	acme := c.namespace(tenant("acme"))
 	low := c.tenantPod(acme, cpu("1"), priority(lowPriority))
@@ -276,7 +276,7 @@ func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 }
 
 func TestDedicationDisabledWritesNoNode(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	before := c.getNode(node)
 	pod := c.pod(c.namespace(tenant("acme")))

@@ -11,14 +11,14 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func newObserving(t *testing.T) *cluster {
+func newObserving(t *testing.T) *fixture {
 	t.Helper()
-	return newClusterWith(t, map[string]any{"enforcement": "Audit"})
+	return newFixtureWith(t, map[string]any{"enforcement": "Audit"})
 }
 
 // placements are the scheduler's counts of placements by reason and enforcement, as soon as
 // there are so many of them.
-func (c *cluster) placements(token string, want int) map[string]int {
+func (c *fixture) placements(token string, want int) map[string]int {
 	c.Helper()
 	var got map[string]int
 	c.eventually("the metric to count the placements", func(context.Context) (bool, error) {
@@ -105,7 +105,7 @@ func (j *journal) reported() []string {
 }
 
 func TestPlacementMetric(t *testing.T) {
-	c := newClusterWith(t, nil)
+	c := newFixtureWith(t, nil)
 	token := c.scraper()
 	node := c.node()
 	acme := c.namespace(tenant("acme"))

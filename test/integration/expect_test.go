@@ -27,10 +27,10 @@ const (
 )
 
 // eventually waits for a condition that is to come true by itself.
-func (c *cluster) eventually(what string, condition wait.ConditionWithContextFunc) {
+func (c *fixture) eventually(what string, condition wait.ConditionWithContextFunc) {
 	c.Helper()
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		if err := c.world.plane.Failed(); err != nil {
+		if err := c.environment.plane.Failed(); err != nil {
 			return false, err
 		}
 		return condition(ctx)
@@ -41,13 +41,13 @@ func (c *cluster) eventually(what string, condition wait.ConditionWithContextFun
 }
 
 // placed waits until a pod is on a node, and returns the node.
-func (c *cluster) placed(pod *corev1.Pod) string {
+func (c *fixture) placed(pod *corev1.Pod) string {
 	c.Helper()
 	node, told := "", ""
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		got := c.get(pod)
 		node, told = got.Spec.NodeName, refusal(got)
-		return node != "", c.world.plane.Failed()
+		return node != "", c.environment.plane.Failed()
 	})
 	if err != nil {
 		c.Fatalf("%s is on no node (%v): %s", podKey(pod), err, told)
@@ -55,7 +55,7 @@ func (c *cluster) placed(pod *corev1.Pod) string {
 	return node
 }
 
-func (c *cluster) expectOn(node string, pods ...*corev1.Pod) {
+func (c *fixture) expectOn(node string, pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		if got := c.placed(pod); got != node {
@@ -66,7 +66,7 @@ func (c *cluster) expectOn(node string, pods ...*corev1.Pod) {
 
 // refused waits until the scheduler has said no to a pod with this sentence. The pod is
 // then back in the queue: the scheduler puts it there before it says so.
-func (c *cluster) refused(pod *corev1.Pod, sentence string) {
+func (c *fixture) refused(pod *corev1.Pod, sentence string) {
 	c.Helper()
 	c.eventually("the refusal of "+podKey(pod)+" with "+sentence, func(context.Context) (bool, error) {
 		got := c.get(pod)
@@ -89,7 +89,7 @@ func refusal(pod *corev1.Pod) string {
 }
 
 // stillRefused looks once: a pod that could not be placed is on no node.
-func (c *cluster) stillRefused(pods ...*corev1.Pod) {
+func (c *fixture) stillRefused(pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		if node := c.get(pod).Spec.NodeName; node != "" {
@@ -105,7 +105,7 @@ type mark struct {
 }
 
 // mark notes where a refused pod stands, so that a change can be told from what was before.
-func (c *cluster) mark(pod *corev1.Pod) mark {
+func (c *fixture) mark(pod *corev1.Pod) mark {
 	c.Helper()
 	key := podKey(pod)
 	m := mark{pod: pod, attempts: c.journal.attempts(key), wakes: len(c.journal.wakes(key))}
@@ -117,7 +117,7 @@ func (c *cluster) mark(pod *corev1.Pod) mark {
 
 // woken waits until a change has brought a refused pod to a node, and checks that it took
 // one attempt and that nothing else woke it since the mark.
-func (c *cluster) woken(m mark, since time.Time) {
+func (c *fixture) woken(m mark, since time.Time) {
 	c.Helper()
 	node := c.placed(m.pod)
 	c.Logf("%s was on %s %d ms after the change", podKey(m.pod), node, time.Since(since).Milliseconds())
@@ -125,7 +125,7 @@ func (c *cluster) woken(m mark, since time.Time) {
 }
 
 // tried checks how often a pod was woken and tried since the mark.
-func (c *cluster) tried(m mark, want int) {
+func (c *fixture) tried(m mark, want int) {
 	c.Helper()
 	key := podKey(m.pod)
 	if wakes := c.journal.wakes(key)[m.wakes:]; len(wakes) != want {
@@ -137,7 +137,7 @@ func (c *cluster) tried(m mark, want int) {
 }
 
 // asleep checks that nothing has woken a refused pod since the mark.
-func (c *cluster) asleep(m mark) {
+func (c *fixture) asleep(m mark) {
 	c.Helper()
 	c.tried(m, 0)
 	c.stillRefused(m.pod)
@@ -145,14 +145,14 @@ func (c *cluster) asleep(m mark) {
 
 // roundTrip returns when the scheduler has placed a platform pod that is created now: by
 // then it has got word of what happened before.
-func (c *cluster) roundTrip() {
+func (c *fixture) roundTrip() {
 	c.Helper()
 	pod := c.pod(metav1.NamespaceSystem, tolerant)
 	c.placed(pod)
 	c.remove(pod)
 }
 
-func (c *cluster) eventsOf(pod *corev1.Pod, reason string) []eventsv1.Event {
+func (c *fixture) eventsOf(pod *corev1.Pod, reason string) []eventsv1.Event {
 	c.Helper()
 	events, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
 	c.must(err)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestPodRecreatedUnderItsName(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	c.expectOn(node, c.pod(ns))
@@ -24,7 +24,7 @@ func TestPodRecreatedUnderItsName(t *testing.T) {
 }
 
 func TestNodeRecreatedUnderItsName(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 	c.must(c.api.CoreV1().Nodes().Delete(c.Context(), node, metav1.DeleteOptions{}))
@@ -38,7 +38,7 @@ func TestNodeRecreatedUnderItsName(t *testing.T) {
 
 // Pods can outlive their namespace where somebody finalizes it by force.
 func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	gone := c.namespace(tenant("acme"))
 	c.expectOn(node, c.pod(gone))
@@ -54,7 +54,7 @@ func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
 }
 
 func TestNamespaceMissing(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	pod := c.pod(ns, gated)
@@ -81,7 +81,7 @@ func TestNamespaceMissing(t *testing.T) {
 }
 
 // dropNamespace deletes a namespace and leaves what is in it.
-func (c *cluster) dropNamespace(name string) {
+func (c *fixture) dropNamespace(name string) {
 	c.Helper()
 	namespaces := c.api.CoreV1().Namespaces()
 	c.must(namespaces.Delete(c.Context(), name, metav1.DeleteOptions{}))
@@ -99,7 +99,7 @@ func (c *cluster) dropNamespace(name string) {
 // Between the filter's look at a pod and the bind, its owner may still edit the labels. The
 // pod is bound as what it was judged to be, or not at all.
 func TestLabelEditedBeforeTheBind(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	for range 4 {
 		c.node()
 	}
@@ -134,7 +134,7 @@ func TestLabelEditedBeforeTheBind(t *testing.T) {
 
 // editUntilBound opens a pod's gate and then gives it one data class after the other, as
 // long as it is on no node. It returns how often that succeeded.
-func (c *cluster) editUntilBound(pod *corev1.Pod, classes []string) int {
+func (c *fixture) editUntilBound(pod *corev1.Pod, classes []string) int {
 	pods := c.api.CoreV1().Pods(pod.Namespace)
 	pod.Spec.SchedulingGates = nil
 	edits := 0

@@ -14,7 +14,7 @@ import (
 // left off the last time.
 const largeCluster = 150
 
-func (c *cluster) manyNodes(options func(i int) []nodeOption) []string {
+func (c *fixture) manyNodes(options func(i int) []nodeOption) []string {
 	c.Helper()
 	var names []string
 	for i := range largeCluster {
@@ -24,7 +24,7 @@ func (c *cluster) manyNodes(options func(i int) []nodeOption) []string {
 }
 
 // atOnce checks that the first attempt at a pod placed it.
-func (c *cluster) atOnce(pod *corev1.Pod) {
+func (c *fixture) atOnce(pod *corev1.Pod) {
 	c.Helper()
 	if n := c.journal.attempts(podKey(pod)); n != 1 {
 		c.Errorf("%s took %d attempts, want 1", podKey(pod), n)
@@ -35,7 +35,7 @@ func (c *cluster) atOnce(pod *corev1.Pod) {
 }
 
 func TestLargeClusterKeepsTenantsTogether(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	// Many tenants, because each attempt begins at another node.
 	for i := range 25 {
@@ -50,7 +50,7 @@ func TestLargeClusterKeepsTenantsTogether(t *testing.T) {
 }
 
 func TestLargeClusterOfVMs(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	var tenants []string
 	for i := range 15 {
@@ -68,7 +68,7 @@ func TestLargeClusterOfVMs(t *testing.T) {
 // The node of the pod's own trust domain will not do. The pod has to find another one as
 // if nobody had pointed it there.
 func TestLargeClusterWithAFullHome(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	nodes := c.manyNodes(func(i int) []nodeOption {
 		options := []nodeOption{nodeLabel(corev1.LabelTopologyZone, fmt.Sprint(i%2))}
 		if i%3 == 0 {
@@ -222,7 +222,7 @@ func TestLargeClusterWithAFullHome(t *testing.T) {
 }
 
 // changeNode changes a node and waits until the scheduler knows.
-func (c *cluster) changeNode(node, patch string) {
+func (c *fixture) changeNode(node, patch string) {
 	c.Helper()
 	before := c.journal.count(nodeUpdateMessage, "node", node)
 	c.patchNode(node, patch)

@@ -9,7 +9,7 @@ import (
 )
 
 // zonalPVC makes a PVC whose volume is in a zone, by the label that older volumes have.
-func (c *cluster) zonalPVC(namespace, zone string) string {
+func (c *fixture) zonalPVC(namespace, zone string) string {
 	c.Helper()
 	pvc := c.unboundPVC(namespace)
 	volume := newVolume(pvc, csiVolume, nil)
@@ -19,7 +19,7 @@ func (c *cluster) zonalPVC(namespace, zone string) string {
 }
 
 // volumeLimit plays the CSI driver, which tells how many volumes a node can have.
-func (c *cluster) volumeLimit(node string, count int32) {
+func (c *fixture) volumeLimit(node string, count int32) {
 	c.Helper()
 	driver := storagev1.CSINodeDriver{Name: csiVolume.CSI.Driver, NodeID: node, Allocatable: &storagev1.VolumeNodeResources{Count: &count}}
 	csiNode := &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: node}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{driver}}}
@@ -41,7 +41,7 @@ func daemonOf(node string) podOption {
 }
 
 // deviceResourceClaim plays a driver with one device, which is on one node, and a ResourceClaim for it.
-func (c *cluster) deviceResourceClaim(namespace, node string) string {
+func (c *fixture) deviceResourceClaim(namespace, node string) string {
 	c.Helper()
 	name := c.name("device")
 	driver := name + ".example.com"

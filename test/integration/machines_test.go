@@ -3,7 +3,7 @@ package integration
 import "testing"
 
 func TestVMsOfTwoTenantsShareANode(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"), dataClass("restricted"))
 	c.expectOn(node, c.pod(acme, runtimeClass(kata)))
@@ -23,7 +23,7 @@ func TestVMAndContainerDoNotShareANode(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), tc.resident...))
 			incoming := c.pod(c.namespace(tenant("globex")), tc.incoming...)
@@ -35,7 +35,7 @@ func TestVMAndContainerDoNotShareANode(t *testing.T) {
 }
 
 func TestContainerClosesANodeOfVMs(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.expectOn(node, c.pod(acme, runtimeClass(kata)))
@@ -44,7 +44,7 @@ func TestContainerClosesANodeOfVMs(t *testing.T) {
 }
 
 func TestSandboxesShareANodeIfConfigured(t *testing.T) {
-	c := newClusterWith(t, map[string]any{"minimumBoundary": "sandbox"})
+	c := newFixtureWith(t, map[string]any{"minimumBoundary": "sandbox"})
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.expectOn(node, c.pod(acme, runtimeClass(gvisor)))
@@ -70,7 +70,7 @@ func TestBoundaryDemandedByTheNamespace(t *testing.T) {
 		"a container where a node is demanded":            {"node", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			pod := c.pod(c.namespace(tenant("acme"), boundary(tc.demand)), tc.pod...)
 			if tc.weak {
@@ -84,7 +84,7 @@ func TestBoundaryDemandedByTheNamespace(t *testing.T) {
 
 func TestBoundaryNodeSharesWithNoOther(t *testing.T) {
 	t.Run("where the demanding pod was first", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		demanding := c.namespace(tenant("acme"), boundary("node"))
 		c.expectOn(node, c.pod(demanding, runtimeClass(kata)))
@@ -92,7 +92,7 @@ func TestBoundaryNodeSharesWithNoOther(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata)), foreignThere)
 	})
 	t.Run("where it came second", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata)))
 		c.refused(c.pod(c.namespace(tenant("acme"), boundary("node")), runtimeClass(kata)), foreignThere)

@@ -21,7 +21,7 @@ import (
 // blames a pair on the later of the two, when that one comes; what a namespace's change
 // makes of pods that are there is no fault of the scheduler.
 type observer struct {
-	c    *cluster
+	c    *fixture
 	stop context.CancelFunc
 	done chan struct{}
 
@@ -35,7 +35,7 @@ type observer struct {
 	faults []string
 }
 
-func (c *cluster) observe() *observer {
+func (c *fixture) observe() *observer {
 	c.Helper()
 	o := &observer{c: c, done: make(chan struct{}), pods: map[types.UID]*corev1.Pod{}}
 	o.changing(func() {})
@@ -180,7 +180,7 @@ func (o *observer) bound() int {
 
 // settled waits until every pod that some node could take has been placed, in the eyes of
 // the checker, and returns the cluster as it is then.
-func (c *cluster) settled() *checker.Cluster {
+func (c *fixture) settled() *checker.Cluster {
 	c.Helper()
 	var world *checker.Cluster
 	var waiting []string
@@ -196,7 +196,7 @@ func (c *cluster) settled() *checker.Cluster {
 				waiting = append(waiting, fmt.Sprintf("%s could go to %s and is told: %s", podKey(pod), strings.Join(takers, ", "), refusal(pod)))
 			}
 		}
-		return len(waiting) == 0, c.world.plane.Failed()
+		return len(waiting) == 0, c.environment.plane.Failed()
 	})
 	if err != nil {
 		c.Fatalf("%v: pods wait in vain:\n%s", err, strings.Join(waiting, "\n"))

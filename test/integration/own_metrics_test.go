@@ -12,7 +12,7 @@ import (
 )
 
 // ownSeries returns the project's series of a scrape, each with its labels.
-func (c *cluster) ownSeries(token string) map[string]map[string]string {
+func (c *fixture) ownSeries(token string) map[string]map[string]string {
 	c.Helper()
 	status, text := c.fetch(token)
 	if status != http.StatusOK {
@@ -35,7 +35,7 @@ func (c *cluster) ownSeries(token string) map[string]map[string]string {
 // What a scrape of the real scheduler shows is what the reference page says, and no label
 // has a value that somebody could choose or that grows with the cluster.
 func TestMetricsAreDocumentedAndBounded(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	token := c.scraper()
 	c.auditing(token)
 	node := c.node()

@@ -6,7 +6,7 @@ import (
 )
 
 func TestPlacementOfOneTrustDomain(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	other := c.namespace(tenant("acme"))
@@ -45,7 +45,7 @@ func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			if tc.incomingNS == nil {
 				tc.incomingNS = []label{tenant("acme")}
@@ -64,7 +64,7 @@ func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 // Which node among those that would do: one that is open already, and of those still shut
 // the plain ones first, so that machines which can hold many tenants stay free for them.
 func TestPlacementOpensANewNodeLast(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	plain := []string{c.node(plainOnly), c.node(plainOnly)}
 	capable := []string{c.node(kataCapable), c.node(kataCapable), c.node(kataCapable)}
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))

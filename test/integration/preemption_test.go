@@ -16,7 +16,7 @@ import (
 const preemptionDecided = "preemption: "
 
 // evicted waits until a pod is gone or going.
-func (c *cluster) evicted(pod *corev1.Pod) {
+func (c *fixture) evicted(pod *corev1.Pod) {
 	c.Helper()
 	c.eventually("the eviction of "+podKey(pod), func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
@@ -27,7 +27,7 @@ func (c *cluster) evicted(pod *corev1.Pod) {
 	})
 }
 
-func (c *cluster) untouched(pods ...*corev1.Pod) {
+func (c *fixture) untouched(pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		got := c.get(pod)
@@ -44,7 +44,7 @@ func (c *cluster) untouched(pods ...*corev1.Pod) {
 
 // keptOff waits until a pod has been refused because of who is there, and nothing more will
 // happen: the framework has looked for pods to evict and found none.
-func (c *cluster) keptOff(pod *corev1.Pod) {
+func (c *fixture) keptOff(pod *corev1.Pod) {
 	c.Helper()
 	c.refused(pod, foreignThere)
 	got := c.get(pod)
@@ -67,7 +67,7 @@ func TestPreemptionNeverResolvesAConflict(t *testing.T) {
 			"that is unmanaged":                         {nil, nil},
 		} {
 			t.Run(class+" and a resident "+name, func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node()
 				there := c.pod(c.namespace(resident.labels...), append(resident.options, priority(lowPriority), boundTo(node))...)
 				pod := c.pod(c.namespace(tenant("acme")), priority(class))
@@ -80,7 +80,7 @@ func TestPreemptionNeverResolvesAConflict(t *testing.T) {
 
 // Not even where the node is full as well, and evicting for room would be allowed.
 func TestPreemptionOnAFullNodeWithAConflict(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(cpus("4"))
 	there := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"))
 	c.expectOn(node, there)
@@ -101,7 +101,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		"leaves an unmanaged pod":                                           {nil, lowPriority, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+			c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 			node := c.node()
 			there := c.pod(c.namespace(tc.there...), priority(tc.class), boundTo(node))
 			pod := c.pod(c.namespace(tenant("acme")), priority(highPriority))
@@ -115,7 +115,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		})
 	}
 	t.Run("leaves its own tenant where another one is in the way as well", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+		c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 		node := c.node(kataCapable)
 		own := c.pod(c.namespace(tenant("acme"), dataClass("public")), priority(lowPriority), runtimeClass(kata))
 		other := c.pod(c.namespace(tenant("globex")), priority(lowPriority), runtimeClass(kata))
@@ -125,7 +125,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		c.untouched(own, other)
 	})
 	t.Run("chooses the node of its own tenant and leaves the other one alone", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+		c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 		others, owns := c.node(), c.node()
 		other := c.pod(c.namespace(tenant("globex")), priority(lowPriority), boundTo(others))
 		own := c.pod(c.namespace(tenant("acme"), dataClass("public")), priority(lowPriority), boundTo(owns))
@@ -147,7 +147,7 @@ func TestPreemptionAny(t *testing.T) {
 		"leaves the same priority":                  {[]label{tenant("globex")}, highPriority, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClusterWith(t, map[string]any{"preemption": "Any"})
+			c := newFixtureWith(t, map[string]any{"preemption": "Any"})
 			node := c.node()
 			there := c.pod(c.namespace(tc.there...), priority(tc.class), boundTo(node))
 			pod := c.pod(c.namespace(tenant("acme")), priority(highPriority))
@@ -166,7 +166,7 @@ func TestPreemptionAny(t *testing.T) {
 // the preemption argument: this is what docs/ says of it.
 func TestPreemptionForResources(t *testing.T) {
 	t.Run("evicts lower pods of its own trust domain", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(cpus("4"))
 		ns := c.namespace(tenant("acme"))
 		low := c.pod(ns, priority(lowPriority), cpu("3"))
@@ -176,7 +176,7 @@ func TestPreemptionForResources(t *testing.T) {
 		c.evicted(low)
 	})
 	t.Run("evicts lower virtual machines of other tenants on a shared node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable, cpus("4"))
 		low := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"), runtimeClass(kata))
 		c.expectOn(node, low)
@@ -185,7 +185,7 @@ func TestPreemptionForResources(t *testing.T) {
 		c.evicted(low)
 	})
 	t.Run("tells the evicted tenant nothing of who came", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable, cpus("4"))
 		low := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"), runtimeClass(kata), lingering)
 		c.expectOn(node, low)
@@ -208,7 +208,7 @@ func TestPreemptionForResources(t *testing.T) {
 // Who has evicted for a place is promised that place until it takes it, and nobody gets in
 // between who could not be there with it.
 func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(kataCapable, cpus("4"))
 	globex := c.namespace(tenant("globex"))
 	victim := c.pod(globex, priority(lowPriority), cpu("3"), runtimeClass(kata), lingering)
@@ -228,7 +228,7 @@ func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 }
 
 func TestNominatedPodIsPlacedFirst(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(cpus("4"))
 	acme := c.namespace(tenant("acme"))
 	victim := c.pod(acme, priority(lowPriority), cpu("3"), lingering)
@@ -242,7 +242,7 @@ func TestNominatedPodIsPlacedFirst(t *testing.T) {
 	c.keptOff(third)
 }
 
-func (c *cluster) nominatedFor(pod *corev1.Pod, node string) {
+func (c *fixture) nominatedFor(pod *corev1.Pod, node string) {
 	c.Helper()
 	c.eventually("the nomination of "+podKey(pod), func(context.Context) (bool, error) {
 		return c.get(pod).Status.NominatedNodeName == node, nil

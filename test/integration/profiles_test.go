@@ -10,7 +10,7 @@ import (
 // be the cluster's default scheduler.
 func TestProfilesKeepTheirPodsApart(t *testing.T) {
 	const second = "second-profile"
-	c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
+	c := newFixtureRunning(t, func(t *testing.T, config map[string]any) {
 		t.Helper()
 		twin := maps.Clone(theProfile(t, config))
 		twin["schedulerName"] = second

@@ -23,7 +23,7 @@ const (
 
 // workload makes random nodes, namespaces and pods of six tenants.
 type workload struct {
-	*cluster
+	*fixture
 	random     *rand.Rand
 	namespaces []string
 	pods       []*corev1.Pod
@@ -39,7 +39,7 @@ func newWorkload(t *testing.T) *workload {
 		}
 	}
 	t.Logf("seed %d; %s=%d chooses the same objects again", seed, seedVariable, seed)
-	w := &workload{cluster: newCluster(t), random: rand.New(rand.NewPCG(seed, 0))}
+	w := &workload{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0))}
 	w.addNodes()
 	w.addNamespaces()
 	return w
@@ -51,7 +51,7 @@ func pick[T any](w *workload, from ...T) T { return from[w.random.IntN(len(from)
 
 func (w *workload) addNodes() {
 	w.Helper()
-	unmanaged := w.cluster.namespace()
+	unmanaged := w.fixture.namespace()
 	for i := range randomNodes {
 		options := []nodeOption{cpus(pick(w, "4", "8", "16"))}
 		switch {

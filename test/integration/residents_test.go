@@ -10,7 +10,7 @@ import (
 )
 
 func TestPlatformPodsRunAnywhere(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 	// The shipped arguments know two platform namespaces.
@@ -19,7 +19,7 @@ func TestPlatformPodsRunAnywhere(t *testing.T) {
 	}
 	c.expectOn(node, c.platformPod(metav1.NamespaceSystem, privileged, hostNetwork))
 	t.Run("and are in nobody's way", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.platformPod(metav1.NamespaceSystem, boundTo(node)))
 		c.expectOn(node, c.pod(c.namespace(tenant("globex"))))
@@ -27,7 +27,7 @@ func TestPlatformPodsRunAnywhere(t *testing.T) {
 }
 
 // platformPod goes with the test though its namespace stays.
-func (c *cluster) platformPod(namespace string, options ...podOption) *corev1.Pod {
+func (c *fixture) platformPod(namespace string, options ...podOption) *corev1.Pod {
 	c.Helper()
 	pod := c.pod(namespace, options...)
 	c.platformPods = append(c.platformPods, pod)
@@ -35,7 +35,7 @@ func (c *cluster) platformPod(namespace string, options ...podOption) *corev1.Po
 }
 
 func TestPlatformNamespaceWithATenant(t *testing.T) {
-	c := newClusterWith(t, map[string]any{
+	c := newFixtureWith(t, map[string]any{
 		"platformNamespaces": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"example.com/team": "platform"}}},
 	})
 	node := c.node()
@@ -51,7 +51,7 @@ func TestUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 		"a virtual machine": {runtimeClass(kata)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			there := c.pod(c.namespace(), append(resident, boundTo(node))...)
 			container, machine := c.pod(c.namespace(tenant("acme"))), c.pod(c.namespace(tenant("globex")), runtimeClass(kata))
@@ -69,7 +69,7 @@ func TestUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 }
 
 func TestUnmanagedPodIsRefused(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	c.node()
 	unmanaged := c.pod(c.namespace())
 	c.refused(unmanaged, noTenant)
@@ -80,15 +80,15 @@ func TestUnmanagedPodIsRefused(t *testing.T) {
 }
 
 func TestTerminatingResidentCounts(t *testing.T) {
-	for name, terminate := range map[string]func(c *cluster, pod *corev1.Pod){
-		"in its grace period": func(c *cluster, pod *corev1.Pod) { c.terminate(pod) },
-		"held by a finalizer": func(c *cluster, pod *corev1.Pod) {
+	for name, terminate := range map[string]func(c *fixture, pod *corev1.Pod){
+		"in its grace period": func(c *fixture, pod *corev1.Pod) { c.terminate(pod) },
+		"held by a finalizer": func(c *fixture, pod *corev1.Pod) {
 			c.patchPod(pod, `{"metadata":{"finalizers":["example.com/wait"]}}`)
 			c.remove(pod)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			resident := c.pod(c.namespace(tenant("acme")), lingering)
 			c.expectOn(node, resident)

@@ -17,14 +17,14 @@ import (
 // A scheduler that may not read RuntimeClasses cannot tell a virtual machine from a
 // container. It waits for the right and places nobody until it has it, and then everybody.
 func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	user := c.name("blind")
 	profile := user + "-scheduler"
-	config, err := c.world.plane.AddUser(user)
+	config, err := c.environment.plane.AddUser(user)
 	c.must(err)
 	c.allow(user, "system:kube-scheduler")
 	c.allow(user, "system:volume-scheduler")
-	blind := *c.world
+	blind := *c.environment
 	blind.user = config
 
 	node := c.node()
@@ -41,7 +41,7 @@ func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
 		run, err := blind.run(t.Context(), profile, path)
 		starting <- started{run, err}
 	}()
-	log := filepath.Join(c.world.plane.Dir(), "log", profile+".log")
+	log := filepath.Join(c.environment.plane.Dir(), "log", profile+".log")
 	c.eventually("the scheduler to ask for RuntimeClasses more than once", func(context.Context) (bool, error) {
 		text, _ := os.ReadFile(log) // not there yet
 		return strings.Count(string(text), `runtimeclasses.node.k8s.io is forbidden`) > 1, nil
@@ -64,7 +64,7 @@ func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
 }
 
 // allow binds a ClusterRole to a user for the rest of the control plane's life.
-func (c *cluster) allow(user, role string) {
+func (c *fixture) allow(user, role string) {
 	c.Helper()
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user + ":" + role},
@@ -90,8 +90,8 @@ func TestLeaderKilledInABurst(t *testing.T) {
 	}
 	path := writeConfig(t, alone(profile), election)
 	// The shipped rights are for the shipped lease.
-	admin := *w.world
-	admin.user = w.world.plane.Admin()
+	admin := *w.environment
+	admin.user = w.environment.plane.Admin()
 	var runs []*schedulerRun
 	for _, name := range []string{"first", "second"} {
 		run, err := admin.run(t.Context(), profile+"-"+name, path)

@@ -13,7 +13,7 @@ import (
 // What a pod's owner is told is one sentence of what is wrong, the same whoever is on the
 // nodes; no name of another tenant, namespace, pod or node is in it.
 func TestRefusalNamesNoOtherTenant(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	nodes := []string{
 		c.nodeNamed("metal-"+c.id, kataCapable), c.nodeNamed("paper-"+c.id, kataCapable),
 		c.nodeNamed("stone-"+c.id, plainOnly), c.nodeNamed("wood-"+c.id, plainOnly),
@@ -78,7 +78,7 @@ func TestRefusalNamesNoOtherTenant(t *testing.T) {
 }
 
 // namesBut lists everything in the cluster that has a name or a tenant, but the pod's own.
-func (c *cluster) namesBut(pod *corev1.Pod) []string {
+func (c *fixture) namesBut(pod *corev1.Pod) []string {
 	c.Helper()
 	all := metav1.ListOptions{}
 	var names []string

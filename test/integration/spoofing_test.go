@@ -18,13 +18,13 @@ func TestVMThatSharesTheHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("comes to a virtual machine", func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node(kataCapable)
 				c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 				c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata), door), foreignThere)
 			})
 			t.Run("has a virtual machine come to it", func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node(kataCapable)
 				c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata), door))
 				c.refused(c.pod(c.namespace(tenant("acme")), runtimeClass(kata)), foreignThere)
@@ -94,7 +94,7 @@ func TestSpoofedPodsGainNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			victim := c.pod(c.namespace(tc.victimNS...), tc.victim...)
 			c.expectOn(node, victim)
@@ -112,7 +112,7 @@ func TestSpoofedPodsGainNothing(t *testing.T) {
 
 func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 	t.Run("in a pod that waits", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("globex"))
 		c.expectOn(node, c.pod(ns))
@@ -123,7 +123,7 @@ func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 	})
 	// What is there already cannot be undone by a scheduler; it lets nobody else in.
 	t.Run("in a pod that is on a node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("globex"))
 		resident := c.pod(ns)
@@ -133,7 +133,7 @@ func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 		c.expectOn(node, c.pod(ns, privileged))
 	})
 	t.Run("in a virtual machine", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		resident := c.pod(c.namespace(tenant("globex")), runtimeClass(kata))
 		c.expectOn(node, resident)
@@ -144,7 +144,7 @@ func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 
 // The scheduler says on the pod what it judged: evidence for others, which it never reads.
 func TestStampOfAPlacedPod(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	ns := c.namespace(tenant("acme"), dataClass("internal"))
 	for _, tc := range []struct {

@@ -21,7 +21,7 @@ var (
 
 // unboundPVC makes a PVC that somebody will bind to a volume made by hand, which may
 // be of any kind.
-func (c *cluster) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
+func (c *fixture) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 	c.Helper()
 	class := &storagev1.StorageClass{
 		ObjectMeta:        metav1.ObjectMeta{Name: c.name("storage")},
@@ -46,7 +46,7 @@ func (c *cluster) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 var oneGigabyte = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 
 // offer makes a volume on a node and leaves it to the scheduler to choose it for the PVC.
-func (c *cluster) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
+func (c *fixture) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
 	c.Helper()
 	volume := newVolume(pvc, localVolume, []string{node})
 	volume.Name = c.name("volume")
@@ -60,7 +60,7 @@ func (c *cluster) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.
 }
 
 // chosen waits until the scheduler has chosen a volume for a PVC.
-func (c *cluster) chosen(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+func (c *fixture) chosen(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	c.eventually("the scheduler to choose "+volume.Name, func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
@@ -88,12 +88,12 @@ func newVolume(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolume
 }
 
 // bind plays the controllers that make a volume for a PVC and bind the two.
-func (c *cluster) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
+func (c *fixture) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
 	c.Helper()
 	c.bindVolume(pvc, newVolume(pvc, source, nodes))
 }
 
-func (c *cluster) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+func (c *fixture) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	volume.Name = c.name("volume")
 	volume.Spec.ClaimRef = &corev1.ObjectReference{
@@ -105,7 +105,7 @@ func (c *cluster) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.P
 	c.bindTo(pvc, volume.Name)
 }
 
-func (c *cluster) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
+func (c *fixture) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
 	c.Helper()
 	pvcs := c.api.CoreV1().PersistentVolumeClaims(pvc.Namespace)
 	pvc, err := pvcs.Get(c.Context(), pvc.Name, metav1.GetOptions{})
@@ -119,7 +119,7 @@ func (c *cluster) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
 	c.must(err)
 }
 
-func (c *cluster) boundPVC(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
+func (c *fixture) boundPVC(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
 	c.Helper()
 	pvc := c.unboundPVC(namespace)
 	c.bind(pvc, source, nodes...)
@@ -136,7 +136,7 @@ func TestVMWithADirectoryOfTheHost(t *testing.T) {
 		"a CSI volume behind a PVC":      {csiVolume, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))
@@ -159,7 +159,7 @@ func TestVMWithAnUnboundPVC(t *testing.T) {
 		"to a directory of the host": {hostPathVolume, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))

@@ -11,7 +11,7 @@ import (
 // waiting makes a pod that has been given a node and waits there for its volume before it is
 // bound, which can take minutes: only the scheduler knows of its place. The returned
 // function ends the wait.
-func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
+func (c *fixture) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
 	c.Helper()
 	unbound := c.unboundPVC(namespace)
 	volume := c.offer(unbound, node)
@@ -21,7 +21,7 @@ func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes 
 }
 
 func TestWaitingPodKeepsItsPlace(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	pod, volumeComes := c.waiting(c.namespace(tenant("acme")), node)
 	foreign := c.pod(c.namespace(tenant("globex")))
@@ -32,7 +32,7 @@ func TestWaitingPodKeepsItsPlace(t *testing.T) {
 }
 
 func TestWaitingPodDeleted(t *testing.T) {
-	c := newCluster(t)
+	c := newFixture(t)
 	node := c.node()
 	pod, _ := c.waiting(c.namespace(tenant("acme")), node)
 	foreign := c.pod(c.namespace(tenant("globex")))
@@ -45,25 +45,25 @@ func TestWaitingPodDeleted(t *testing.T) {
 
 // What was true when the node was chosen need not be when the volume comes.
 func TestWaitingPodThatBecameForeign(t *testing.T) {
-	for name, change := range map[string]func(c *cluster, pod, resident *corev1.Pod){
-		"its namespace went to another tenant": func(c *cluster, pod, _ *corev1.Pod) {
+	for name, change := range map[string]func(c *fixture, pod, resident *corev1.Pod){
+		"its namespace went to another tenant": func(c *fixture, pod, _ *corev1.Pod) {
 			c.relabel(pod.Namespace, tenant("globex"))
 		},
-		"its own label has changed": func(c *cluster, pod, _ *corev1.Pod) {
+		"its own label has changed": func(c *fixture, pod, _ *corev1.Pod) {
 			c.patchPod(pod, labelPatch(dataClass("restricted")))
 		},
-		"the resident's namespace went to another tenant": func(c *cluster, _, resident *corev1.Pod) {
+		"the resident's namespace went to another tenant": func(c *fixture, _, resident *corev1.Pod) {
 			c.relabel(resident.Namespace, tenant("globex"))
 		},
-		"the resident's own label has changed": func(c *cluster, _, resident *corev1.Pod) {
+		"the resident's own label has changed": func(c *fixture, _, resident *corev1.Pod) {
 			c.patchPod(resident, labelPatch(dataClass("restricted")))
 		},
-		"a pod of another tenant was put there by somebody else": func(c *cluster, _, resident *corev1.Pod) {
+		"a pod of another tenant was put there by somebody else": func(c *fixture, _, resident *corev1.Pod) {
 			c.pod(c.namespace(tenant("globex")), boundTo(c.get(resident).Spec.NodeName))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			resident := c.pod(c.namespace(tenant("acme")))
 			c.expectOn(node, resident)
@@ -78,7 +78,7 @@ func TestWaitingPodThatBecameForeign(t *testing.T) {
 
 // known returns when the scheduler has heard of a namespace and a pod that were made now,
 // and so of all that has happened to namespaces and pods before.
-func (c *cluster) known() {
+func (c *fixture) known() {
 	c.Helper()
 	probe := c.pod(c.namespace())
 	c.refused(probe, noTenant)

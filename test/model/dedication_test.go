@@ -31,7 +31,7 @@ func (w *world) writeTable(s *state, l, n int, e entry, what string, then func(*
 			c.fresh = true
 			w.giveUp(&t, l, n, false)
 		}
-		to(t, what, about{leader: l, node: n, unheard: true})
+		to(t, what, about{leader: l, node: n, answerLost: true})
 	}
 }
 
@@ -131,7 +131,7 @@ func (w *world) settledEntry(s *state, n int, id uint8) bool {
 
 func (w *world) abandonedAdmitted(s *state, l, n int) bool {
 	for p := range w.pods {
-		if r := s.requests[p][l]; w.pods[p].owner != nobody && r.abandoned && r.stage == admitted && int(r.node) == n {
+		if r := s.requests[p][l]; w.pods[p].owner != noOwner && r.abandoned && r.stage == admitted && int(r.node) == n {
 			return true
 		}
 	}
@@ -157,13 +157,13 @@ func (w *world) list(s *state, l, n int, to emit) {
 	if w.without == theConsistentList {
 		where = &s.leaders[l].knows
 	}
-	managed, fits := nobody, false
+	managed, fits := noOwner, false
 	for p := range w.pods {
 		if where[p] != on(n) || w.without == theListAtOpening || w.without == theEntryBeforeList {
 			continue
 		}
 		c.seen |= 1 << p
-		if w.pods[p].owner != nobody {
+		if w.pods[p].owner != noOwner {
 			managed = w.pods[p].owner
 		}
 	}
@@ -186,10 +186,10 @@ func (w *world) list(s *state, l, n int, to emit) {
 		to(t, "{leader} lists the pods of {node}: the rule holds", about{leader: l, node: n})
 		return
 	}
-	if managed != nobody {
+	if managed != noOwner {
 		c.owner = managed
 	}
-	w.giveUp(&t, l, n, managed != nobody)
+	w.giveUp(&t, l, n, managed != noOwner)
 	to(t, "{leader} lists the pods of {node} and gives up: nobody who waits may join", about{leader: l, node: n})
 }
 

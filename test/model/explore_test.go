@@ -64,13 +64,13 @@ func (w *world) breaks(s *state) bool {
 			}
 		}
 	}
-	return s.haunted
+	return s.kernelReused
 }
 
 // tidy: everybody is gone, and nothing reminds of them.
 func (w *world) tidy(s *state) bool {
 	for n := range w.nodes {
-		if s.table.entries[n].id != 0 || s.nodes[n].taint != nobody {
+		if s.table.entries[n].id != 0 || s.nodes[n].taint != noOwner {
 			return false
 		}
 	}
@@ -117,7 +117,7 @@ func (w *world) trace(states []state, parents []int32, end int32) []string {
 		line := ""
 		w.steps(&states[parents[i]], func(next state, sentence string, who about) {
 			if line == "" && next == states[i] {
-				line = w.tell(sentence, who)
+				line = w.describe(sentence, who)
 			}
 		})
 		lines = append(lines, line)
@@ -129,16 +129,16 @@ func (w *world) trace(states []state, parents []int32, end int32) []string {
 }
 
 // tell puts names into a sentence.
-func (w *world) tell(sentence string, who about) string {
+func (w *world) describe(sentence string, who about) string {
 	leader := fmt.Sprintf("leader %d", who.leader+1)
 	p := w.pods[who.pod]
 	pod, sender := fmt.Sprintf("%s's pod %d of privilege %d", p.owner, who.pod+1, p.privilege+1), leader
-	if p.owner == nobody {
+	if p.owner == noOwner {
 		pod, sender = fmt.Sprintf("the unmanaged pod %d", who.pod+1), "the stock scheduler"
 	}
 	names := strings.NewReplacer("{leader}", leader, "{pod}", pod, "{sender}", sender, "{node}", fmt.Sprintf("node %d", who.node+1))
 	line := names.Replace(sentence)
-	if who.unheard {
+	if who.answerLost {
 		line += ", and never hears whether it succeeded"
 	}
 	return line

@@ -37,7 +37,7 @@ func (w *world) leader(s *state, l int, to emit) {
 	case leading:
 		for p := range w.pods {
 			w.decide(s, l, p, to)
-			w.hear(s, l, p, to)
+			w.receiveAnswer(s, l, p, to)
 		}
 		for n := range w.nodes {
 			w.opening(s, l, n, to)
@@ -59,7 +59,7 @@ func (w *world) end(s *state, l int) {
 }
 
 func (w *world) abandon(s *state, p, l int) {
-	if w.pods[p].owner == nobody {
+	if w.pods[p].owner == noOwner {
 		return
 	}
 	switch r := &s.requests[p][l]; r.stage {
@@ -117,7 +117,7 @@ func (w *world) admittedBefore(s *state, before func(request) bool) bool {
 // decide is the scheduling cycle: the rule asked of what is known and assumed here.
 func (w *world) decide(s *state, l, p int, to emit) {
 	me := &s.leaders[l]
-	if w.pods[p].owner == nobody || me.knows[p] != waiting || me.assumed[p] != waiting || s.requests[p][l].stage != none {
+	if w.pods[p].owner == noOwner || me.knows[p] != waiting || me.assumed[p] != waiting || s.requests[p][l].stage != none {
 		return
 	}
 	for n := range w.nodes {
@@ -151,9 +151,9 @@ func (w *world) fits(me *leader, p, n int) bool {
 }
 
 // hear is the answer to a bind, or that it never comes.
-func (w *world) hear(s *state, l, p int, to emit) {
+func (w *world) receiveAnswer(s *state, l, p int, to emit) {
 	r := s.requests[p][l]
-	if w.pods[p].owner == nobody || r.stage == none || r.abandoned {
+	if w.pods[p].owner == noOwner || r.stage == none || r.abandoned {
 		return
 	}
 	n := int(r.node)

@@ -18,7 +18,7 @@ var (
 // limit keeps a mistake in the model from eating the machine.
 const limit = 20_000_000
 
-func (w *world) look(t *testing.T, liveness bool) result {
+func (w *world) mustExplore(t *testing.T, liveness bool) result {
 	t.Helper()
 	if w.big && !*full {
 		t.Skip("a big world, for -full")
@@ -78,7 +78,7 @@ func TestProtocolKeepsTheRule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w.nodes = max(w.nodes, 1)
-			r := w.look(t, w.reboots == 0)
+			r := w.mustExplore(t, w.reboots == 0)
 			if r.trace != nil {
 				t.Errorf("two that may not share a kernel do:%s", story(r.trace))
 			}

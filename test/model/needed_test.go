@@ -55,7 +55,7 @@ func TestProtocolNeedsEachStep(t *testing.T) {
 			t.Parallel()
 			w.nodes, w.without = 1, step
 			liveness := step == theRepair || step == theReleaseOfEmpty
-			r := w.look(t, liveness)
+			r := w.mustExplore(t, liveness)
 			switch {
 			case r.trace != nil:
 				t.Logf("%d states; two that may not share a kernel do:%s", r.states, story(r.trace))

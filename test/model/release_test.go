@@ -32,8 +32,8 @@ func (w *world) releasing(s *state, l, n int, to emit) {
 }
 
 func (w *world) untaint(s *state, l, n int) {
-	if s.nodes[n].taint != nobody {
-		s.nodes[n].taint = nobody
+	if s.nodes[n].taint != noOwner {
+		s.nodes[n].taint = noOwner
 		unlinkAll(s, n)
 	}
 	s.leaders[l].nodes[n] = dedication{}
@@ -95,7 +95,7 @@ func (w *world) listForRelease(s *state, l, n int, to emit) {
 		if s.pods[p] != on(n) {
 			continue
 		}
-		if c.owner == nobody && w.pods[p].owner != nobody {
+		if c.owner == noOwner && w.pods[p].owner != noOwner {
 			c.owner = w.pods[p].owner
 			to(t, "{leader} lists the pods of {node} and learns whose it is", about{leader: l, node: n})
 		}
@@ -122,7 +122,7 @@ func (w *world) repairing(s *state, l, n int, to emit) {
 		return
 	}
 	want := c.owner
-	if (c.id != 0 && c.owner == nobody) || m.taint == want {
+	if (c.id != 0 && c.owner == noOwner) || m.taint == want {
 		return
 	}
 	t := *s

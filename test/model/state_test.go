@@ -30,7 +30,7 @@ type state struct {
 	lastID   uint8
 	mishaps  uint8
 	// haunted is set when somebody ran on a kernel that had hosted another tenant.
-	haunted bool
+	kernelReused bool
 }
 
 // place is where a pod is: nowhere yet, on a node (its index plus one), or gone.
@@ -70,7 +70,7 @@ type node struct {
 type owner uint8
 
 const (
-	nobody owner = iota
+	noOwner owner = iota
 	acme
 	globex
 )

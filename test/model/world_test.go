@@ -35,7 +35,7 @@ type emit func(next state, sentence string, who about)
 type about struct {
 	leader, pod, node int
 	// unheard: the one who did it does not learn whether it succeeded.
-	unheard bool
+	answerLost bool
 }
 
 // steps are all that may happen in a state.
@@ -97,7 +97,7 @@ func (w *world) apiServer(s *state, to emit) {
 // passes is the fence.
 func (w *world) passes(s *state, p int, r request) bool {
 	e := s.seen.entries[r.node]
-	if w.pods[p].owner == nobody {
+	if w.pods[p].owner == noOwner {
 		return e.id == 0 || w.without == theFence
 	}
 	return e.id != 0 && (e.id == r.id || w.without == theIDInTheToken) &&
@@ -121,11 +121,11 @@ func (w *world) starts(s *state, p int) {
 		return
 	}
 	mine := uint8(0)
-	if w.pods[p].owner != nobody {
+	if w.pods[p].owner != noOwner {
 		mine = 1 << w.pods[p].owner
 	}
 	if w.afterReboot && n.hosted&^mine != 0 {
-		s.haunted = true
+		s.kernelReused = true
 	}
 	if w.afterReboot {
 		n.hosted |= mine
@@ -135,8 +135,8 @@ func (w *world) starts(s *state, p int) {
 // stockScheduler obeys taints, of the moment when it decides.
 func (w *world) stockScheduler(s *state, to emit) {
 	for p := range w.pods {
-		if w.pods[p].owner != nobody || s.pods[p] != waiting || s.requests[p][0].stage != none {
-			if r := s.requests[p][0]; w.pods[p].owner == nobody && (r.stage == committed || r.stage == refused) {
+		if w.pods[p].owner != noOwner || s.pods[p] != waiting || s.requests[p][0].stage != none {
+			if r := s.requests[p][0]; w.pods[p].owner == noOwner && (r.stage == committed || r.stage == refused) {
 				t := *s
 				t.requests[p][0] = request{}
 				to(t, "the stock scheduler hears of {pod}", about{pod: p})
@@ -144,7 +144,7 @@ func (w *world) stockScheduler(s *state, to emit) {
 			continue
 		}
 		for n := range w.nodes {
-			if s.nodes[n].present && s.nodes[n].taint == nobody {
+			if s.nodes[n].present && s.nodes[n].taint == noOwner {
 				t := *s
 				t.requests[p][0] = request{stage: sent, node: uint8(n)}
 				to(t, "the stock scheduler decides to bind {pod} to {node}", about{pod: p, node: n})
@@ -185,7 +185,7 @@ func (w *world) machines(s *state, to emit) {
 		}
 		if w.deletions && m.present {
 			t := *s
-			t.nodes[n].present, t.nodes[n].taint = false, nobody
+			t.nodes[n].present, t.nodes[n].taint = false, noOwner
 			unlinkAll(&t, n)
 			to(t, "the Node object of {node} is deleted", about{node: n})
 		}
