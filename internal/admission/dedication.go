@@ -62,7 +62,7 @@ const (
 	toleratesAny = `t.?key.orValue("") in ["", key] && t.?operator.orValue("") == "Exists" && t.?effect.orValue("") == ""`
 
 	// dedicationTaints are those of a node that is dedicated to the pod's tenant and data class.
-	// Where classes do not tell trust domains apart, no node has one.
+	// Where data classes do not separate trust domains, no node has one.
 	dedicationTaints = `[["` + isolation.TenantTaint + `", variables.tenant],` +
 		` ["` + isolation.DataClassTaint + `", variables.dedicationClass]].filter(taint, taint[1] != "")`
 

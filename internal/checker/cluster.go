@@ -20,7 +20,7 @@ type Cluster struct {
 	Volumes        []corev1.PersistentVolume
 }
 
-// Read asks the API server, not a cache: what it answers has happened.
+// Read reads from the API server, not from a cache.
 func Read(ctx context.Context, client kubernetes.Interface) (*Cluster, error) {
 	all := metav1.ListOptions{}
 	pods, err1 := client.CoreV1().Pods("").List(ctx, all)

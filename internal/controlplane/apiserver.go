@@ -120,7 +120,7 @@ func (c *ControlPlane) configurePlane(o Options) error {
 
 	flags := server.Configure()
 	// Otherwise it looks for an address of this machine that is not loopback, and ends
-	// where there is none. Nobody connects to the one that it advertises (a
+	// where there is none. No client connects to the one that it advertises (a
 	// documentation address, RFC 5737).
 	flags.Set("advertise-address", "192.0.2.1")
 	flags.Set("allow-privileged", "true")
@@ -198,6 +198,6 @@ func (c *ControlPlane) Client() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// EtcdURL is where etcd serves, without credentials. What it holds is Kubernetes' own
-// affair; its history tells in which order things happened.
+// EtcdURL is where etcd serves, without credentials. Its contents are internal to
+// Kubernetes; its history shows in which order things happened.
 func (c *ControlPlane) EtcdURL() string { return c.plane.Etcd.URL.String() }

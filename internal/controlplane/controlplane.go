@@ -25,7 +25,7 @@ type Options struct {
 	// APIServerFlags are given to kube-apiserver in place of its defaults, by name
 	// and without dashes.
 	APIServerFlags map[string]string
-	// Progress is told, in one line each, what has been done. Nil is silence.
+	// Progress is called with one line for each step that is done. Optional.
 	Progress func(line string)
 }
 

@@ -29,7 +29,7 @@ type Process struct {
 	// exited is closed once the process is gone; exit is valid from then on.
 	exited chan struct{}
 	exit   error
-	// stopping is set when somebody asked for the end, which is then no failure.
+	// stopping is set when the end was requested, which is then no failure.
 	stopping atomic.Bool
 }
 
@@ -87,7 +87,7 @@ func (p *Process) Log() string { return p.log }
 // more than once.
 func (p *Process) Stop() {
 	p.signal(syscall.SIGTERM)
-	// A paused one would not hear it.
+	// A paused process would not handle it.
 	p.signal(syscall.SIGCONT)
 	select {
 	case <-p.exited:
@@ -111,7 +111,7 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
-// failure is an error when the process ended though nobody asked it to.
+// failure returns an error if the process ended without being stopped.
 func (p *Process) failure() error {
 	select {
 	case <-p.exited:

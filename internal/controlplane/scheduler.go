@@ -22,7 +22,7 @@ const (
 
 // SchedulerOptions says which scheduler runs, as whom and with what configuration.
 type SchedulerOptions struct {
-	// Name tells several schedulers apart in logs and errors; "scheduler" if empty.
+	// Name distinguishes several schedulers in logs and errors; "scheduler" if empty.
 	Name string
 	// Stock is for the kube-scheduler of the control plane's release in place of ours.
 	Stock bool

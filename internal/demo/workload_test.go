@@ -76,7 +76,7 @@ func TestWorkloadShowsEveryCase(t *testing.T) {
 			}
 		}
 		if !placed(pod) && !ours(pod) {
-			t.Errorf("%s names the scheduler %q, so nobody would place it", describe(o), pod.Spec.SchedulerName)
+			t.Errorf("%s names the scheduler %q, so no scheduler would place it", describe(o), pod.Spec.SchedulerName)
 		}
 	}
 	for what, want := range map[string][]string{

@@ -12,8 +12,8 @@ import (
 )
 
 // activate returns when every policy that was applied before is in force. The API server
-// takes up policies in the order in which it hears of them, so two of our own that are
-// written last and are seen at work tell that all others are at work.
+// takes up policies in the order in which it receives them: once two of our own that are written
+// last are in force, all others are.
 func (w *environment) activate(ctx context.Context, round string) error {
 	name := "marker-" + round
 	if err := w.mark(ctx, name); err != nil {

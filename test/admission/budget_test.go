@@ -159,7 +159,7 @@ func (w *environment) processorTime(ctx context.Context) (time.Duration, error) 
 			return time.ParseDuration(strings.TrimSpace(value) + "s")
 		}
 	}
-	return 0, errors.New("the API server does not tell its processor time")
+	return 0, errors.New("the API server does not report its processor time")
 }
 
 // creator creates pods in a namespace of its own, as a tenant does.

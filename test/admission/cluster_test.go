@@ -15,7 +15,7 @@ import (
 const (
 	// attackedNode has no kubelet but the tests themselves; no scheduler puts a pod there.
 	attackedNode = "attacked"
-	// freeNode is like it, and dedicated to nobody.
+	// freeNode is like it, and not dedicated.
 	freeNode = "free"
 	// livingNode has a kubelet played by kwok.
 	livingNode = "living"

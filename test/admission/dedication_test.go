@@ -27,7 +27,7 @@ type nodeTable struct {
 	ids map[string]string
 }
 
-// token is what a Binding to the node has to bear; without a dedication, what none may bear.
+// token is what a Binding to the node must have; without a dedication, what none may have.
 func (t *nodeTable) token(node string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,14 +80,14 @@ func (s *scene) dedicated() string {
 	return node
 }
 
-// released is the token of a dedication that is over, and whose node is dedicated anew if it is
+// released is the token of a dedication that is over, and whose node is dedicated again if it is
 // asked for.
-func (s *scene) released(node string, anew bool) (token string) {
+func (s *scene) released(node string, again bool) (token string) {
 	token = s.table.token(node)
 	witness := unique("witness")
 	s.must(s.writeTable(s.ctx, func(ids map[string]string) {
 		delete(ids, node)
-		if anew {
+		if again {
 			ids[node] = "another"
 		}
 		ids[witness] = "witness"

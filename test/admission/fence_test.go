@@ -88,7 +88,7 @@ func TestFenceLetsThePlatformThrough(t *testing.T) {
 	s.allowed("its end", s.remove(kubelet, mirror, new(int64)))
 }
 
-// Whoever cannot read the table binds no tenant's pod; there is nobody to keep others from.
+// Without a readable table no tenant's pod can be bound; so there is none to keep others from.
 func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 	s := newScene(t)
 	node := s.dedicated()
@@ -131,10 +131,10 @@ func TestFenceNamesNoTenant(t *testing.T) {
 	if err == nil {
 		t.Fatal("the pod is bound")
 	}
-	_, told, _ := strings.Cut(err.Error(), "denied request: ")
+	_, text, _ := strings.Cut(err.Error(), "denied request: ")
 	for _, secret := range []string{node, "acme", s.table.token(node), term} {
-		if strings.Contains(told, secret) {
-			t.Errorf("the refusal names %q: %s", secret, told)
+		if strings.Contains(text, secret) {
+			t.Errorf("the refusal names %q: %s", secret, text)
 		}
 	}
 }

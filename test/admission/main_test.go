@@ -154,7 +154,7 @@ func (w *environment) apply(ctx context.Context, dir string) error {
 	return err
 }
 
-// buildScheduler makes bin/scheduler as the Makefile does: a binary that somebody built
+// buildScheduler builds bin/scheduler as the Makefile does: a binary that was built
 // yesterday would prove yesterday's code.
 func buildScheduler(tb testing.TB, root string) string {
 	tb.Helper()

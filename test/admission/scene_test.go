@@ -16,9 +16,9 @@ import (
 type scene struct {
 	*environment
 
-	ctx   context.Context
-	phase phase
-	heard *warnings
+	ctx    context.Context
+	phase  phase
+	warned *warnings
 	// tb is the test of the scene; nil for an attack, because attacks run before the tests.
 	tb testing.TB
 }
@@ -40,7 +40,7 @@ func (s *scene) must(err error) {
 
 // as returns the client of a user whose warnings are recorded.
 func (s *scene) as(who user) *kubernetes.Clientset {
-	client, err := s.client(who, s.heard)
+	client, err := s.client(who, s.warned)
 	s.must(err)
 	return client
 }
@@ -129,11 +129,11 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.list = append(w.list, text)
 }
 
-// take returns what was heard since it was last asked.
+// take returns the warnings since the last call.
 func (w *warnings) take() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	heard := w.list
+	taken := w.list
 	w.list = nil
-	return heard
+	return taken
 }

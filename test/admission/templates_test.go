@@ -58,7 +58,7 @@ func templates() threat {
 	return row
 }
 
-// through has a controller make a pod, and reports what the controller was told.
+// through has a controller create a pod, and returns the answer that the controller got.
 func through(kind string, workload func(s *scene, namespace string, template corev1.PodTemplateSpec) error, c smuggled) attack {
 	return attack{
 		name: fmt.Sprintf("%s smuggles %s", kind, c.what), names: c.names, indirect: true,
@@ -153,7 +153,7 @@ func (s *scene) cronJob(namespace string, template corev1.PodTemplateSpec) error
 	return nil
 }
 
-// awaitPod waits until a controller has made a pod in the namespace, or has been told why
+// awaitPod waits until a controller has created a pod in the namespace, or got the reason why
 // it may not.
 func (s *scene) awaitPod(namespace string) error {
 	var refusal error

@@ -51,8 +51,8 @@ func TestThreat19MissingParameterDenies(t *testing.T) {
 	there, err := maps.Get(t.Context(), parameters, metav1.GetOptions{})
 	s.must(err)
 	s.must(s.as(administrator).CoreV1().ConfigMaps(systemNamespace).Delete(t.Context(), parameters, metav1.DeleteOptions{}))
-	if heard := strings.Join(s.heard.take(), "\n"); !strings.Contains(heard, "parameter") {
-		t.Errorf("who deletes the parameters hears %q, want a warning", heard)
+	if got := strings.Join(s.warned.take(), "\n"); !strings.Contains(got, "parameter") {
+		t.Errorf("deleting the parameters warns %q, want a warning", got)
 	}
 	t.Cleanup(func() {
 		there.ResourceVersion, there.UID = "", ""

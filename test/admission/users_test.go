@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// user is somebody who talks to the API server.
+// user is a user of the API server.
 type user string
 
 const (
@@ -161,11 +161,11 @@ func (w *environment) waitUntilAllowed(ctx context.Context, who user, namespace 
 	})
 }
 
-// client acts as a user, and tells the warnings that the user gets.
-func (w *environment) client(who user, heard *warnings) (*kubernetes.Clientset, error) {
+// client returns a client of a user; warned receives the warnings that the user gets.
+func (w *environment) client(who user, warned *warnings) (*kubernetes.Clientset, error) {
 	config := rest.CopyConfig(w.users[who])
 	config.QPS = -1
-	config.WarningHandler = heard
+	config.WarningHandler = warned
 	return kubernetes.NewForConfig(config)
 }
 

@@ -230,7 +230,7 @@ func TestUseDaemonSetOfARelabelledNamespace(t *testing.T) {
 	patch(types.JSONPatchType, []map[string]any{{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": disk}})
 	before := touch()
 	if again := touch(); again.Generation != before.Generation {
-		t.Errorf("generation %d after an update that changes nothing, want %d: its pods are rolled out anew", again.Generation, before.Generation)
+		t.Errorf("generation %d after an update that changes nothing, want %d: its pods are rolled out again", again.Generation, before.Generation)
 	}
 
 	s.relabel(namespace, dataClass("restricted"))

@@ -17,7 +17,7 @@ import (
 // newScene gives a test a part of the cluster, with the enforcing policies in place.
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	return &scene{environment: getEnvironment(t), ctx: t.Context(), phase: enforced, heard: &warnings{}, tb: t}
+	return &scene{environment: getEnvironment(t), ctx: t.Context(), phase: enforced, warned: &warnings{}, tb: t}
 }
 
 // allowed fails the test where a use is refused, or warned of by one of our policies.
@@ -26,7 +26,7 @@ func (s *scene) allowed(what string, err error) {
 	if err != nil {
 		s.tb.Errorf("%s: %v", what, err)
 	}
-	for _, warning := range s.heard.take() {
+	for _, warning := range s.warned.take() {
 		if strings.Contains(warning, "ValidatingAdmissionPolicy") {
 			s.tb.Errorf("%s: it is warned of: %s", what, warning)
 		}
@@ -123,7 +123,7 @@ func ownedBy(node *corev1.Node) podOption {
 	}
 }
 
-// report tells as its kubelet that a pod runs.
+// report reports, as its kubelet, that a pod runs.
 func (s *scene) report(pod *corev1.Pod) error {
 	return s.patch(kubelet, pod, types.StrategicMergePatchType, map[string]any{"status": map[string]any{
 		"phase":      corev1.PodRunning,
@@ -307,7 +307,7 @@ func TestUseIsolationAdministrator(t *testing.T) {
 func TestUseTenantLabelRemovalWarns(t *testing.T) {
 	s := newScene(t)
 	s.must(s.patchNamespace(administrator, s.managed(), types.MergePatchType, metadata("labels", tenantKey, nil)))
-	if heard := strings.Join(s.heard.take(), "\n"); !strings.Contains(heard, tenantKey) {
-		t.Errorf("who removes the tenant of a namespace hears %q, want a warning that names the label", heard)
+	if got := strings.Join(s.warned.take(), "\n"); !strings.Contains(got, tenantKey) {
+		t.Errorf("removing the tenant of a namespace warns %q, want a warning that names the label", got)
 	}
 }

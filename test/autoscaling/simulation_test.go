@@ -228,7 +228,7 @@ func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 		t.Errorf("nodes, by who opened them, on which pods fit in the simulation (-want +got):\n%s", diff)
 	}
 
-	t.Run("a pod that no dedicated node admits has a node added, if templates bear no taints of one", func(t *testing.T) {
+	t.Run("a pod that no dedicated node admits has a node added, if templates have no taints of one", func(t *testing.T) {
 		newcomer, _ := c.admitted("globex", "newcomer")
 		var dedicated [][]corev1.Taint
 		for _, opener := range []string{"acme", "acme-secret", "acme-vm"} {

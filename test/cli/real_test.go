@@ -49,7 +49,7 @@ func deployments(t *testing.T, path string) []appsv1.Deployment {
 
 // Online Boutique, installed once by each of two tenants: 12 Deployments without a seccomp
 // profile, so all at the baseline level. The first tenant's pods are on the first node, the
-// second's on the second, but for its redis-cart, which somebody put on the first. So on the
+// second's on the second, except its redis-cart, which is on the first. So on the
 // first node each of the 12 shares a kernel with it, and that is all.
 func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 	file := filepath.Join(realManifests(t), "online-boutique.yaml")
@@ -65,7 +65,7 @@ func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 			pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: *d.Spec.Template.Spec.DeepCopy()}
 			pod.Namespace, pod.Name = place.namespace, d.Name
 			pod.Spec.NodeName = place.node
-			// The manifests' service accounts are made by nobody here.
+			// Nothing creates the manifests' service accounts here.
 			pod.Spec.ServiceAccountName = ""
 			if place.namespace == "globex-shop" && d.Name == "redis-cart" {
 				pod.Spec.NodeName = "real-1"
@@ -128,7 +128,7 @@ func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 			t.Fatalf("%v: %s%s", err, got.out, got.errOut)
 		}
 		if plan.NodesInUse != 2 || plan.NodesWithoutRule != 1 || plan.NodesWithRule != 2 || len(plan.TrustDomains) != 2 || len(plan.Raising) != 0 {
-			t.Errorf("plan %+v, want 2 nodes in use, 1 without and 2 with the rule, two trust domains, nobody to mend", plan)
+			t.Errorf("plan %+v, want 2 nodes in use, 1 without and 2 with the rule, two trust domains, nothing to mend", plan)
 		}
 		if len(plan.Moves) != 1 || plan.Moves[0].Workload != "globex-shop/pod/redis-cart" {
 			t.Errorf("moves %+v, want redis-cart of globex alone", plan.Moves)

@@ -26,7 +26,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	}
 	for _, result := range before {
 		if result.Status != preflight.Pass && result.Fix == "" {
-			t.Errorf("nobody is told what to do about %+v", result)
+			t.Errorf("it does not say what to do about %+v", result)
 		}
 	}
 
@@ -42,7 +42,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	after := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
 		"policies": preflight.Pass, "scheduler rights": preflight.Pass,
-		// Nobody runs its pods here.
+		// No kubelet runs its pods here.
 		"scheduler": preflight.Fail,
 	} {
 		if got := worst(after, check); got != want {

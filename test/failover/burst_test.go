@@ -58,7 +58,7 @@ func (a *arena) expectSound() {
 		a.Logf("at the end: %s", final)
 	}
 	a.expectConsistentDedication()
-	a.expectNothingDedicatedToNobody()
+	a.expectAllReleased()
 }
 
 // burst creates pods as fast as they are placed, has something fail again and again
@@ -89,7 +89,7 @@ func (a *arena) burst(seed uint64, s burstSize, faults ...fault) {
 	a.figures(begin)
 }
 
-// expectAllPlaced: nobody is lost.
+// expectAllPlaced waits until all pods are bound.
 func (a *arena) expectAllPlaced(want int) {
 	a.Helper()
 	deadline := time.Now().Add(patience)
@@ -109,7 +109,7 @@ func (a *arena) figures(begin time.Time) {
 	a.Helper()
 	r := a.witness.report()
 	a.Logf("%d pods bound in %.1f s: %d of tenants, %d unmanaged", r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged)
-	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
+	a.Logf("%d pairs checked at binds: %d break the rule", r.pairs, len(r.broken))
 	if !a.dedicating {
 		return
 	}
@@ -121,8 +121,7 @@ func (a *arena) figures(begin time.Time) {
 	a.Logf("%d writes of the table, %d of Nodes; refused binds: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
 }
 
-// expectConsistentDedication: once nothing moves, whoever says which nodes are dedicated says the
-// same.
+// expectConsistentDedication waits until table, taints and pods agree on which nodes are dedicated.
 func (a *arena) expectConsistentDedication() {
 	a.Helper()
 	var c dedicated
@@ -135,8 +134,8 @@ func (a *arena) expectConsistentDedication() {
 	a.Logf("dedicated nodes: %s", c)
 }
 
-// expectNothingDedicatedToNobody removes all pods: nothing may remind of them.
-func (a *arena) expectNothingDedicatedToNobody() {
+// expectAllReleased removes all pods and waits until all nodes are released.
+func (a *arena) expectAllReleased() {
 	a.Helper()
 	begin := time.Now()
 	a.removeAll()

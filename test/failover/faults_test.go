@@ -53,8 +53,7 @@ func (a *arena) theLeader() *replica {
 	return leader
 }
 
-// untilNextLeaderBinds returns when a bind of a leader that had bound nobody before was
-// committed.
+// untilNextLeaderBinds returns when the first bind of a new leader has been committed.
 func (a *arena) untilNextLeaderBinds(what string, do func()) {
 	a.Helper()
 	before := a.witness.report()

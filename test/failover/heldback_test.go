@@ -15,8 +15,8 @@ import (
 
 const poolLabel = "example.com/pool"
 
-// The stock scheduler decides while the node is free, and what it sends arrives when the
-// node is a tenant's.
+// The stock scheduler decides while the node is free, and its bind arrives when the node is
+// dedicated to a tenant.
 func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 	for name, dedicating := range map[string]bool{"with dedication": true, "without dedication it arrives": false} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 	late.expectRefused("after the node was released")
 	a.create([]*corev1.Pod{pods["next"]}, 3)
 	a.untilBound(pods["next"])
-	late.expectRefused("after the node was dedicated anew")
+	late.expectRefused("after the node was dedicated again")
 
 	a.must(old.Resume())
 	a.eventually("the paused leader to end itself", func(context.Context) (bool, error) { return !old.running(), nil })
@@ -109,7 +109,7 @@ func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 	}
 }
 
-// The leader goes on leading, the dedication stands, and only the id tells a bind that was given
+// The leader keeps leading, the dedication stays, and only the id distinguishes a bind that was given
 // up from those that are meant.
 func TestHeldBackBindWithALostAnswer(t *testing.T) {
 	a := newArena(t, burstSize{nodes: 1, tenants: 1}, true)
@@ -143,7 +143,7 @@ func TestHeldBackBindWithALostAnswer(t *testing.T) {
 	}
 }
 
-// termOf is the term that a held bind bears.
+// termOf returns the term in the token of a held bind.
 func termOf(h *heldBind) string {
 	// In JSON or in protobuf.
 	binding := &corev1.Binding{}

@@ -27,7 +27,7 @@ func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 	a.must(err)
 	node := a.nodes[0]
 	pod := a.newPod(a.unmanaged[0], "probe")
-	pod.Spec.SchedulerName = "nobody"
+	pod.Spec.SchedulerName = "none"
 	a.create([]*corev1.Pod{pod}, 1)
 
 	tables := a.api.CoreV1().ConfigMaps(systemNamespace)

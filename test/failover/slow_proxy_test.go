@@ -51,7 +51,7 @@ func (a *arena) newSlowProxy(user *rest.Config) *slowProxy {
 	a.must(err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport = transport
-	proxy.FlushInterval = -1                    // what is watched for is to arrive at once
+	proxy.FlushInterval = -1                    // watch events have to arrive at once
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // watches break when kube-apiserver is killed
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	d := &slowProxy{proxy: proxy, held: map[string]*heldBind{}, delay: func() time.Duration { return 0 }}

@@ -141,8 +141,8 @@ func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 	}
 }
 
-// contradicts tells what the table of the moment says against a bind. The bind was admitted
-// some time before, so this is the window that the settle time is for, and not a breach.
+// contradicts returns why the current table would refuse a bind, empty if it would not. The bind
+// was admitted some time before: this is the window that the settle time covers, not a breach.
 func (w *witness) contradicts(b bind) string {
 	if w.table == nil {
 		return ""
@@ -167,8 +167,8 @@ func cutToken(token string) (term, id string) {
 	return term, id
 }
 
-// entryOf is the id of a node's entry, empty if it has none. It reads the table as the
-// document about dedication describes it.
+// entryOf returns the id of a node's entry, empty if it has none. It reads the table as
+// docs/dedication-protocol.md describes it.
 func entryOf(data map[string]string, node string) string {
 	for field := range strings.FieldsSeq(data[node[max(0, len(node)-2):]]) {
 		if rest, ok := strings.CutPrefix(field, node+"="); ok {

@@ -32,7 +32,7 @@ func (w writes) since(before writes) writes {
 	}
 }
 
-// Nobody else writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
+// No other client writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
 func TestWritesPerOpenedNode(t *testing.T) {
 	s := burstSize{nodes: 30, tenants: 5}
 	openers, joiners := 100, 400

@@ -147,7 +147,7 @@ func TestConfigurationIsWrittenAsRead(t *testing.T) {
 }
 
 // A filter that comes first can have preemption empty a node of another trust domain, and
-// whoever binds first leaves no evidence.
+// a scheduler that binds first leaves no evidence.
 func TestProfileWithThePluginMisplaced(t *testing.T) {
 	for _, point := range []string{"filter", "bind"} {
 		t.Run(point, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// smuggle puts a pod on a node past every scheduler, as whoever may bind can.
+// smuggle binds a pod to a node past every scheduler, as any user with the right to bind can.
 func (c *fixture) smuggle(pod *corev1.Pod, node string) {
 	c.Helper()
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Bind(c.Context(), &corev1.Binding{
@@ -66,7 +66,7 @@ func (c *fixture) administratorsRead(reason string, pods ...*corev1.Pod) []event
 	})
 }
 
-// reported waits until a violation is told by metric and by Event, and says how long that
+// reported waits until a violation is reported by metric and by Event, and logs how long that
 // took since it came about: 5 seconds are promised. A busy machine breaks no rule, so it is
 // package audit's tests that hold it to that, by their own clock.
 func (c *fixture) reported(token, reason string, since time.Time, pods ...*corev1.Pod) {
@@ -84,17 +84,17 @@ func (c *fixture) reported(token, reason string, since time.Time, pods ...*corev
 		c.Errorf("%s: want one Event, got %d", reason, len(events))
 	}
 	for _, pod := range pods {
-		told, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
+		events, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
 		c.must(err)
-		for i := range told.Items {
-			if told.Items[i].ReportingController == "tenantisolation.dev/audit" {
-				c.Errorf("a tenant reads in its own namespace: %s", told.Items[i].Note)
+		for i := range events.Items {
+			if events.Items[i].ReportingController == "tenantisolation.dev/audit" {
+				c.Errorf("a tenant reads in its own namespace: %s", events.Items[i].Note)
 			}
 		}
 	}
 }
 
-// over waits until a finding is there no more and its end was told.
+// over waits until a finding has ended and its end was reported.
 func (c *fixture) over(token, reason string) {
 	c.Helper()
 	c.eventually("the end of the findings "+reason, func(context.Context) (bool, error) {

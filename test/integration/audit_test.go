@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Each of these is made past the scheduler, or long after it: only the audit can tell.
+// Each of these violations bypasses the scheduler, or comes long after it: only the audit can find it.
 func TestAuditReportsViolations(t *testing.T) {
 	c := newFixture(t)
 	token := c.scraper()
@@ -69,7 +69,7 @@ func TestAuditReportsViolations(t *testing.T) {
 		c.over(token, "ForeignResident")
 	})
 
-	t.Run("a RuntimeClass that is made anew with another handler", func(t *testing.T) {
+	t.Run("a RuntimeClass that is recreated with another handler", func(t *testing.T) {
 		c := newFixture(t)
 		node := c.node(kataCapable)
 		class := c.name("kata")
@@ -125,10 +125,10 @@ func TestAuditReportsViolations(t *testing.T) {
 		c.over(token, "SharedHostPath")
 	})
 
-	// Every end was told as well, once for each finding that was told.
+	// Every end was reported too, once for each finding that was reported.
 	t.Run("their end", func(t *testing.T) {
 		c := newFixture(t)
-		c.eventually("Events that tell of the end", func(context.Context) (bool, error) {
+		c.eventually("Events about the end", func(context.Context) (bool, error) {
 			list, err := c.api.EventsV1().Events(systemNamespace).List(t.Context(), metav1.ListOptions{})
 			if err != nil {
 				return false, err
@@ -189,7 +189,7 @@ func TestAuditEvictsTheLastPod(t *testing.T) {
 		}), err
 	})
 	if c.get(resident).DeletionTimestamp != nil || c.get(agent).DeletionTimestamp != nil {
-		t.Error("somebody else was evicted as well")
+		t.Error("another pod was evicted too")
 	}
 	c.over(token, "ForeignResident")
 }

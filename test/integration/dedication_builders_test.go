@@ -80,7 +80,7 @@ func (c *fixture) tenantPod(namespace string, options ...podOption) *corev1.Pod 
 	return c.pod(namespace, append([]podOption{tolerant}, options...)...)
 }
 
-// dedicationOn returns the taints of a node's dedication, "" if it bears none.
+// dedicationOn returns the taints of a node's dedication, "" if it has none.
 func (c *fixture) dedicationOn(node string) string {
 	c.Helper()
 	got, err := c.api.CoreV1().Nodes().Get(c.Context(), node, metav1.GetOptions{})
@@ -120,7 +120,7 @@ func (c *fixture) term() string {
 	return table.Data["term"]
 }
 
-// released waits until a node is dedicated to nobody.
+// released waits until a node is free.
 func (c *fixture) released(node string) {
 	c.Helper()
 	c.eventually("the release of "+node, func(context.Context) (bool, error) {

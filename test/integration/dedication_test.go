@@ -27,7 +27,7 @@ var forever = map[string]any{"releaseAfter": "1h"}
 func (c *fixture) expectDedication(node, want string) {
 	c.Helper()
 	if got := c.dedicationOn(node); got != want {
-		c.Errorf("%s bears the dedication %q, want %q", node, got, want)
+		c.Errorf("%s has the dedication %q, want %q", node, got, want)
 	}
 }
 
@@ -66,10 +66,10 @@ func TestDedicationByTheFirstPod(t *testing.T) {
 	id := c.entryOf(node)
 	bound := c.get(pod)
 	if token := bound.Annotations[dedication.TokenAnnotation]; id == "" || token != c.term()+"-"+id {
-		t.Errorf("the pod bears %q, the node's entry is %q of term %q", token, id, c.term())
+		t.Errorf("the pod has the token %q, the node's entry is %q of term %q", token, id, c.term())
 	}
 	if bound.Annotations[isolation.EvidenceAnnotation] == "" {
-		t.Error("the pod bears no evidence")
+		t.Error("the pod has no evidence")
 	}
 }
 
@@ -285,6 +285,6 @@ func TestDedicationDisabledWritesNoNode(t *testing.T) {
 		t.Errorf("the node was written: version %s, before %s", got, before.ResourceVersion)
 	}
 	if token, ok := c.get(pod).Annotations[dedication.TokenAnnotation]; ok {
-		t.Errorf("the pod bears the token %q", token)
+		t.Errorf("the pod has the token %q", token)
 	}
 }

@@ -84,7 +84,7 @@ func TestEnforcementAuditReportsTheRest(t *testing.T) {
 		t.Errorf("evidence: got %s, want %s", got, evidence)
 	}
 	if got, ok := c.get(stray).Annotations[isolation.EvidenceAnnotation]; ok {
-		t.Errorf("a pod without a trust domain bears the evidence %q", got)
+		t.Errorf("a pod without a trust domain has the evidence %q", got)
 	}
 	said := c.journal.reported()
 	if diff := cmp.Diff([]string{podKey(globex), podKey(stray), podKey(weak)}, said); diff != "" {

@@ -43,14 +43,14 @@ func (c *fixture) eventually(what string, condition wait.ConditionWithContextFun
 // placed waits until a pod is on a node, and returns the node.
 func (c *fixture) placed(pod *corev1.Pod) string {
 	c.Helper()
-	node, told := "", ""
+	node, reason := "", ""
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		got := c.get(pod)
-		node, told = got.Spec.NodeName, refusal(got)
+		node, reason = got.Spec.NodeName, refusal(got)
 		return node != "", c.environment.plane.Failed()
 	})
 	if err != nil {
-		c.Fatalf("%s is on no node (%v): %s", podKey(pod), err, told)
+		c.Fatalf("%s is on no node (%v): %s", podKey(pod), err, reason)
 	}
 	return node
 }
@@ -77,7 +77,7 @@ func (c *fixture) refused(pod *corev1.Pod, sentence string) {
 	})
 }
 
-// refusal is what the pod's owner is told.
+// refusal returns why the pod was refused, as its owner reads it.
 func refusal(pod *corev1.Pod) string {
 	i := slices.IndexFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
 		return condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse
@@ -88,7 +88,7 @@ func refusal(pod *corev1.Pod) string {
 	return pod.Status.Conditions[i].Message
 }
 
-// stillRefused looks once: a pod that could not be placed is on no node.
+// stillRefused checks, once, that the pods are on no node.
 func (c *fixture) stillRefused(pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
@@ -104,13 +104,13 @@ type mark struct {
 	attempts, wakes int
 }
 
-// mark notes where a refused pod stands, so that a change can be told from what was before.
+// mark records how often a refused pod was tried and woken so far, to compare with after a change.
 func (c *fixture) mark(pod *corev1.Pod) mark {
 	c.Helper()
 	key := podKey(pod)
 	m := mark{pod: pod, attempts: c.journal.attempts(key), wakes: len(c.journal.wakes(key))}
 	if m.attempts == 0 {
-		c.Fatalf("%s was never tried: this test would not see what it is about", key)
+		c.Fatalf("%s was never tried: this test would show nothing", key)
 	}
 	return m
 }
@@ -144,7 +144,7 @@ func (c *fixture) asleep(m mark) {
 }
 
 // roundTrip returns when the scheduler has placed a platform pod that is created now: by
-// then it has got word of what happened before.
+// then it has received the events of what happened before.
 func (c *fixture) roundTrip() {
 	c.Helper()
 	pod := c.pod(metav1.NamespaceSystem, tolerant)

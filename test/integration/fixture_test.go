@@ -252,7 +252,7 @@ func (c *fixture) remove(pod *corev1.Pod) {
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, *metav1.NewDeleteOptions(0)))
 }
 
-// terminate asks a pod to go; nobody here ends it.
+// terminate deletes a pod; no kubelet here ends it.
 func (c *fixture) terminate(pod *corev1.Pod) {
 	c.Helper()
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, metav1.DeleteOptions{}))

@@ -36,7 +36,7 @@ func TestNodeRecreatedUnderItsName(t *testing.T) {
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 }
 
-// Pods can outlive their namespace where somebody finalizes it by force.
+// Pods can outlive their namespace if it is finalized by force.
 func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
 	c := newFixture(t)
 	node := c.node()
@@ -47,7 +47,7 @@ func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
 	c.refused(sameTenant, foreignThere)
 	before := c.mark(sameTenant)
 
-	// It comes back late, and belongs to somebody again.
+	// The namespace comes back late, and belongs to a tenant again.
 	since := time.Now()
 	c.namespaceNamed(gone, tenant("acme"))
 	c.woken(before, since)
@@ -145,7 +145,7 @@ func (c *fixture) editUntilBound(pod *corev1.Pod, classes []string) int {
 			pod = updated
 			edits++
 		case apierrors.IsConflict(err):
-			// Somebody has written a status, or bound it.
+			// Another client has written its status, or bound it.
 			if pod, err = pods.Get(c.Context(), pod.Name, metav1.GetOptions{}); err != nil {
 				c.Error(err)
 				return edits

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// journal is what a scheduler has logged since the journal was opened. The log tells of
+// journal is what a scheduler has logged since the journal was opened. The log has
 // every attempt at a pod and of every move between the queues, pod by pod, which no metric
-// does; that what it tells is complete has a test of its own.
+// does; a test of its own shows that it is complete.
 type journal struct {
 	file    *os.File
 	partial []byte

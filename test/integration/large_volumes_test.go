@@ -18,7 +18,7 @@ func (c *fixture) zonalPVC(namespace, zone string) string {
 	return pvc.Name
 }
 
-// volumeLimit plays the CSI driver, which tells how many volumes a node can have.
+// volumeLimit does the part of the CSI driver that reports how many volumes a node can have.
 func (c *fixture) volumeLimit(node string, count int32) {
 	c.Helper()
 	driver := storagev1.CSINodeDriver{Name: csiVolume.CSI.Driver, NodeID: node, Allocatable: &storagev1.VolumeNodeResources{Count: &count}}

@@ -119,7 +119,7 @@ func TestManifestsRightsAreEnough(t *testing.T) {
 	scheduler, err := c.StartScheduler(t.Context(), controlplane.SchedulerOptions{
 		Config: schedulerConfigFile(t),
 		User:   user,
-		// A right that is missing to tell who calls its endpoints ends it, too.
+		// Without the right to identify who calls its endpoints it ends, too.
 		Args: []string{"--authentication-tolerate-lookup-failure=false", "--v=2"},
 	})
 	if err != nil {
@@ -134,7 +134,7 @@ func TestManifestsRightsAreEnough(t *testing.T) {
 		return err == nil && pod.Spec.NodeName == "node-1", err
 	})
 	// Written after the bind, with rights of its own.
-	eventually(t, "the event that tells of it", func(ctx context.Context) (bool, error) {
+	eventually(t, "the event about it", func(ctx context.Context) (bool, error) {
 		events, err := client.EventsV1().Events(namespace.Name).List(ctx, metav1.ListOptions{FieldSelector: "reason=Scheduled"})
 		return err == nil && len(events.Items) == 1, err
 	})
@@ -169,7 +169,7 @@ func TestManifestsRightsAreEnough(t *testing.T) {
 }
 
 // The golden file holds the rules of the bound stock roles as well: a release that gives
-// kube-scheduler a new right gives it to this scheduler, too, and somebody has to see it.
+// kube-scheduler a new right gives it to this scheduler, too, and this test shows it.
 // Where nodes are dedicated it has a few more, and none where they are not.
 func TestManifestsRightsAreExact(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})

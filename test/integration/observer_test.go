@@ -67,7 +67,7 @@ func (c *fixture) observe() *observer {
 }
 
 // changing makes a change of namespaces, between two events. Until settle is called the
-// scheduler is given the benefit of not having heard of it.
+// scheduler may not have received it yet.
 func (o *observer) changing(change func()) {
 	o.c.Helper()
 	o.mu.Lock()
@@ -78,7 +78,7 @@ func (o *observer) changing(change func()) {
 	o.worlds = append(o.worlds, world)
 }
 
-// settle says that the scheduler has heard of all changes.
+// settle says that the scheduler has received all changes.
 func (o *observer) settle() {
 	o.c.Helper()
 	o.caughtUp()
@@ -193,7 +193,7 @@ func (c *fixture) settled() *checker.Cluster {
 		waiting = nil
 		for _, pod := range world.Unplaced() {
 			if takers := world.Takers(pod); pod.Spec.SchedulerName == c.scheduler.profile && len(takers) > 0 {
-				waiting = append(waiting, fmt.Sprintf("%s could go to %s and is told: %s", podKey(pod), strings.Join(takers, ", "), refusal(pod)))
+				waiting = append(waiting, fmt.Sprintf("%s could go to %s and is refused: %s", podKey(pod), strings.Join(takers, ", "), refusal(pod)))
 			}
 		}
 		return len(waiting) == 0, c.environment.plane.Failed()

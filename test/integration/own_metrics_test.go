@@ -33,7 +33,7 @@ func (c *fixture) ownSeries(token string) map[string]map[string]string {
 }
 
 // What a scrape of the real scheduler shows is what the reference page says, and no label
-// has a value that somebody could choose or that grows with the cluster.
+// has a value that a user can choose or that grows with the cluster.
 func TestMetricsAreDocumentedAndBounded(t *testing.T) {
 	c := newFixture(t)
 	token := c.scraper()

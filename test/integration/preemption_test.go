@@ -52,7 +52,7 @@ func (c *fixture) keptOff(pod *corev1.Pod) {
 		c.Fatalf("the framework says nothing about evictions: %s", refusal(got))
 	}
 	if node := got.Status.NominatedNodeName; node != "" {
-		c.Errorf("%s is nominated for %s, so somebody is being evicted there", podKey(pod), node)
+		c.Errorf("%s is nominated for %s, so a pod is being evicted there", podKey(pod), node)
 	}
 }
 
@@ -184,20 +184,20 @@ func TestPreemptionForResources(t *testing.T) {
 		c.expectOn(node, high)
 		c.evicted(low)
 	})
-	t.Run("tells the evicted tenant nothing of who came", func(t *testing.T) {
+	t.Run("does not show the evicted tenant who came", func(t *testing.T) {
 		c := newFixture(t)
 		node := c.node(kataCapable, cpus("4"))
 		low := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"), runtimeClass(kata), lingering)
 		c.expectOn(node, low)
 		high := c.pod(c.namespace(tenant("acme")), named("crown-jewels"), priority(highPriority), cpu("3"), runtimeClass(kata))
 		c.evicted(low)
-		c.eventually("the event that tells of it", func(context.Context) (bool, error) {
+		c.eventually("the event about it", func(context.Context) (bool, error) {
 			return len(c.eventsOf(low, "Preempted")) > 0, nil
 		})
-		told := fmt.Sprint(c.eventsOf(low, "Preempted")[0].Note, c.get(low).Status.Conditions)
+		text := fmt.Sprint(c.eventsOf(low, "Preempted")[0].Note, c.get(low).Status.Conditions)
 		for _, secret := range []string{high.Name, high.Namespace, "acme"} {
-			if strings.Contains(told, secret) {
-				t.Errorf("it is told %q, which names %s", told, secret)
+			if strings.Contains(text, secret) {
+				t.Errorf("it reads %q, which names %s", text, secret)
 			}
 		}
 		c.remove(low)

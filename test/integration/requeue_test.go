@@ -15,8 +15,8 @@ import (
 // minutes for the framework's own sweep.
 func TestRequeueAfterAChangeThatHelps(t *testing.T) {
 	for name, tc := range map[string]struct {
-		told  string
-		setup func(c *fixture) (refused *corev1.Pod, change func())
+		reason string
+		setup  func(c *fixture) (refused *corev1.Pod, change func())
 	}{
 		"the foreign pod is deleted": {foreignThere, func(c *fixture) (*corev1.Pod, func()) {
 			refused, foreign := c.conflict()
@@ -145,7 +145,7 @@ func TestRequeueAfterAChangeThatHelps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newFixture(t)
 			pod, change := tc.setup(c)
-			c.refused(pod, tc.told)
+			c.refused(pod, tc.reason)
 			before := c.mark(pod)
 			since := time.Now()
 			change()
@@ -172,7 +172,7 @@ func TestRequeueAfterANamespaceBecomesPlatform(t *testing.T) {
 	c.woken(beforeUnmanaged, since)
 }
 
-// An annotation that lets whoever writes the pod configure its virtual machine.
+// An annotation by which the author of a pod configures its virtual machine.
 const kataAnnotation = "io.katacontainers.config.hypervisor.enable_iommu"
 
 func labelPatch(l label) string {

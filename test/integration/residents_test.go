@@ -18,7 +18,7 @@ func TestPlatformPodsRunAnywhere(t *testing.T) {
 		c.expectOn(node, c.platformPod(namespace, restrictedSpec))
 	}
 	c.expectOn(node, c.platformPod(metav1.NamespaceSystem, privileged, hostNetwork))
-	t.Run("and are in nobody's way", func(t *testing.T) {
+	t.Run("and keep no pod off", func(t *testing.T) {
 		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.platformPod(metav1.NamespaceSystem, boundTo(node)))
@@ -75,7 +75,7 @@ func TestUnmanagedPodIsRefused(t *testing.T) {
 	c.refused(unmanaged, noTenant)
 	empty := c.pod(c.namespace(tenant("")))
 	c.refused(empty, emptyTenant)
-	// The scheduler puts nobody on a node with them, nor them with anybody.
+	// The scheduler places no pod beside them, nor them beside any pod.
 	c.stillRefused(unmanaged, empty)
 }
 

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// A scheduler that may not read RuntimeClasses cannot tell a virtual machine from a
-// container. It waits for the right and places nobody until it has it, and then everybody.
+// A scheduler that may not read RuntimeClasses cannot distinguish a virtual machine from a
+// container. It places no pod until it has the right, and then all.
 func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
 	c := newFixture(t)
 	user := c.name("blind")
@@ -129,7 +129,7 @@ func TestLeaderKilledInABurst(t *testing.T) {
 	w.scheduler = &schedulerRun{profile: profile}
 	w.expectSound(o)
 	if o.bound() == before {
-		t.Error("nobody was placed after the leader's end")
+		t.Error("no pod was placed after the leader's end")
 	}
 	t.Logf("%d pods were placed before the leader's end, %d after it", before, o.bound()-before)
 }

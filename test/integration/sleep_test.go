@@ -13,10 +13,10 @@ import (
 // does not, and at last one of the same kind that does. The first must leave the pod
 // asleep; the second shows that waking it would have been seen, and that word of the
 // first had reached the scheduler before.
-func TestRequeueNotAfterAChangeThatCannotHelp(t *testing.T) {
+func TestRequeueIgnoresOtherChanges(t *testing.T) {
 	for name, tc := range map[string]struct {
-		told  string
-		setup func(c *fixture) (refused *corev1.Pod, useless, helpful func())
+		reason string
+		setup  func(c *fixture) (refused *corev1.Pod, useless, helpful func())
 	}{
 		"a label of the pod's namespace that no rule reads": {foreignThere, func(c *fixture) (*corev1.Pod, func(), func()) {
 			refused, _ := c.conflict()
@@ -140,14 +140,14 @@ func TestRequeueNotAfterAChangeThatCannotHelp(t *testing.T) {
 				func() { c.reportHandlers(node, handlerOf[kata], "runc") },
 				func() { c.remove(foreign) }
 		}},
-		"a RuntimeClass of nobody comes and goes": {runtimeUnknown, func(c *fixture) (*corev1.Pod, func(), func()) {
+		"an unused RuntimeClass comes and goes": {runtimeUnknown, func(c *fixture) (*corev1.Pod, func(), func()) {
 			c.node(kataCapable)
 			name, other := c.name("class"), c.name("class")
 			return c.podOfClassThatIsGone(c.namespace(tenant("acme")), name),
 				func() { c.runtimeClass(other, handlerOf[kata]); c.removeRuntimeClass(other) },
 				func() { c.runtimeClass(name, handlerOf[kata]) }
 		}},
-		"a PersistentVolumeClaim of nobody is bound": {foreignThere, func(c *fixture) (*corev1.Pod, func(), func()) {
+		"an unused PersistentVolumeClaim is bound": {foreignThere, func(c *fixture) (*corev1.Pod, func(), func()) {
 			refused, foreign := c.conflict()
 			return refused, func() { c.boundPVC(refused.Namespace, csiVolume) }, func() { c.remove(foreign) }
 		}},
@@ -155,7 +155,7 @@ func TestRequeueNotAfterAChangeThatCannotHelp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newFixture(t)
 			pod, useless, helpful := tc.setup(c)
-			c.refused(pod, tc.told)
+			c.refused(pod, tc.reason)
 			before := c.mark(pod)
 			useless()
 			c.roundTrip()

@@ -43,54 +43,54 @@ func TestSpoofedPodsGainNothing(t *testing.T) {
 		victim     []podOption
 		attackerNS []label
 		attacker   []podOption
-		told       string
+		reason     string
 	}{
 		"another tenant's label": {
-			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant("acme"))}, told: tenantMismatch,
+			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant("acme"))}, reason: tenantMismatch,
 		},
 		"an empty tenant label": {
-			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant(""))}, told: tenantMismatch,
+			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant(""))}, reason: tenantMismatch,
 		},
 		"another tenant's label in a namespace without a tenant": {
-			victimNS: acme, attackerNS: nil, attacker: []podOption{labelled(tenant("acme"))}, told: noTenant,
+			victimNS: acme, attackerNS: nil, attacker: []podOption{labelled(tenant("acme"))}, reason: noTenant,
 		},
 		"a lower data class": {
 			victimNS: []label{tenant("globex"), dataClass("public")}, attackerNS: secret,
-			attacker: []podOption{labelled(dataClass("public"))}, told: foreignThere,
+			attacker: []podOption{labelled(dataClass("public"))}, reason: foreignThere,
 		},
 		"no data class at all": {
-			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("unclassified"))}, told: foreignThere,
+			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("unclassified"))}, reason: foreignThere,
 		},
 		"a data class that does not exist": {
-			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("aaa"))}, told: classUnknown,
+			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("aaa"))}, reason: classUnknown,
 		},
 		"a lower privilege than its container asks for": {
 			victimNS: globex, victim: []podOption{restrictedSpec}, attackerNS: globex,
-			attacker: []podOption{privileged, labelled(privilege("restricted"))}, told: foreignThere,
+			attacker: []podOption{privileged, labelled(privilege("restricted"))}, reason: foreignThere,
 		},
 		"a lower privilege than its init container asks for": {
 			victimNS: globex, attackerNS: globex,
-			attacker: []podOption{privilegedInit, labelled(privilege("baseline"))}, told: foreignThere,
+			attacker: []podOption{privilegedInit, labelled(privilege("baseline"))}, reason: foreignThere,
 		},
 		"a lower privilege than its namespace says": {
 			victimNS: globex, attackerNS: []label{tenant("globex"), privilege("privileged")},
-			attacker: []podOption{labelled(privilege("baseline"))}, told: foreignThere,
+			attacker: []podOption{labelled(privilege("baseline"))}, reason: foreignThere,
 		},
 		"a privilege that does not exist": {
-			victimNS: globex, attackerNS: globex, attacker: []podOption{labelled(privilege("none"))}, told: privilegeUnknown,
+			victimNS: globex, attackerNS: globex, attacker: []podOption{labelled(privilege("none"))}, reason: privilegeUnknown,
 		},
 		"a boundary of its own": {
 			victimNS: acme, victim: []podOption{runtimeClass(kata)}, attackerNS: globex,
-			attacker: []podOption{labelled(boundary("vm"))}, told: foreignThere,
+			attacker: []podOption{labelled(boundary("vm"))}, reason: foreignThere,
 		},
 		"a virtual machine with the host's directories in it": {
 			victimNS: acme, victim: []podOption{runtimeClass(kata)}, attackerNS: globex,
-			attacker: []podOption{runtimeClass(kata), hostPath}, told: foreignThere,
+			attacker: []podOption{runtimeClass(kata), hostPath}, reason: foreignThere,
 		},
 		"the evidence of another trust domain": {
 			victimNS: acme, attackerNS: globex, attacker: []podOption{annotated("tenantisolation.dev/trust-domain",
 				"tenant=acme,data-class=unclassified,privilege=baseline,user-namespace=host,boundary=container")},
-			told: foreignThere,
+			reason: foreignThere,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestSpoofedPodsGainNothing(t *testing.T) {
 			victim := c.pod(c.namespace(tc.victimNS...), tc.victim...)
 			c.expectOn(node, victim)
 			attacker := c.pod(c.namespace(tc.attackerNS...), tc.attacker...)
-			c.refused(attacker, tc.told)
+			c.refused(attacker, tc.reason)
 
 			// The other way round: what it wrote does not draw others to it either.
 			c.remove(attacker)
@@ -121,7 +121,7 @@ func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 		c.patchPod(pod, `{"spec":{"schedulingGates":null}}`)
 		c.refused(pod, foreignThere)
 	})
-	// What is there already cannot be undone by a scheduler; it lets nobody else in.
+	// A scheduler cannot undo what is there already; it lets no other pod in.
 	t.Run("in a pod that is on a node", func(t *testing.T) {
 		c := newFixture(t)
 		node := c.node()
@@ -170,6 +170,6 @@ func TestStampOfAPlacedPod(t *testing.T) {
 	platform := c.platformPod("kube-system")
 	c.expectOn(node, platform)
 	if got, there := c.get(platform).Annotations["tenantisolation.dev/trust-domain"]; there {
-		t.Errorf("a platform pod, which is never judged, bears %q", got)
+		t.Errorf("a platform pod, which is never judged, has %q", got)
 	}
 }

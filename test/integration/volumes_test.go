@@ -19,7 +19,7 @@ var (
 	csiVolume      = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: "v"}}
 )
 
-// unboundPVC makes a PVC that somebody will bind to a volume made by hand, which may
+// unboundPVC makes a PVC that will be bound to a volume made by hand, which may
 // be of any kind.
 func (c *fixture) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 	c.Helper()

@@ -58,7 +58,7 @@ func TestWaitingPodThatBecameForeign(t *testing.T) {
 		"the resident's own label has changed": func(c *fixture, _, resident *corev1.Pod) {
 			c.patchPod(resident, labelPatch(dataClass("restricted")))
 		},
-		"a pod of another tenant was put there by somebody else": func(c *fixture, _, resident *corev1.Pod) {
+		"another client put a pod of another tenant there": func(c *fixture, _, resident *corev1.Pod) {
 			c.pod(c.namespace(tenant("globex")), boundTo(c.get(resident).Spec.NodeName))
 		},
 	} {
@@ -76,7 +76,7 @@ func TestWaitingPodThatBecameForeign(t *testing.T) {
 	}
 }
 
-// known returns when the scheduler has heard of a namespace and a pod that were made now,
+// known returns when the scheduler has received a namespace and a pod that are created now,
 // and so of all that has happened to namespaces and pods before.
 func (c *fixture) known() {
 	c.Helper()

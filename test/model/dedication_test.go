@@ -1,7 +1,7 @@
 package model
 
 // writeTable writes one entry with the term and the resourceVersion as guards, and does
-// then to the writer once it has heard that it succeeded.
+// then to the writer once it has received the answer that it succeeded.
 func (w *world) writeTable(s *state, l, n int, e entry, what string, then func(*state, *dedication), to emit) {
 	if int(s.table.term) != l+1 && w.without != theGuardOfTheTable {
 		t := *s
@@ -27,7 +27,7 @@ func (w *world) writeTable(s *state, l, n int, e entry, what string, then func(*
 			// The table is read again, and the write has not arrived yet.
 			c.step = idle
 		case c.id == 0 && c.step == idle:
-			// Whether it is there or not, it is to go.
+			// Whether it was written or not, it has to be removed.
 			c.fresh = true
 			w.giveUp(&t, l, n, false)
 		}
@@ -42,7 +42,7 @@ func (s *state) used(id uint8) {
 	}
 }
 
-// opening makes a node usable for those who are assumed there.
+// opening makes a node ready for the pods that are assumed there.
 func (w *world) opening(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]
@@ -64,7 +64,7 @@ func (w *world) opening(s *state, l, n int, to emit) {
 		if w.without == theSettle || w.settledEntry(s, n, c.id) {
 			t := *s
 			t.leaders[l].nodes[n].step, t.leaders[l].nodes[n].doubtful = settled, false
-			to(t, "{leader} has waited: nothing admitted before the entry of {node} is on its way", about{leader: l, node: n})
+			to(t, "{leader} has waited: nothing admitted before the entry of {node} is under way", about{leader: l, node: n})
 		}
 	case settled:
 		w.list(s, l, n, to)
@@ -84,8 +84,8 @@ func (w *world) opening(s *state, l, n int, to emit) {
 	}
 }
 
-// begin dedicates a node for the first who is assumed there, or goes on to verify what was
-// dedicated by somebody else.
+// begin dedicates a node for the first pod that is assumed there, or verifies a node that another
+// process dedicated.
 func (w *world) begin(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]
@@ -138,7 +138,7 @@ func (w *world) abandonedAdmitted(s *state, l, n int) bool {
 	return false
 }
 
-// ruleHolds asks the rule of those who are on a node in truth.
+// ruleHolds checks the rule with the pods that really are on the node.
 func (w *world) ruleHolds(s *state, p, n int) bool {
 	for q := range w.pods {
 		if q != p && s.pods[q] == on(n) && !w.pods[p].mayShare(w.pods[q]) {
@@ -148,7 +148,7 @@ func (w *world) ruleHolds(s *state, p, n int) bool {
 	return true
 }
 
-// list asks the API server who is on a node, and the rule of them.
+// list lists the pods of a node at the API server, and checks the rule with them.
 func (w *world) list(s *state, l, n int, to emit) {
 	t := *s
 	me := &t.leaders[l]
@@ -190,10 +190,10 @@ func (w *world) list(s *state, l, n int, to emit) {
 		c.owner = managed
 	}
 	w.giveUp(&t, l, n, managed != noOwner)
-	to(t, "{leader} lists the pods of {node} and gives up: nobody who waits may join", about{leader: l, node: n})
+	to(t, "{leader} lists the pods of {node} and gives up: no pod that waits may join", about{leader: l, node: n})
 }
 
-// giveUp sends those who wait back to the queue. An entry that others may rely on stays.
+// giveUp sends the pods that wait back to the queue. An entry that others may rely on stays.
 func (w *world) giveUp(s *state, l, n int, managedThere bool) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var full = flag.Bool("full", false, "look at the big worlds too: a minute or two")
+var full = flag.Bool("full", false, "explore the big worlds too: a minute or two")
 
 var (
 	acmePod      = pod{owner: acme}
@@ -15,7 +15,7 @@ var (
 	unmanagedPod = pod{}
 )
 
-// limit keeps a mistake in the model from eating the machine.
+// limit stops an exploration that a mistake in the model made too large.
 const limit = 20_000_000
 
 func (w *world) mustExplore(t *testing.T, liveness bool) result {
@@ -32,7 +32,7 @@ func (w *world) mustExplore(t *testing.T, liveness bool) result {
 
 func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") }
 
-// In all of these worlds a leader may be paused for ever, or wake whenever it likes; the
+// In all of these worlds a leader may be paused forever, or resume at any time; the
 // API server's informer may lag, and a request may be committed long after its admission,
 // both within the settle time.
 func TestProtocolKeepsTheRule(t *testing.T) {
@@ -80,10 +80,10 @@ func TestProtocolKeepsTheRule(t *testing.T) {
 			w.nodes = max(w.nodes, 1)
 			r := w.mustExplore(t, w.reboots == 0)
 			if r.trace != nil {
-				t.Errorf("two that may not share a kernel do:%s", story(r.trace))
+				t.Errorf("two pods that may not share a kernel do:%s", story(r.trace))
 			}
 			if r.stuck != nil {
-				t.Errorf("after this nobody can tidy up:%s", story(r.stuck))
+				t.Errorf("after this no tidy state can be reached:%s", story(r.stuck))
 			}
 			t.Logf("%d states, %d steps deep", r.states, r.depth)
 		})

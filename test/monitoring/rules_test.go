@@ -109,7 +109,7 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 	}
 }
 
-// A reason that is added belongs to an alert, or nobody is woken for it.
+// A new reason belongs to an alert, or no one is notified of it.
 func TestAlertsCoverEveryReasonOnce(t *testing.T) {
 	for _, reason := range audit.Reasons() {
 		var alerts []string

@@ -17,7 +17,7 @@ import (
 	_ "tenantisolation.dev/scheduler/pkg/plugins/tenantisolation" // registers its arguments
 )
 
-// parsed is the part of scheduler_perf's file that tells what it will read, and measure.
+// parsed is the part of scheduler_perf's file that says what it reads and measures.
 type parsed struct {
 	Name                   string
 	Labels                 []string
