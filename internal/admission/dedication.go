@@ -14,8 +14,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// dedicationValues are what stands in the templates for what package dedication writes: the table
-// that the fence reads, and the taints of nodes.
+// dedicationValues returns the values of the templates about what package dedication writes: the
+// table that the fence reads, and the taints of nodes.
 func (c *Config) dedicationValues() map[string]string {
 	keys := []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}
 	return map[string]string{

@@ -13,7 +13,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// values are what stands for each ${name} in the templates.
+// values returns the value of each ${name} in the templates.
 func (c *Config) values() map[string]string {
 	keys := c.Args.LabelKeys
 	isolationKeys := []string{keys.Tenant, keys.DataClass, keys.Privilege, keys.Boundary, keys.RuntimeClass}

@@ -47,7 +47,7 @@ func (d Domain) String() string {
 type Identity struct {
 	Managed  bool
 	Platform bool
-	// Domain means nothing for a pod that is not managed.
+	// Domain is meaningless for a pod that is not managed.
 	Domain   Domain
 	Boundary string
 	// Demand is the boundary that the namespace demands of its pods.

@@ -24,15 +24,15 @@ const (
 	victimsTenant      = "acme"
 )
 
-// attack is something that would bring the attacker onto the victim's kernel. It has to be
-// refused by admission: RBAC lets it through.
+// attack is a request that would bring the attacker onto the victim's kernel. RBAC allows it, so
+// admission has to refuse it.
 type attack struct {
 	what    string
 	attempt func(ctx context.Context, client kubernetes.Interface) error
 	refusal string
 }
 
-// attacks makes them up from where the pods are now.
+// attacks returns the attacks, built from where the pods are now.
 func attacks(pods []*corev1.Pod) ([]*attack, error) {
 	running := func(namespace string) *corev1.Pod {
 		for _, pod := range pods {

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// quiet is how long no pod may have changed before we look whether that is the end.
+	// quiet is how long no pod may have changed before the demo checks whether it has settled.
 	quiet = 1500 * time.Millisecond
-	// stuck is how long we give what should still move: longer than the scheduler's
-	// longest back-off, after which it has tried every pod again.
+	// stuck is how long the demo waits for a change that should still come: longer than the
+	// scheduler's longest back-off, so that it has tried every pod again.
 	stuck = 15 * time.Second
 )
 
@@ -53,7 +53,7 @@ func newObserver(ctx context.Context, d *demo) (*observer, error) {
 		AddFunc:    func(any) { o.markChanged() },
 		DeleteFunc: func(any) { o.markChanged() },
 		UpdateFunc: func(before, after any) {
-			// A retry that ends as before is no news.
+			// A retry with the same result is no change.
 			a, okA := before.(*corev1.Pod)
 			b, okB := after.(*corev1.Pod)
 			if !okA || !okB || placed(a) != placed(b) || a.Status.Phase != b.Status.Phase || (refusal(a) == "") != (refusal(b) == "") {

@@ -15,9 +15,9 @@ const (
 	tenantLabel   = "tenantisolation.dev/tenant"
 )
 
-// giveTenants turns a user's manifests into a workload of tenants, as an administrator would
-// who has to run them: it fills in what they leave open and changes nothing else. The
-// notes say what it filled in.
+// giveTenants turns a user's manifests into a workload of tenants: like an administrator who has to
+// run them, it fills in what they leave open and changes nothing else. The notes list what it
+// filled in.
 //
 // namespaced reports which objects live in a namespace.
 func giveTenants(all objects, tenants []string, namespaced func(*unstructured.Unstructured) bool) (objects, []string) {
