@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// phase is what stands against an attack.
+// phase is the state of the policies during an attack.
 type phase string
 
 const (
@@ -23,8 +23,8 @@ const (
 type attack struct {
 	// name is a sentence, unique within its threat.
 	name string
-	// run prepares a scene by means that are always allowed, makes the attack and returns
-	// the error of the one step that decides it.
+	// run prepares a scene by requests that are always allowed, makes the attack and returns the
+	// error of the step that decides it.
 	run func(s *scene) error
 	// names are what the refusal has to name: the label or field, at least.
 	names []string
@@ -95,7 +95,7 @@ func (w *environment) attack(ctx context.Context, p phase, a attack) (o outcome)
 	return o
 }
 
-// face judges what came of the attacks of a threat.
+// face checks the outcomes of a threat's attacks.
 func face(t *testing.T) {
 	t.Helper()
 	w := getEnvironment(t)
@@ -161,8 +161,8 @@ func expectRefusal(t *testing.T, a attack, o outcome) {
 // remedy is a word that says what the reader can do.
 var remedy = regexp.MustCompile(`(?i)\b(remove|ask|set|use|leave|name|choose|delete|create|add|drop|give|write|let|keep|wait|make|put)\b`)
 
-// helps is an error where a refusal is not of a policy, or does not say what is wrong and
-// what to do about it.
+// helps returns an error if a refusal is not by a policy, or does not say what is wrong and what to
+// do about it.
 func helps(message string, names []string) error {
 	_, text, ours := strings.Cut(message, "ValidatingAdmissionPolicy '")
 	if !ours {

@@ -16,8 +16,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// large makes a pod about as large as pods get, and as costly to judge: a policy that takes
-// too long is a policy that refuses.
+// large makes a pod of about the maximum size and cost of evaluation: a policy that exceeds its
+// budget refuses the pod.
 func large(p *corev1.Pod) {
 	const many = 50
 	for i := range many {
@@ -91,7 +91,7 @@ func TestBudgetALargePodIsChanged(t *testing.T) {
 	}
 }
 
-// The ratios are for a reader: no machine that runs other things gives the same one twice.
+// The ratios are only printed: they differ from run to run on a busy machine.
 func TestBudgetOfThePolicies(t *testing.T) {
 	w := getEnvironment(t)
 	free, err := w.newCreator(t.Context(), nil)
@@ -103,7 +103,7 @@ func TestBudgetOfThePolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var speed, processor []float64
-	// By turns, so that both meet the same weather, and the first turn only to get warm.
+	// Alternately, so that both see the same load of the machine; the first turn is a warm-up.
 	for turn := range 6 {
 		without, err := free.create(t.Context())
 		if err != nil {
@@ -138,8 +138,8 @@ type rate struct {
 
 func (r rate) perSecond() float64 { return float64(r.pods) / r.took.Seconds() }
 
-// millisecondsEach is what a pod costs the API server: of a machine that runs other things
-// too, this is the steadier figure.
+// millisecondsEach is the processor time that the API server spends on a pod. On a busy machine this
+// varies less than the rate.
 func (r rate) millisecondsEach() float64 {
 	return float64(r.processor.Milliseconds()) / float64(r.pods)
 }
@@ -148,7 +148,7 @@ func (r rate) String() string {
 	return fmt.Sprintf("%.0f pods a second, %.1f ms of the API server's processor time each", r.perSecond(), r.millisecondsEach())
 }
 
-// processorTime is what the API server has used of it since it started.
+// processorTime returns the processor time that the API server has used since its start.
 func (w *environment) processorTime(ctx context.Context) (time.Duration, error) {
 	metrics, err := w.admin.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(ctx).Raw()
 	if err != nil {

@@ -17,10 +17,10 @@ const (
 	attackedNode = "attacked"
 	// freeNode is like it, and not dedicated.
 	freeNode = "free"
-	// livingNode has a kubelet played by kwok.
+	// livingNode has a kubelet, which kwok simulates.
 	livingNode = "living"
-	// Living ones, each for pods that say so: one has Kata, one is for what runs from one end
-	// to the other, and one is for being drained.
+	// Nodes with a simulated kubelet, each for pods that select it: one has Kata, one is for the
+	// end-to-end test, and one is drained.
 	kataNode    = "kata"
 	poolNode    = "pool"
 	drainedNode = "drained"

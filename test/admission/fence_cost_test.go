@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// The figures are for a reader, as those of what the policies cost.
+// The figures are only printed, as those of TestBudgetOfThePolicies.
 func TestBudgetOfTheFence(t *testing.T) {
 	s := newScene(t)
 	before := map[string]string{}
@@ -37,7 +37,7 @@ func TestBudgetOfTheFence(t *testing.T) {
 		wrote := time.Since(begin)
 		s.awaitFence(nodes[size-1])
 		none, fence, dedication := s.binder(metav1.NamespaceSystem), s.binder(s.namespace(nil)), s.binder(s.managed())
-		// One after the other, so that all meet the same weather, and the first ones only to get warm.
+		// Alternately, so that all see the same load of the machine; the first ones are a warm-up.
 		for turn := range 220 {
 			if turn == 20 {
 				none.took, fence.took, dedication.took = nil, nil, nil

@@ -13,8 +13,8 @@ import (
 
 var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// What a scheduler had decided before is refused from the moment that the dedication is written:
-// a pod is made meanwhile, and that is all the time there is.
+// A bind that a scheduler decided before is refused as soon as the dedication is written: only the
+// creation of a pod is in between.
 func TestFenceRefusesBindsAfterTheDedication(t *testing.T) {
 	const rounds = 20
 	s := newScene(t)

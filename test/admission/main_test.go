@@ -2,12 +2,12 @@
 //
 // Every attack runs three times on the same control plane: without the policies, where it
 // must succeed; with those that only watch, where it must succeed and warn; and with those
-// that enforce, where it must be refused in words that help. So none can pass because it
-// was harmless, or because the attacker lacked a right.
+// that enforce, where it must be refused with a helpful message. So no attack can be refused
+// because it was harmless, or because the attacker lacked a right.
 //
 // The three runs of all attacks come before the first test, in the order in which an
-// administrator rolls the policies out. The tests named after threats look at what came of
-// them; all other tests find the enforcing policies in place.
+// administrator rolls the policies out. The tests named after threats check the outcomes; all
+// other tests run with the enforcing policies.
 package admission
 
 import (
@@ -78,9 +78,9 @@ func startEnvironment() (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The controllers run as in a cluster, each as its own service account: what a tenant
-	// smuggles through one is judged as that. The harness has them all act as the
-	// administrator.
+	// The controllers run as in a cluster, each with its own service account, because the policies
+	// judge what a tenant smuggles through one by that user. By default the harness runs all of
+	// them as the administrator.
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		Kwok:           true,
 		APIServerFlags: map[string]string{"disable-admission-plugins": ""},
@@ -111,7 +111,7 @@ func (w *environment) quietAdmin() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// furnish gives the cluster its users, nodes and RuntimeClasses.
+// furnish creates the cluster's users, nodes and RuntimeClasses.
 func (w *environment) furnish(ctx context.Context) error {
 	// The scheduler's namespace, identity and rights; nothing of it runs yet.
 	if err := w.apply(ctx, "base"); err != nil {
@@ -127,7 +127,7 @@ func (w *environment) rollOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Once to get warm.
+	// A warm-up.
 	for range 2 {
 		if w.created, err = managed.create(ctx); err != nil {
 			return err
@@ -155,11 +155,11 @@ func (w *environment) apply(ctx context.Context, dir string) error {
 }
 
 // buildScheduler builds bin/scheduler as the Makefile does: a binary that was built
-// yesterday would prove yesterday's code.
+// earlier would test old code.
 func buildScheduler(tb testing.TB, root string) string {
 	tb.Helper()
-	// What the binary is made of are no imports of this package. Looked at, they are part
-	// of what decides whether go test may repeat an old result.
+	// This package does not import the sources of the binary. Reading them makes them part of
+	// what go test compares before it uses a cached result.
 	for _, dir := range []string{"cmd", "pkg"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil {

@@ -108,14 +108,14 @@ func (w *environment) allow(ctx context.Context, who user, rules ...rbacv1.Polic
 	return err
 }
 
-// settle makes the tenants' users at home in a namespace, and waits until the API server
-// knows of it.
+// settle gives the tenants' users their rights in a namespace, and waits until the API server knows
+// them.
 func (w *environment) settle(ctx context.Context, namespace string) error {
 	everything := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything"},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
-			// What the star means already, said in so many words.
+			// The star includes this already; here it is explicit.
 			{APIGroups: []string{"isolation.tenantisolation.dev"}, Resources: []string{"*"}, Verbs: []string{"administer"}},
 		},
 	}
@@ -169,7 +169,7 @@ func (w *environment) client(who user, warned *warnings) (*kubernetes.Clientset,
 	return kubernetes.NewForConfig(config)
 }
 
-// patience is for a machine that compiles on all cores beside us.
+// patience is long enough for a machine whose cores are all busy.
 const patience = 30 * time.Second
 
 func poll(ctx context.Context, condition wait.ConditionWithContextFunc) error {

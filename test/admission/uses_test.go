@@ -20,7 +20,7 @@ func newScene(t *testing.T) *scene {
 	return &scene{environment: getEnvironment(t), ctx: t.Context(), phase: enforced, warned: &warnings{}, tb: t}
 }
 
-// allowed fails the test where a use is refused, or warned of by one of our policies.
+// allowed fails the test if one of our policies refuses a use or warns of it.
 func (s *scene) allowed(what string, err error) {
 	s.tb.Helper()
 	if err != nil {
@@ -74,7 +74,7 @@ func TestUsePodKeepsItsOwnFields(t *testing.T) {
 
 func TestUseMirrorPod(t *testing.T) {
 	s := newScene(t)
-	// Kubelets report what runs anyway, however much it is against the rules.
+	// Kubelets report what runs anyway, even if it breaks the rules.
 	options := []podOption{
 		annotated(corev1.MirrorPodAnnotationKey, "hash"), onNode(attackedNode), scheduledBy("default-scheduler"),
 		hostNetwork, hostPath, privileged, graceSeconds(0),
@@ -168,7 +168,7 @@ func (s *scene) resize(pod *corev1.Pod) error {
 
 func TestUseServerSideApplyWithoutChange(t *testing.T) {
 	s := newScene(t)
-	// It says nothing of what steering gives it, and goes on saying nothing.
+	// The apply does not contain the fields that steering sets, neither at first nor again.
 	pod := newPod(scheduledBy(""))
 	pod.Namespace = s.managed(dataClass("internal"), defaultClass(kataClass))
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}

@@ -34,8 +34,8 @@ func page(t *testing.T, nodes int) string {
 	return got.out
 }
 
-// In a real browser, without network: the script runs under the page's own policy, one tile
-// is a stop of the Tab key, and what is drawn in light is drawn otherwise in dark.
+// In a real browser, without network: the script runs under the page's own policy, only one tile
+// is a stop of the Tab key, and the dark theme differs from the light one.
 func TestReportPageInABrowser(t *testing.T) {
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {

@@ -19,7 +19,7 @@ func TestKubectlPlugin(t *testing.T) {
 	binary := build(t)
 	w.namespace(t, "plugin", "")
 	w.pod(t, plainPod("plugin", "web", "plugin-1"))
-	// Those of the README.
+	// The flags of the README.
 	for _, command := range []string{"audit --tenant-key=namespace", "plan --tenant-key=namespace"} {
 		args := append([]string{"isolation"}, strings.Fields(command)...)
 		cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), append(args, "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")...)
@@ -37,7 +37,7 @@ func TestKubectlPlugin(t *testing.T) {
 	}
 }
 
-// Who may list pods and not namespaces learns what is missing and gets no "clean".
+// A user who may list pods but not namespaces learns which right is missing, and gets no "clean".
 func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
 	w := newEnvironment(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
@@ -73,8 +73,7 @@ func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
 	}
 }
 
-// A pod that another scheduler put beside a tenant's is found, and is none once it is gone
-// from there.
+// A pod that another scheduler put beside a tenant's is a finding until it is gone.
 func TestAuditOfAnotherSchedulersPods(t *testing.T) {
 	w := newEnvironment(t)
 	w.node(t, "live-1")

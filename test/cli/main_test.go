@@ -1,5 +1,5 @@
-// Package cli runs kubectl isolation against a real control plane, and on manifests that
-// others have made.
+// Package cli runs kubectl isolation against a real control plane, and on manifests of other
+// projects.
 package cli
 
 import (

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// realManifests returns the folder with manifests that others have made. They are not part
-// of the repository.
+// realManifests returns the folder with manifests of other projects, which are not part of the
+// repository.
 func realManifests(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("TENANTISOLATION_REAL_MANIFESTS")

@@ -8,10 +8,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
-// What follows installs the policies, which stay: it is in the last file, because tests run in
-// the order of their files, and the others put pods where no scheduler would.
+// This test installs the policies, which stay. It is in the last file, because tests run in the
+// order of their files, and the others put pods where the policies forbid it.
 
-// Before the installation preflight says that nothing is there, and afterwards that all is.
+// Before the installation preflight reports that everything is missing, and afterwards nothing.
 func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	w := newEnvironment(t)
 	w.node(t, "preflight-1")

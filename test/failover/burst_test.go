@@ -46,7 +46,7 @@ func TestBurstWithKilledLeaders(t *testing.T) {
 	})
 }
 
-// expectSound judges a burst, and that dedications go with its pods.
+// expectSound checks a burst, and that dedications end with its pods.
 func (a *arena) expectSound() {
 	a.Helper()
 	for _, line := range a.witness.report().broken {
@@ -73,7 +73,7 @@ func (a *arena) burst(seed uint64, s burstSize, faults ...fault) {
 	begin := time.Now()
 	pods := a.load(random, s)
 	var creating sync.WaitGroup
-	// Never all at once: whatever fails, there are pods that wait, and pods still to come.
+	// Never all at once: at every failure there are pods that wait, and pods still to come.
 	creating.Go(func() { a.create(pods, len(pods)/5) })
 	part := s.managed / (len(faults) + 1)
 	for i, fails := range faults {

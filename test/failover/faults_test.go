@@ -17,8 +17,8 @@ func killTheLeader(a *arena) {
 	a.untilNextLeaderBinds(old.name+" killed", old.Kill)
 }
 
-// pauseTheLeader stops it until another has taken its lease and has bound a pod, and lets
-// it go on then, in the middle of whatever it was doing.
+// pauseTheLeader stops the leader until another has taken its lease and has bound a pod, and then
+// resumes it where it was stopped.
 func pauseTheLeader(a *arena) {
 	a.Helper()
 	old := a.theLeader()

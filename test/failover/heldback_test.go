@@ -57,8 +57,8 @@ func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 	}
 }
 
-// A leader is stopped with a bind on its way. Whatever becomes of the node, it never
-// arrives.
+// A leader is stopped while a bind is under way. Whatever happens to the node, the bind is never
+// committed.
 func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 	a := newArena(t, burstSize{nodes: 1, tenants: 2}, true)
 	node := a.nodes[0]

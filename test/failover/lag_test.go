@@ -12,9 +12,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Each kube-apiserver has the table from an informer of its own. How long after a write by
-// the one the other still admits is what the settle time has to cover; the test has no
-// scheduler, and is the leader itself.
+// Each kube-apiserver reads the table by its own informer. The settle time has to cover the time in
+// which one still admits binds after a write by another. The test has no scheduler, and acts as
+// the leader.
 func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 	if !*full {
 		t.Skip("a figure and no law, for -full")

@@ -20,15 +20,15 @@ const (
 	systemNamespace = "tenant-isolation-system"
 )
 
-// witness sees every bind in the order in which they were committed, and asks of each
-// whether the pod may be with those who are there.
+// witness sees all binds in the order in which they were committed, and checks for each whether
+// the pod may share the node with the pods on it.
 type witness struct {
 	namespaces []corev1.Namespace
 
 	mu    sync.Mutex
 	pods  map[string]*corev1.Pod // by namespace/name
 	nodes map[string]map[string]*corev1.Pod
-	// table is that of the moment.
+	// table is the current table.
 	table *corev1.ConfigMap
 
 	binds          []bind
@@ -118,7 +118,7 @@ func (w *witness) see(key string, pod *corev1.Pod, revision int64) {
 	}
 }
 
-// judge looks at every pair on the node of a pod that has just been bound.
+// judge checks every pair on the node of a pod that has just been bound.
 func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 	cluster := &checker.Cluster{Namespaces: w.namespaces}
 	for _, resident := range w.nodes[pod.Spec.NodeName] {

@@ -16,7 +16,7 @@ import (
 )
 
 // schedulerCommand runs the binary until it ends, and returns what it prints and its exit
-// status. It has a cluster to talk to, so that nothing but the configuration is at fault.
+// status. It has a cluster to connect to, so that only the configuration can be at fault.
 func schedulerCommand(t *testing.T, config string, args ...string) (string, int) {
 	t.Helper()
 	w, err := sharedEnvironment()
@@ -133,12 +133,12 @@ func TestConfigurationIsWrittenAsRead(t *testing.T) {
 	if diff := cmp.Diff(text, readFile(t, again)); diff != "" {
 		t.Errorf("written, read and written once more it differs (-first +second):\n%s", diff)
 	}
-	// It writes them in order.
+	// The scheduler writes the fields in order.
 	sorted := cmpopts.SortSlices(func(a, b config.PluginConfig) bool { return a.Name < b.Name })
 	if diff := cmp.Diff(decodeConfig(t, readFile(t, shipped)).Profiles, decodeConfig(t, text).Profiles, sorted); diff != "" {
 		t.Errorf("what is written means something else than what was read (-read +written):\n%s", diff)
 	}
-	// With every default spelled out, so that an administrator sees what holds.
+	// With every default, so that an administrator sees the effective values.
 	for _, want := range []string{"kind: TenantIsolationArgs", "minimumBoundary: vm", "preemption: Never", "kata-qemu: vm", "tenant: tenantisolation.dev/tenant"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not write %q:\n%s", want, text)

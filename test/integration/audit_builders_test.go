@@ -25,7 +25,7 @@ func (c *fixture) smuggle(pod *corev1.Pod, node string) {
 	}, metav1.CreateOptions{}))
 }
 
-// started plays the kubelet that starts a pod.
+// started marks a pod as started, as a kubelet does.
 func (c *fixture) started(pod *corev1.Pod) {
 	c.Helper()
 	patch := fmt.Sprintf(`{"status":{"phase":"Running","startTime":%q,"conditions":[{"type":"Ready","status":"True"}]}}`, time.Now().UTC().Format(time.RFC3339))
@@ -67,8 +67,8 @@ func (c *fixture) administratorsRead(reason string, pods ...*corev1.Pod) []event
 }
 
 // reported waits until a violation is reported by metric and by Event, and logs how long that
-// took since it came about: 5 seconds are promised. A busy machine breaks no rule, so it is
-// package audit's tests that hold it to that, by their own clock.
+// took since it came about. Because the machine may be busy, the promised 5 seconds are checked by
+// the tests of package audit, with a clock of their own.
 func (c *fixture) reported(token, reason string, since time.Time, pods ...*corev1.Pod) {
 	c.Helper()
 	c.eventually("a finding "+reason+" in the metric", func(context.Context) (bool, error) {

@@ -179,7 +179,7 @@ func TestAuditEvictsTheLastPod(t *testing.T) {
 		t.Fatal("a pod was evicted in spite of its budget")
 	}
 	c.must(c.api.PolicyV1().PodDisruptionBudgets(elsewhere).Delete(t.Context(), "web", metav1.DeleteOptions{}))
-	// It is asked again half a minute later, which is as long as tests wait.
+	// The eviction is requested again half a minute later, which is as long as tests wait.
 	c.remove(kept)
 	evicted := c.pod(elsewhere, boundTo(node))
 	c.eventually("the eviction of the pod that came last", func(ctx context.Context) (bool, error) {
@@ -194,7 +194,7 @@ func TestAuditEvictsTheLastPod(t *testing.T) {
 	c.over(token, "ForeignResident")
 }
 
-// budget lets no pod of an app go. No controller runs here that would work out its status.
+// budget allows no disruption of an app. No controller runs here that would compute its status.
 func (c *fixture) budget(namespace, app string) error {
 	none := intstr.FromInt32(0)
 	b, err := c.api.PolicyV1().PodDisruptionBudgets(namespace).Create(c.Context(), &policyv1.PodDisruptionBudget{

@@ -21,7 +21,7 @@ const (
 	sharedByVMs  = "boundary=vm:NoSchedule"
 )
 
-// forever is a dedication that no test sees the end of.
+// forever is a time after which no test still runs.
 var forever = map[string]any{"releaseAfter": "1h"}
 
 func (c *fixture) expectDedication(node, want string) {
@@ -188,7 +188,7 @@ func TestReleaseAfterARestart(t *testing.T) {
 	c.scheduler.Stop()
 	c.remove(pod)
 	c.expectDedication(node, acmeAlone)
-	// No pod waits: that it leads is all that the next one knows.
+	// No pod waits: the next process only knows that it leads.
 	next, err := c.environment.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
 	c.must(err)
 	t.Cleanup(next.Stop)
@@ -216,7 +216,7 @@ func TestNodeLimit(t *testing.T) {
 	waiting := c.tenantPod(acme, onlyOn(second))
 	c.refused(waiting, limitReached)
 
-	// Its own node takes its pods, and the free one takes others.
+	// Its own node takes its pods, and the free node takes those of others.
 	c.expectOn(first, c.tenantPod(acme, named("another")))
 	c.expectOn(second, c.tenantPod(c.namespace(tenant("globex")), named("guest")))
 	c.remove(c.mustGet(c.lastNamespace(), "guest"))
@@ -256,7 +256,7 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 	if got := c.get(low); got.DeletionTimestamp != nil {
 		t.Error("a pod was evicted for one that may not use its node")
 	}
-	// Within the dedication it goes on as ever.
+	// Within the dedication preemption works as usual.
 	high := c.tenantPod(acme, cpu("1"), priority(highPriority))
 	c.expectOn(node, high)
 	c.expectDedication(node, acmeAlone)

@@ -16,8 +16,8 @@ func newObserving(t *testing.T) *fixture {
 	return newFixtureWith(t, map[string]any{"enforcement": "Audit"})
 }
 
-// placements are the scheduler's counts of placements by reason and enforcement, as soon as
-// there are so many of them.
+// placements returns the scheduler's counts of placements by reason and enforcement, once there are
+// that many of them.
 func (c *fixture) placements(token string, want int) map[string]int {
 	c.Helper()
 	var got map[string]int
@@ -92,7 +92,7 @@ func TestEnforcementAuditReportsTheRest(t *testing.T) {
 	}
 }
 
-// reported are the pods that the log says would have been refused.
+// reported returns the pods that, by the log, would have been refused.
 func (j *journal) reported() []string {
 	var pods []string
 	j.read()

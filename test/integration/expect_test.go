@@ -26,7 +26,7 @@ const (
 	boundaryWeak     = "pod's boundary is weaker than its namespace demands: name a VM-isolated RuntimeClass and share nothing with the host"
 )
 
-// eventually waits for a condition that is to come true by itself.
+// eventually waits until a condition holds.
 func (c *fixture) eventually(what string, condition wait.ConditionWithContextFunc) {
 	c.Helper()
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
@@ -64,8 +64,8 @@ func (c *fixture) expectOn(node string, pods ...*corev1.Pod) {
 	}
 }
 
-// refused waits until the scheduler has said no to a pod with this sentence. The pod is
-// then back in the queue: the scheduler puts it there before it says so.
+// refused waits until the scheduler has refused a pod with this reason. The pod is back in the queue
+// then: the scheduler requeues it before it writes the reason.
 func (c *fixture) refused(pod *corev1.Pod, sentence string) {
 	c.Helper()
 	c.eventually("the refusal of "+podKey(pod)+" with "+sentence, func(context.Context) (bool, error) {

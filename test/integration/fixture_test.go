@@ -27,7 +27,7 @@ type fixture struct {
 	environment *environment
 	api         *kubernetes.Clientset
 	scheduler   *schedulerRun
-	// journal is the log of the scheduler, shared that of the shared one.
+	// journal is the log of the fixture's scheduler, shared that of the shared scheduler.
 	journal, shared *journal
 
 	id         string
@@ -94,7 +94,7 @@ func newFixtureOf(t *testing.T, w *environment, run *schedulerRun) *fixture {
 // configEdit changes a scheduler configuration that has been read from the shipped file.
 type configEdit func(t *testing.T, config map[string]any)
 
-// alone gives a scheduler a name of its own, and spares it the election.
+// alone gives a scheduler its own name, and turns the election off.
 func alone(profile string) configEdit {
 	return func(t *testing.T, config map[string]any) {
 		t.Helper()
@@ -150,7 +150,7 @@ func writeConfig(t *testing.T, edits ...configEdit) string {
 	return writeFile(t, "config.yaml", string(text))
 }
 
-// must ends the test on an error that has nothing to do with what it tests.
+// must ends the test on an error of a step that is not under test.
 func (c *fixture) must(err error) {
 	c.Helper()
 	if err != nil {
@@ -217,7 +217,7 @@ func (c *fixture) nodeNamed(name string, options ...nodeOption) string {
 	return name
 }
 
-// newPod makes a pod without creating it.
+// newPod returns a pod without creating it in the cluster.
 func (c *fixture) newPod(namespace string, options ...podOption) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: c.name("pod"), Namespace: namespace, Labels: map[string]string{}},
@@ -268,7 +268,7 @@ func (c *fixture) get(pod *corev1.Pod) *corev1.Pod {
 	return got
 }
 
-// runtimeClass makes a RuntimeClass that goes with the test.
+// runtimeClass creates a RuntimeClass that is deleted with the test.
 func (c *fixture) runtimeClass(name, handler string) {
 	c.Helper()
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}

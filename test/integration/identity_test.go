@@ -105,7 +105,7 @@ func TestLabelEditedBeforeTheBind(t *testing.T) {
 	}
 	ns := c.namespace(tenant("acme"))
 	classes := []string{"public", "internal", "confidential", "restricted"}
-	// The classes have their nodes, so that every edit means another node.
+	// Each class has its node, so that every edit leads to another node.
 	for _, class := range classes {
 		c.placed(c.pod(ns, labelled(dataClass(class))))
 	}

@@ -10,8 +10,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Above 100 nodes the framework looks for a sample of those that fit, beginning where it
-// left off the last time.
+// Above 100 nodes the framework searches for a sample of nodes that fit, and starts where its last
+// search ended.
 const largeCluster = 150
 
 func (c *fixture) manyNodes(options func(i int) []nodeOption) []string {
@@ -65,8 +65,8 @@ func TestLargeClusterOfVMs(t *testing.T) {
 	}
 }
 
-// The node of the pod's own trust domain will not do. The pod has to find another one as
-// if nothing had pointed it there.
+// The node of the pod's own trust domain does not fit. The pod has to find another one as if
+// the plugin had not proposed that node.
 func TestLargeClusterWithAFullHome(t *testing.T) {
 	c := newFixture(t)
 	nodes := c.manyNodes(func(i int) []nodeOption {
@@ -145,7 +145,7 @@ func TestLargeClusterWithAFullHome(t *testing.T) {
 			between: func(namespace, node string) []podOption {
 				return []podOption{pvc(c.boundPVC(namespace, localVolume, another(node)))}
 			},
-			// The framework does not even ask the node.
+			// The framework does not run Filter on the node.
 			reason: noMatch,
 		},
 		{
@@ -193,7 +193,7 @@ func TestLargeClusterWithAFullHome(t *testing.T) {
 			reason: handlerMissing,
 		},
 	} {
-		// Again and again, because each attempt begins at another node.
+		// Several times, because each attempt starts at another node.
 		for i := range 3 {
 			ns := c.namespace(tenant(c.name("tenant")))
 			first := c.pod(ns, tc.first...)

@@ -40,7 +40,8 @@ func daemonOf(node string) podOption {
 	}
 }
 
-// deviceResourceClaim plays a driver with one device, which is on one node, and a ResourceClaim for it.
+// deviceResourceClaim creates what a driver with one device on one node publishes, and a ResourceClaim
+// for the device.
 func (c *fixture) deviceResourceClaim(namespace, node string) string {
 	c.Helper()
 	name := c.name("device")

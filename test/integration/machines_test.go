@@ -8,7 +8,7 @@ func TestVMsOfTwoTenantsShareANode(t *testing.T) {
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"), dataClass("restricted"))
 	c.expectOn(node, c.pod(acme, runtimeClass(kata)))
 	c.expectOn(node, c.pod(globex, runtimeClass(kata)))
-	// Another hypervisor is another kernel all the same.
+	// A VM of another hypervisor has a kernel of its own too.
 	c.expectOn(node, c.pod(globex, runtimeClass(otherKata), ownUserNamespace))
 }
 

@@ -2,7 +2,7 @@
 // configuration and its rights, against a real kube-apiserver, judged from outside.
 //
 // There are no kubelets and no controllers. A pod that is on a node stays as it is until
-// a test changes it, and a test that needs one of them plays its part.
+// a test changes it; a test that needs a kubelet or a controller does its part.
 package integration
 
 import (
@@ -72,8 +72,8 @@ func build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What the binary is made of are no imports of this package. Looked at, they are part
-	// of what decides whether go test may repeat an old result.
+	// This package does not import the sources of the binary. Reading them makes them part of
+	// what go test compares before it uses a cached result.
 	for _, dir := range []string{"cmd", "pkg", "manifests"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err != nil {

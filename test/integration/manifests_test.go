@@ -286,7 +286,7 @@ func schedulerConfigFile(t *testing.T) string {
 	return manifests(t, "base", "scheduler-config.yaml")
 }
 
-// apply takes a warning for an error: an API server warns of pods that a namespace would
+// apply treats a warning as an error: an API server warns of pods that a namespace would
 // not accept, and of fields that are about to go.
 func apply(t *testing.T, c *controlplane.ControlPlane, dir string) {
 	t.Helper()
@@ -295,9 +295,8 @@ func apply(t *testing.T, c *controlplane.ControlPlane, dir string) {
 	}
 }
 
-// versions is the resource version of each object of dir, as it is in the cluster. What
-// kubectl says of its own patch is no use: it calls a disruption budget configured that
-// stays as it is.
+// versions returns the resource version of each object of dir in the cluster. kubectl's own output
+// does not help: it reports an unchanged disruption budget as configured.
 func versions(t *testing.T, c *controlplane.ControlPlane, dir string) []string {
 	t.Helper()
 	output, err := c.Kubectl(t.Context(), "get", "-k", manifests(t, dir), "-o",

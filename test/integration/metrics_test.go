@@ -14,7 +14,7 @@ import (
 )
 
 // The tests that count attempts read them from the log. Here the scheduler's own metrics
-// say how many there were, of every pod: the log leaves none out.
+// say how many there were, and show that the log is complete.
 func TestJournalHasEveryAttempt(t *testing.T) {
 	c := newFixtureWith(t, nil)
 	token := c.scraper()
@@ -67,7 +67,7 @@ func (c *fixture) scraper() string {
 	return config.BearerToken
 }
 
-// fetch asks the scheduler itself for its metrics.
+// fetch reads the scheduler's metrics from its own endpoint.
 func (c *fixture) fetch(token string) (int, string) {
 	c.Helper()
 	// It signs its own certificate, so there is nothing to verify it by.

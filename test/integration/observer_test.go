@@ -17,9 +17,9 @@ import (
 )
 
 // observer follows the pods through the API, in the order in which the API server wrote
-// them, and lets the checker judge each node at each moment when a pod comes to it. It
-// blames a pair on the later of the two, when that one comes; what a namespace's change
-// makes of pods that are there is no fault of the scheduler.
+// them, and has the checker judge a node whenever a pod comes to it. The later pod of a pair is
+// at fault. Pairs that break the rule because a namespace has changed are no fault of the
+// scheduler.
 type observer struct {
 	c    *fixture
 	stop context.CancelFunc
@@ -126,7 +126,7 @@ func (o *observer) note(event watch.Event) {
 	o.faults = append(o.faults, faults...)
 }
 
-// faultsOf picks from a verdict what one pod is to blame for.
+// faultsOf returns the violations of a verdict of which one pod is the cause.
 func faultsOf(pod string, verdict checker.Result) []string {
 	var faults []string
 	for _, pair := range verdict.Broken {
@@ -178,8 +178,8 @@ func (o *observer) bound() int {
 	return o.binds
 }
 
-// settled waits until every pod that some node could take has been placed, in the eyes of
-// the checker, and returns the cluster as it is then.
+// settled waits until, by the checker, no node could take a pod that is not placed, and returns the
+// cluster at that moment.
 func (c *fixture) settled() *checker.Cluster {
 	c.Helper()
 	var world *checker.Cluster

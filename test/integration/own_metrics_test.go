@@ -32,7 +32,7 @@ func (c *fixture) ownSeries(token string) map[string]map[string]string {
 	return own
 }
 
-// What a scrape of the real scheduler shows is what the reference page says, and no label
+// A scrape of the real scheduler has exactly the metrics of the reference page, and no label
 // has a value that a user can choose or that grows with the cluster.
 func TestMetricsAreDocumentedAndBounded(t *testing.T) {
 	c := newFixture(t)

@@ -13,7 +13,7 @@ func TestPlacementOfOneTrustDomain(t *testing.T) {
 	c.expectOn(node, c.pod(ns), c.pod(ns), c.pod(other))
 }
 
-// One node, one resident, one pod that differs from it in a single thing.
+// One node, one resident, and one pod that differs from it in one property.
 func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resident, incoming     []podOption
@@ -61,8 +61,8 @@ func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 	}
 }
 
-// Which node among those that would do: one that is open already, and of those still shut
-// the plain ones first, so that machines which can hold many tenants stay free for them.
+// Among nodes that fit, one that is dedicated already comes first, then free nodes without VMs, so
+// that machines which can host several tenants stay free for them.
 func TestPlacementOpensANewNodeLast(t *testing.T) {
 	c := newFixture(t)
 	plain := []string{c.node(plainOnly), c.node(plainOnly)}

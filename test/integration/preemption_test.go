@@ -42,8 +42,8 @@ func (c *fixture) untouched(pods ...*corev1.Pod) {
 	}
 }
 
-// keptOff waits until a pod has been refused because of who is there, and nothing more will
-// happen: the framework has looked for pods to evict and found none.
+// keptOff waits until a pod has been refused because of the residents, and the framework has
+// searched for pods to evict and found none.
 func (c *fixture) keptOff(pod *corev1.Pod) {
 	c.Helper()
 	c.refused(pod, foreignThere)
@@ -162,8 +162,8 @@ func TestPreemptionAny(t *testing.T) {
 	}
 }
 
-// What priority does for CPU and memory is the framework's business, and not touched by
-// the preemption argument: this is what docs/ says of it.
+// Preemption for CPU and memory is the framework's, and the preemption argument does not affect
+// it, as docs/ says.
 func TestPreemptionForResources(t *testing.T) {
 	t.Run("evicts lower pods of its own trust domain", func(t *testing.T) {
 		c := newFixture(t)
@@ -205,8 +205,8 @@ func TestPreemptionForResources(t *testing.T) {
 	})
 }
 
-// Who has evicted for a place is promised that place until it takes it, and nobody gets in
-// between who could not be there with it.
+// A pod that has preempted others is nominated for the node until it is bound, and no pod that may
+// not share the node with it is placed there before.
 func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 	c := newFixture(t)
 	node := c.node(kataCapable, cpus("4"))
@@ -216,12 +216,12 @@ func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 	nominated := c.pod(c.namespace(tenant("acme")), priority(highPriority), cpu("3"), runtimeClass(kata))
 	c.nominatedFor(nominated, node)
 
-	// In the victim's own trust domain and small: only the promise is in its way.
+	// In the victim's own trust domain and small: only the nomination keeps it off.
 	third := c.pod(globex, cpu("100m"))
 	c.refused(third, foreignThere)
 	before := c.mark(third)
 
-	// Nor does it wait any longer than that.
+	// It is placed as soon as the nomination has ended.
 	since := time.Now()
 	c.remove(nominated)
 	c.woken(before, since)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Two profiles of one scheduler have a plugin each, and the nodes in common. The one might
-// be the cluster's default scheduler.
+// Two profiles of one scheduler have a plugin each and share the nodes. One of them could be the
+// cluster's default scheduler.
 func TestProfilesKeepTheirPodsApart(t *testing.T) {
 	const second = "second-profile"
 	c := newFixtureRunning(t, func(t *testing.T, config map[string]any) {

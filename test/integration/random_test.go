@@ -137,7 +137,7 @@ func (w *workload) randomPod() *corev1.Pod {
 	return w.newPod(pick(w, w.namespaces...), options...)
 }
 
-// createAll creates pods from several sides at once.
+// createAll creates pods concurrently.
 func (w *workload) createAll(pods []*corev1.Pod) {
 	w.Helper()
 	var creating sync.WaitGroup
@@ -171,7 +171,7 @@ func (w *workload) removeSome(n int) {
 	}
 }
 
-// expectSound judges the end as the observer judged each step, and that nobody waits whom
+// expectSound checks the final state as the observer checked each step, and that no pod waits that
 // a node could take.
 func (w *workload) expectSound(o *observer) {
 	w.Helper()
@@ -202,8 +202,8 @@ func TestRandomWorkload(t *testing.T) {
 	}
 }
 
-// A namespace that is relabelled leaves pods where they are, in whatever company. No new
-// pod may come to that.
+// Pods of a relabelled namespace stay where they are, even where they break the rule. No new pod
+// may join them there.
 func TestRandomRelabelling(t *testing.T) {
 	w := newWorkload(t)
 	o := w.observe()
@@ -219,7 +219,7 @@ func TestRandomRelabelling(t *testing.T) {
 		for range 5 {
 			o.changing(w.relabelOne)
 		}
-		// Who comes from now on is judged by the new labels: the scheduler has seen a
+		// Pods that come from now on are judged by the new labels: the scheduler has seen a
 		// namespace that was made after them.
 		w.probe(probes, o)
 		o.settle()

@@ -11,8 +11,8 @@ import (
 )
 
 // Each case makes a pod that is refused, and then changes one thing that helps it. The
-// pod has to be placed at the next attempt and that soon: what no hint wakes waits five
-// minutes for the framework's own sweep.
+// pod has to be placed soon, at the next attempt: a pod that no hint wakes waits five minutes for
+// the framework's own flush.
 func TestRequeueAfterAChangeThatHelps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
@@ -202,7 +202,7 @@ func (c *fixture) podOfClassThatIsGone(namespace, class string) *corev1.Pod {
 	return pod
 }
 
-// reportHandlers plays the kubelet.
+// reportHandlers reports runtime handlers, as a kubelet does.
 func (c *fixture) reportHandlers(node string, names ...string) {
 	c.Helper()
 	got, err := c.api.CoreV1().Nodes().Get(c.Context(), node, metav1.GetOptions{})

@@ -98,7 +98,7 @@ func TestTerminatingResidentCounts(t *testing.T) {
 			terminate(c, resident)
 			c.roundTrip()
 			c.asleep(before)
-			// A newcomer does not get around it either.
+			// A later pod is refused too.
 			newcomer := c.pod(c.namespace(tenant("initech")))
 			c.refused(newcomer, foreignThere)
 			c.remove(newcomer)

@@ -84,7 +84,7 @@ func TestLeaderKilledInABurst(t *testing.T) {
 		config["leaderElection"] = map[string]any{
 			"leaderElect": true, "resourceLock": "leases",
 			"resourceName": profile, "resourceNamespace": systemNamespace,
-			// As short as makes sense: the test waits for it.
+			// Short, because the test waits for it.
 			"leaseDuration": "3s", "renewDeadline": "2s", "retryPeriod": "200ms",
 		}
 	}
@@ -134,7 +134,7 @@ func TestLeaderKilledInABurst(t *testing.T) {
 	t.Logf("%d pods were placed before the leader's end, %d after it", before, o.bound()-before)
 }
 
-// leader waits for the one that says it has got the lease.
+// leader waits until a replica logs that it has the lease.
 func (w *workload) leader(runs []*schedulerRun) *schedulerRun {
 	w.Helper()
 	var leader *schedulerRun

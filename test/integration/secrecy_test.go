@@ -40,7 +40,7 @@ func TestRefusalNamesNoOtherTenant(t *testing.T) {
 		options   []podOption
 		reason    string
 	}{
-		// One sentence for all that is on the nodes, whatever it is.
+		// One sentence for all residents, whatever they are.
 		"a container":            {[]label{tenant("acme")}, nil, "4 " + foreignThere},
 		"a pod of high priority": {[]label{tenant("acme")}, []podOption{priority(highPriority)}, "4 " + foreignThere},
 		"a virtual machine that demands a machine": {
@@ -77,7 +77,7 @@ func TestRefusalNamesNoOtherTenant(t *testing.T) {
 	}
 }
 
-// namesBut lists everything in the cluster that has a name or a tenant, but the pod's own.
+// namesBut returns all names and tenants in the cluster except the pod's own.
 func (c *fixture) namesBut(pod *corev1.Pod) []string {
 	c.Helper()
 	all := metav1.ListOptions{}

@@ -9,10 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Each case makes a pod that is refused, then a change that looks as if it might help and
-// does not, and at last one of the same kind that does. The first must leave the pod
-// asleep; the second shows that waking it would have been seen, and that word of the
-// first had reached the scheduler before.
+// Each case makes a pod that is refused, then a change that seems to help and does not, and then
+// one of the same kind that does. The first must not wake the pod. The second shows that the
+// test would have seen it wake, and that the scheduler had received the first.
 func TestRequeueIgnoresOtherChanges(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string

@@ -4,8 +4,7 @@ import (
 	"testing"
 )
 
-// Whatever opens a way from the machine into the virtual machine makes it worth no more
-// than a container.
+// A virtual machine with access to the host counts as a container.
 func TestVMThatSharesTheHost(t *testing.T) {
 	for name, door := range map[string]podOption{
 		"host network":                hostNetwork,
@@ -33,8 +32,8 @@ func TestVMThatSharesTheHost(t *testing.T) {
 	}
 }
 
-// A pod of the tenant globex wants to sit beside one of acme, or beside one of its own that
-// is trusted with something else; it may write what it likes on itself.
+// A pod of the tenant globex tries to join one of acme, or one of globex in another trust domain, by
+// what it writes into its own labels, annotations and spec.
 func TestSpoofedPodsGainNothing(t *testing.T) {
 	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
 	secret := []label{tenant("globex"), dataClass("confidential")}
@@ -101,7 +100,7 @@ func TestSpoofedPodsGainNothing(t *testing.T) {
 			attacker := c.pod(c.namespace(tc.attackerNS...), tc.attacker...)
 			c.refused(attacker, tc.reason)
 
-			// The other way round: what it wrote does not draw others to it either.
+			// The other way round: what it wrote does not let others join it either.
 			c.remove(attacker)
 			c.remove(victim)
 			c.pod(attacker.Namespace, append(tc.attacker, boundTo(node))...)
@@ -142,7 +141,7 @@ func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 	})
 }
 
-// The scheduler says on the pod what it judged: evidence for others, which it never reads.
+// The scheduler writes what it judged onto the pod: evidence for others, which it does not read.
 func TestStampOfAPlacedPod(t *testing.T) {
 	c := newFixture(t)
 	node := c.node(kataCapable)

@@ -52,7 +52,7 @@ func (c *fixture) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.
 	volume.Name = c.name("volume")
 	volume, err := c.api.CoreV1().PersistentVolumes().Create(c.Context(), volume, metav1.CreateOptions{})
 	c.must(err)
-	// The scheduler passes over what no controller has called available.
+	// The scheduler ignores volumes that no controller has marked as available.
 	volume.Status.Phase = corev1.VolumeAvailable
 	volume, err = c.api.CoreV1().PersistentVolumes().UpdateStatus(c.Context(), volume, metav1.UpdateOptions{})
 	c.must(err)
@@ -87,7 +87,7 @@ func newVolume(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolume
 	return volume
 }
 
-// bind plays the controllers that make a volume for a PVC and bind the two.
+// bind does what the controllers do that create a volume for a PVC and bind both.
 func (c *fixture) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
 	c.Helper()
 	c.bindVolume(pvc, newVolume(pvc, source, nodes))

@@ -43,7 +43,7 @@ func TestWaitingPodDeleted(t *testing.T) {
 	t.Logf("%d ms after the deletion", time.Since(since).Milliseconds())
 }
 
-// What was true when the node was chosen need not be when the volume comes.
+// What held when the node was chosen may no longer hold when the volume is there.
 func TestWaitingPodThatBecameForeign(t *testing.T) {
 	for name, change := range map[string]func(c *fixture, pod, resident *corev1.Pod){
 		"its namespace went to another tenant": func(c *fixture, pod, _ *corev1.Pod) {
