@@ -20,7 +20,7 @@ import (
 
 const pluginName = "TenantIsolation"
 
-// Config is what the policies are written from.
+// Config is the input of the policies.
 type Config struct {
 	// Args are the arguments of the plugin, with their defaults.
 	Args *config.TenantIsolationArgs

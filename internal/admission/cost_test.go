@@ -17,7 +17,7 @@ import (
 )
 
 // A policy that runs over its budget refuses the request, a kubelet's as well.
-func TestPoliciesStayFarBelowTheirBudgetWithALargePod(t *testing.T) {
+func TestPoliciesCostOfALargePod(t *testing.T) {
 	// A hundredth of what one policy may cost.
 	const limit = celconfig.RuntimeCELCostBudget / 100
 

@@ -14,8 +14,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// dedicationValues are what stands in the templates for what package dedication writes: the table
-// that the fence reads, and the taints of nodes.
+// dedicationValues returns the values of the templates about what package dedication writes: the
+// table that the fence reads, and the taints of nodes.
 func (c *Config) dedicationValues() map[string]string {
 	keys := []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}
 	return map[string]string{
@@ -62,7 +62,7 @@ const (
 	toleratesAny = `t.?key.orValue("") in ["", key] && t.?operator.orValue("") == "Exists" && t.?effect.orValue("") == ""`
 
 	// dedicationTaints are those of a node that is dedicated to the pod's tenant and data class.
-	// Where classes do not tell trust domains apart, no node has one.
+	// Where data classes do not separate trust domains, no node has one.
 	dedicationTaints = `[["` + isolation.TenantTaint + `", variables.tenant],` +
 		` ["` + isolation.DataClassTaint + `", variables.dedicationClass]].filter(taint, taint[1] != "")`
 

@@ -21,7 +21,7 @@ import (
 const seed = 18
 
 // What a pod may tolerate is worked out twice: for the taints, and here.
-func TestAPodMayTolerateExactlyWhatItsDedicationSays(t *testing.T) {
+func TestTolerationsOfADedication(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	classes := []string{"green", "amber", "red", "black"}
 	account := readManifest(t, "base/serviceaccount.yaml")
@@ -133,7 +133,7 @@ func fenceTable(term string, ids map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "tenant-isolation-dedicated-nodes"}, Data: data}
 }
 
-func TestTheFenceFindsExactlyTheEntryOfTheNode(t *testing.T) {
+func TestFenceFindsExactlyTheNodesEntry(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	all := policies(t, render(t, shippedConfig(t)))
 	fence, dedication := compile(t, all["tenant-isolation-fence"]), compile(t, all["tenant-isolation-dedication"])
@@ -189,7 +189,7 @@ func TestTheFenceFindsExactlyTheEntryOfTheNode(t *testing.T) {
 }
 
 // A bind that a policy is too expensive for would be refused.
-func TestTheFenceIsFarBelowItsBudgetWithALargeTable(t *testing.T) {
+func TestFenceCostOfALargeTable(t *testing.T) {
 	const limit = celconfig.RuntimeCELCostBudget / 100
 	ids := map[string]string{}
 	for i := range 15_000 {
@@ -216,7 +216,7 @@ func TestTheFenceIsFarBelowItsBudgetWithALargeTable(t *testing.T) {
 	}
 }
 
-func TestThePlatformIsThatOfTheSelectorToo(t *testing.T) {
+func TestPlatformNamespacesBySelector(t *testing.T) {
 	c, err := ReadConfig([]byte(configOf(`
       platformNamespaces:
         names: [agents]
@@ -275,7 +275,7 @@ func TestThePlatformIsThatOfTheSelectorToo(t *testing.T) {
 	}
 }
 
-func TestAConfigurationKeepsEverythingButOneArgument(t *testing.T) {
+func TestRenderChangesOneArgument(t *testing.T) {
 	account := readManifest(t, "base/serviceaccount.yaml")
 	for name, tc := range map[string]struct{ args, problem string }{
 		"one that dedicates already stays as it is":             {args: "\n      claims: {mode: Enabled, releaseAfter: 5s}"},

@@ -105,7 +105,7 @@ func compile(tb testing.TB, policy *admissionregistrationv1.ValidatingAdmissionP
 	return e
 }
 
-// request is what a policy is asked about.
+// request is the input of a policy.
 type request struct {
 	operation   admission.Operation
 	resource    string
@@ -116,7 +116,7 @@ type request struct {
 	user        user.DefaultInfo
 }
 
-// answer is what a policy says: for each validation whether it holds, and what asking cost.
+// answer is the result of a policy: for each validation whether it holds, and the cost.
 type answer struct {
 	holds []bool
 	cost  int64
@@ -143,7 +143,7 @@ func (e *evaluator) ask(tb testing.TB, r request) answer {
 		versioned.VersionedOldObject = admission.NewLazyObject(r.old)
 	}
 	created := cel.CreateAdmissionRequest(attributes, metav1.GroupVersionResource(attributes.GetResource()), metav1.GroupVersionKind(attributes.GetKind()))
-	bound := cel.OptionalVariableBindings{VersionedParams: r.params, Authorizer: nobody{}}
+	bound := cel.OptionalVariableBindings{VersionedParams: r.params, Authorizer: denyAuthorizer{}}
 	evaluate := func(evaluator cel.ConditionEvaluator, budget int64) ([]bool, int64) {
 		results, left, err := evaluator.ForInput(tb.Context(), versioned, created, bound, r.namespace, budget)
 		if err != nil {
@@ -166,9 +166,9 @@ func (e *evaluator) ask(tb testing.TB, r request) answer {
 	return answer{holds: holds, cost: cost + more}
 }
 
-// nobody holds no right.
-type nobody struct{}
+// denyAuthorizer grants no right.
+type denyAuthorizer struct{}
 
-func (nobody) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+func (denyAuthorizer) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
 	return authorizer.DecisionNoOpinion, "", nil
 }

@@ -18,7 +18,7 @@ import (
 // container. This compares it with the standards' own code, which the scheduler asks: a
 // debug container passes if and only if the pod with it is still of the level that the pod
 // was placed under. A release that changes the standards shows here.
-func TestEphemeralContainersPassIfThePodKeepsItsLevel(t *testing.T) {
+func TestEphemeralContainersKeepThePodsLevel(t *testing.T) {
 	standards, err := psapolicy.NewEvaluator(psapolicy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func TestTheShippedPoliciesAreThoseOfTheShippedConfiguration(t *testing.T) {
+func TestShippedPoliciesMatchTheConfiguration(t *testing.T) {
 	for name, want := range render(t, shippedConfig(t)) {
 		got := string(readManifest(t, name))
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -22,7 +22,7 @@ func TestTheShippedPoliciesAreThoseOfTheShippedConfiguration(t *testing.T) {
 
 // A template that writes down what the configuration decides would go unnoticed for as long
 // as everybody keeps the defaults.
-func TestNothingThatTheConfigurationDecidesIsWrittenInATemplate(t *testing.T) {
+func TestTemplatesContainNoConfiguration(t *testing.T) {
 	c, err := ReadConfig([]byte(configOf(`
       labelKeys:
         tenant: example.com/customer

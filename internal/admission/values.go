@@ -13,7 +13,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// values are what stands for each ${name} in the templates.
+// values returns the value of each ${name} in the templates.
 func (c *Config) values() map[string]string {
 	keys := c.Args.LabelKeys
 	isolationKeys := []string{keys.Tenant, keys.DataClass, keys.Privilege, keys.Boundary, keys.RuntimeClass}
@@ -66,9 +66,9 @@ func (c *Config) values() map[string]string {
 
 // Fragments that several policies share, so that they cannot drift apart.
 const (
-	// mirrorPod is true of a static pod's image in the API, made by the node that runs it. It
-	// runs whatever is answered, so it is better seen than refused. Anybody can write the
-	// annotation; only the node is believed.
+	// mirrorPod is true for the mirror pod of a static pod, created by the node that runs it. The
+	// static pod runs even if its mirror pod is refused, so the mirror pod is admitted. Any user can
+	// write the annotation; only the node is trusted.
 	mirrorPod = `("kubernetes.io/config.mirror" in object.metadata.?annotations.orValue({})` +
 		` && "system:nodes" in request.userInfo.?groups.orValue([])` +
 		` && request.userInfo.username == "system:node:" + object.spec.?nodeName.orValue(""))`
@@ -109,8 +109,8 @@ func (c *Config) platform() (keys, names []string) {
 		return nil, names
 	}
 	for _, r := range requirements(selector) {
-		// Kubernetes gives this label to every namespace, with its name for the value, and lets
-		// nobody change it: whoever may take the name has the label.
+		// Kubernetes gives every namespace this label, with its name as the value, and lets no
+		// one change it: a namespace has the label if it has the name.
 		if r.Key == corev1.LabelMetadataName {
 			if r.Operator == metav1.LabelSelectorOpIn {
 				names = union(names, r.Values)

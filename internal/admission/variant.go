@@ -12,7 +12,8 @@ import (
 type variant struct {
 	why, line string
 	set       func(*config.TenantIsolationArgs)
-	// contradicts is true of arguments that cannot be changed so: none is written of them.
+	// contradicts reports arguments that cannot be changed in this way: the variant is not rendered
+	// for them.
 	contradicts func(*config.TenantIsolationArgs) bool
 }
 
@@ -35,7 +36,7 @@ var variants = map[string]variant{
 
 const variantHeader = "# Generated from manifests/base/scheduler-config.yaml: change that, and run `go run ./hack/policies`.\n"
 
-// argumentsKind is the line behind which a further argument has its place.
+// argumentsKind is the line after which another argument is inserted.
 var argumentsKind = regexp.MustCompile(`(?m)^( *)kind: *TenantIsolationArgs *$`)
 
 // with returns the configuration with one argument changed, and everything else, comments

@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Cluster is all that the rule speaks of, as it was at one moment.
+// Cluster is all that the rule depends on, at one moment.
 type Cluster struct {
 	Pods           []corev1.Pod
 	Namespaces     []corev1.Namespace
@@ -20,7 +20,7 @@ type Cluster struct {
 	Volumes        []corev1.PersistentVolume
 }
 
-// Read asks the API server, not a cache: what it answers has happened.
+// Read reads from the API server, not from a cache.
 func Read(ctx context.Context, client kubernetes.Interface) (*Cluster, error) {
 	all := metav1.ListOptions{}
 	pods, err1 := client.CoreV1().Pods("").List(ctx, all)
@@ -38,8 +38,8 @@ func Read(ctx context.Context, client kubernetes.Interface) (*Cluster, error) {
 	}, nil
 }
 
-// PodsOn are the pods that hold something of a node: bound to it and not finished. A
-// pod that is going away runs until it is gone.
+// PodsOn returns the pods that are bound to a node and have not finished. A terminating pod counts
+// until it is gone.
 func (c *Cluster) PodsOn(node string) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range c.Pods {
@@ -50,7 +50,7 @@ func (c *Cluster) PodsOn(node string) []*corev1.Pod {
 	return pods
 }
 
-// Unplaced are the pods that wait for a node.
+// Unplaced returns the pods that wait for a node.
 func (c *Cluster) Unplaced() []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range c.Pods {

@@ -47,30 +47,30 @@ func (d Domain) String() string {
 type Identity struct {
 	Managed  bool
 	Platform bool
-	// Domain means nothing for a pod that is not managed.
+	// Domain is meaningless for a pod that is not managed.
 	Domain   Domain
 	Boundary string
 	// Demand is the boundary that the namespace demands of its pods.
 	Demand string
-	// Unknown says what could not be told of a managed pod, which is then nobody's
-	// neighbour. Empty if all is known.
+	// Unknown says what is unknown about a managed pod, which may then share a kernel with no
+	// other. It is empty if all is known.
 	Unknown string
 }
 
-// StampKey is the annotation in which the scheduler says, with the bind, what it judged.
+// StampKey is the annotation in which the scheduler writes, with the bind, what it judged.
 const StampKey = "tenantisolation.dev/trust-domain"
 
-// Stamp is what the scheduler should have said of a managed pod.
+// Stamp returns what the scheduler should have written for a managed pod.
 func (id Identity) Stamp() string {
 	return fmt.Sprintf("tenant=%s,data-class=%s,privilege=%s,user-namespace=%s,boundary=%s",
 		id.Domain.Tenant, id.Domain.DataClass, id.Domain.Privilege, id.Domain.UserNamespace, id.Boundary)
 }
 
-// Identify works out who a pod is.
+// Identify computes the identity of a pod.
 func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 	namespace := c.namespace(pod.Namespace)
 	if namespace == nil {
-		// Not unmanaged: nobody can tell what its labels were.
+		// Not unmanaged: its labels are unknown.
 		return Identity{Managed: true, Unknown: "its namespace does not exist", Boundary: "container", Demand: "container"}
 	}
 	tenant, managed := namespace.Labels[tenantLabel]
@@ -80,25 +80,25 @@ func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 		Demand:   "container",
 	}
 	var unknown []string
-	tell := func(format string, args ...any) { unknown = append(unknown, fmt.Sprintf(format, args...)) }
+	report := func(format string, args ...any) { unknown = append(unknown, fmt.Sprintf(format, args...)) }
 
 	id.Domain.Tenant = tenant
 	if managed && tenant == "" {
-		tell("the tenant of its namespace is empty")
+		report("the tenant of its namespace is empty")
 	}
 	if named, ok := pod.Labels[tenantLabel]; ok && managed && named != tenant {
-		tell("its own label names tenant %q", named)
+		report("its own label names tenant %q", named)
 	}
 
 	class, ok := highest(dataClasses, namespace.Labels[dataClassLabel], pod.Labels[dataClassLabel])
 	if !ok {
-		tell("data class %q or %q is not in the list", namespace.Labels[dataClassLabel], pod.Labels[dataClassLabel])
+		report("data class %q or %q is not in the list", namespace.Labels[dataClassLabel], pod.Labels[dataClassLabel])
 	}
 	id.Domain.DataClass = class
 
 	privilege, ok := highest(privileges, namespace.Labels[privilegeLabel], pod.Labels[privilegeLabel], observedPrivilege(pod))
 	if !ok {
-		tell("privilege %q or %q is not in the list", namespace.Labels[privilegeLabel], pod.Labels[privilegeLabel])
+		report("privilege %q or %q is not in the list", namespace.Labels[privilegeLabel], pod.Labels[privilegeLabel])
 	}
 	id.Domain.Privilege = privilege
 
@@ -112,9 +112,9 @@ func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 		class := c.runtimeClass(*name)
 		switch {
 		case class == nil:
-			tell("its RuntimeClass %q does not exist", *name)
+			report("its RuntimeClass %q does not exist", *name)
 		case c.sharesTheHost(pod):
-			// The wall has a door in it.
+			// The host is shared through the boundary.
 		case slices.Contains(vmHandlers, class.Handler):
 			id.Boundary = "vm"
 		case slices.Contains(sandboxHandlers, class.Handler):
@@ -125,7 +125,7 @@ func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 	if demand, ok := namespace.Labels[boundaryLabel]; ok {
 		id.Demand = demand
 		if demand != "node" && !slices.Contains(boundaries, demand) {
-			tell("its namespace demands the boundary %q, which does not exist", demand)
+			report("its namespace demands the boundary %q, which does not exist", demand)
 		}
 	}
 	id.Unknown = strings.Join(unknown, "; ")
@@ -169,7 +169,7 @@ func observedPrivilege(pod *corev1.Pod) string {
 	return "privileged"
 }
 
-// sharesTheHost tells whether something of the host reaches into the pod, whatever its
+// sharesTheHost reports whether the pod has access to the host, whatever its
 // runtime puts around it.
 func (c *Cluster) sharesTheHost(pod *corev1.Pod) bool {
 	spec := &pod.Spec

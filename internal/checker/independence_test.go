@@ -9,7 +9,7 @@ import (
 )
 
 // A mistake in shared code would be made by both and seen by neither.
-func TestItSharesNoCodeWithWhatItChecks(t *testing.T) {
+func TestCheckerSharesNoCodeWithTheScheduler(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 5 {
 		t.Fatalf("found the files %v (%v)", files, err)

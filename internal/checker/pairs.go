@@ -19,7 +19,7 @@ func (p Pair) String() string {
 	return fmt.Sprintf("node %s: %s and %s: %s", p.Node, p.A, p.B, p.Why)
 }
 
-// Weak is a placed pod behind less than its namespace demands.
+// Weak is a placed pod with a weaker boundary than its namespace demands.
 type Weak struct {
 	Node, Pod, Boundary, Demand string
 }
@@ -28,10 +28,10 @@ func (w Weak) String() string {
 	return fmt.Sprintf("node %s: %s has the boundary %s, its namespace demands %s", w.Node, w.Pod, w.Boundary, w.Demand)
 }
 
-// Result is what a check looked at and what it found.
+// Result is what was checked and what was found.
 type Result struct {
-	// Pairs and Nodes are how many were looked at: finding nothing means little where
-	// there was nothing.
+	// Pairs and Nodes are how many were checked: no findings mean little if there was nothing
+	// to check.
 	Pairs, Nodes int
 	Broken       []Pair
 	Weak         []Weak
@@ -51,7 +51,7 @@ func (r Result) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Check looks at every pair of pods that share a node.
+// Check checks every pair of pods that share a node.
 func (c *Cluster) Check() Result {
 	var result Result
 	for _, node := range c.nodeNames() {
@@ -67,7 +67,7 @@ func (c *Cluster) Check() Result {
 		for i := range pods {
 			for j := i + 1; j < len(pods); j++ {
 				result.Pairs++
-				if why := quarrel(identities[i], identities[j]); why != "" {
+				if why := violation(identities[i], identities[j]); why != "" {
 					result.Broken = append(result.Broken, Pair{Node: node, A: key(pods[i]), B: key(pods[j]), Why: why})
 				}
 			}
@@ -76,8 +76,8 @@ func (c *Cluster) Check() Result {
 	return result
 }
 
-// nodeNames has the names that pods bear too: a binding to a node that is gone, or never
-// was, still puts two pods together if a machine of that name joins.
+// nodeNames returns the names of all Nodes and of missing nodes to which pods are bound: such pods
+// share a kernel as soon as a machine of that name joins.
 func (c *Cluster) nodeNames() []string {
 	var names []string
 	for i := range c.Nodes {
@@ -92,8 +92,8 @@ func (c *Cluster) nodeNames() []string {
 	return slices.Compact(names)
 }
 
-// meetsDemand tells whether a managed pod has the boundary that its namespace demands.
-// Of a demanded machine the pairs tell; a pod of such a namespace needs no wall.
+// meetsDemand reports whether a managed pod has the boundary that its namespace demands. The demand
+// "node" is checked by pair; a pod of such a namespace needs no boundary.
 func (id Identity) meetsDemand() bool {
 	if !id.Managed || id.Demand == "node" {
 		return true
@@ -101,8 +101,8 @@ func (id Identity) meetsDemand() bool {
 	return slices.Index(boundaries, id.Boundary) >= slices.Index(boundaries, id.Demand)
 }
 
-// quarrel is the rule: why two pods may not share a node, or nothing if they may.
-func quarrel(a, b Identity) string {
+// violation is the rule: it returns why two pods may not share a node, empty if they may.
+func violation(a, b Identity) string {
 	switch {
 	case a.Platform || b.Platform:
 		return ""

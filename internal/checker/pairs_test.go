@@ -8,7 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-func TestAPairThatBreaksTheRuleIsFound(t *testing.T) {
+func TestPairsThatBreakTheRule(t *testing.T) {
 	kata := runtimeClass("kata")
 	for sentence, tc := range map[string]struct {
 		a, b corev1.Pod
@@ -64,7 +64,7 @@ func TestAPairThatBreaksTheRuleIsFound(t *testing.T) {
 	}
 }
 
-func TestAPairThatKeepsTheRuleIsNotFound(t *testing.T) {
+func TestPairsThatKeepTheRule(t *testing.T) {
 	kata := runtimeClass("kata")
 	for sentence, tc := range map[string]struct {
 		a, b  corev1.Pod
@@ -93,7 +93,7 @@ func TestAPairThatKeepsTheRuleIsNotFound(t *testing.T) {
 	}
 }
 
-func TestAPodBehindLessThanItsNamespaceDemandsIsFound(t *testing.T) {
+func TestWeakPods(t *testing.T) {
 	got := world(
 		restrictedPod("red-vm", "in-a-container"),
 		restrictedPod("red-vm", "in-a-vm", runtimeClass("kata"), on("n2")),
@@ -103,7 +103,7 @@ func TestAPodBehindLessThanItsNamespaceDemandsIsFound(t *testing.T) {
 	}
 }
 
-func TestTheVerdictCountsWhatWasLookedAt(t *testing.T) {
+func TestResultCounts(t *testing.T) {
 	cluster := world(
 		restrictedPod("red", "a"), restrictedPod("red", "b"), restrictedPod("blue", "c"),
 		restrictedPod("blue", "d", on("n2")), restrictedPod("blue", "e", on("n2")),
@@ -119,7 +119,7 @@ func TestTheVerdictCountsWhatWasLookedAt(t *testing.T) {
 	}
 }
 
-func TestTheEvidenceIsSpelledAsTheContractSpellsIt(t *testing.T) {
+func TestEvidenceFormat(t *testing.T) {
 	pod := restrictedPod("red-secret", "p", baseline, runtimeClass("kata"))
 	want := "tenant=red,data-class=confidential,privilege=baseline,user-namespace=host,boundary=vm"
 	if got := world().Identify(&pod).Stamp(); got != want {

@@ -11,30 +11,29 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Takers are the nodes that an unplaced pod could be on as things stand. If there is
-// one, the pod should not be waiting.
+// Takers returns the nodes that could run an unplaced pod now. If there is one, the pod should
+// not be waiting.
 //
-// It answers no to what it does not model (affinity between pods, topology spread,
-// volumes, PVCs, host ports): it is to find pods that wait in vain, not to be a second
-// scheduler.
+// It returns none for pods with what it does not model (affinity between pods, topology spread,
+// volumes, PVCs, host ports): it finds pods that wait in vain, and is no second scheduler.
 func (c *Cluster) Takers(pod *corev1.Pod) []string {
 	id := c.Identify(pod)
 	refused := !id.Platform && (!id.Managed || id.Unknown != "" || !id.meetsDemand())
-	if refused || len(pod.Spec.SchedulingGates) > 0 || pod.DeletionTimestamp != nil || beyondThisModel(&pod.Spec) {
+	if refused || len(pod.Spec.SchedulingGates) > 0 || pod.DeletionTimestamp != nil || isBeyondModel(&pod.Spec) {
 		return nil
 	}
 	var takers []string
 	for i := range c.Nodes {
 		node := &c.Nodes[i]
 		residents := c.PodsOn(node.Name)
-		if c.admitsPod(node, pod) && fits(node, residents, pod) && c.staysSound(residents, id) {
+		if c.admitsPod(node, pod) && fits(node, residents, pod) && c.keepsRule(residents, id) {
 			takers = append(takers, node.Name)
 		}
 	}
 	return takers
 }
 
-func beyondThisModel(spec *corev1.PodSpec) bool {
+func isBeyondModel(spec *corev1.PodSpec) bool {
 	if spec.Affinity != nil && (spec.Affinity.PodAffinity != nil || spec.Affinity.PodAntiAffinity != nil) {
 		return true
 	}
@@ -58,7 +57,7 @@ func beyondThisModel(spec *corev1.PodSpec) bool {
 	return len(spec.ResourceClaims) > 0
 }
 
-// admitsPod is what a node says of a pod whoever else is there.
+// admitsPod reports whether a node admits a pod, whatever else runs there.
 func (c *Cluster) admitsPod(node *corev1.Node, pod *corev1.Pod) bool {
 	taints := slices.Clone(node.Spec.Taints)
 	if node.Spec.Unschedulable {
@@ -97,17 +96,17 @@ func fits(node *corev1.Node, residents []*corev1.Pod, pod *corev1.Pod) bool {
 	return true
 }
 
-// Requests is what a pod takes of a node: its resources, overhead included, and its
-// place among the pods.
+// Requests returns what a pod takes of a node: its resources, overhead included, and one of the
+// node's pods.
 func Requests(pod *corev1.Pod) corev1.ResourceList {
 	requests := podresources.PodRequests(pod, podresources.PodResourcesOptions{})
 	requests[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
 	return requests
 }
 
-func (c *Cluster) staysSound(residents []*corev1.Pod, incoming Identity) bool {
+func (c *Cluster) keepsRule(residents []*corev1.Pod, incoming Identity) bool {
 	for _, resident := range residents {
-		if quarrel(c.Identify(resident), incoming) != "" {
+		if violation(c.Identify(resident), incoming) != "" {
 			return false
 		}
 		if affinity := resident.Spec.Affinity; affinity != nil && affinity.PodAntiAffinity != nil {

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestANodeTakesAPod(t *testing.T) {
+func TestTakers(t *testing.T) {
 	kata, wait := runtimeClass("kata"), on("")
 	for sentence, tc := range map[string]struct {
 		pod       corev1.Pod

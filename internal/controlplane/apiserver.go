@@ -51,8 +51,8 @@ func (c *ControlPlane) startAPIServer(ctx context.Context, o Options) error {
 	return c.waitForNamespace(ctx)
 }
 
-// tryAPIServer runs envtest's start, which knows nothing of contexts, and makes it
-// fail when ctx ends by ending what it has started so far.
+// tryAPIServer runs envtest's start, which takes no context. When ctx ends it stops what was
+// started so far, so that the start fails.
 func (c *ControlPlane) tryAPIServer(ctx context.Context, o Options) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (c *ControlPlane) tryAPIServer(ctx context.Context, o Options) error {
 
 func (c *ControlPlane) abort(result <-chan error) error {
 	for {
-		// Again and again, as etcd's end may come just before kube-apiserver's start.
+		// Repeatedly, because etcd may end just before kube-apiserver starts.
 		for _, pid := range c.runningPIDs() {
 			_ = syscall.Kill(-pid, syscall.SIGTERM)
 		}
@@ -119,8 +119,8 @@ func (c *ControlPlane) configurePlane(o Options) error {
 	server.Out, server.Err = serverLog, serverLog
 
 	flags := server.Configure()
-	// Otherwise it looks for an address of this machine that is not loopback, and ends
-	// where there is none. Nobody connects to the one that it advertises (a
+	// Otherwise it looks for an address of this machine that is not loopback, and exits if
+	// there is none. No client connects to the one that it advertises (a
 	// documentation address, RFC 5737).
 	flags.Set("advertise-address", "192.0.2.1")
 	flags.Set("allow-privileged", "true")
@@ -158,8 +158,8 @@ func (c *ControlPlane) stopAPIServer() {
 	}
 }
 
-// planeTail is the log of the program of the two that is to blame: kube-apiserver is
-// only started once etcd answers.
+// planeTail returns the end of the log of the program that failed: kube-apiserver is started
+// only once etcd answers.
 func (c *ControlPlane) planeTail() string {
 	if c.plane == nil {
 		return ""
@@ -171,8 +171,8 @@ func (c *ControlPlane) planeTail() string {
 	return tail(log)
 }
 
-// waitForNamespace waits for what kube-apiserver makes by itself shortly after it
-// reports itself healthy, without which the first requests of a test would fail.
+// waitForNamespace waits for a namespace that kube-apiserver creates shortly after it reports
+// itself healthy, and without which the first requests of a test would fail.
 func (c *ControlPlane) waitForNamespace(ctx context.Context) error {
 	client, err := c.Client()
 	if err != nil {
@@ -187,10 +187,10 @@ func (c *ControlPlane) waitForNamespace(ctx context.Context) error {
 	})
 }
 
-// Admin is a configuration that may do everything. It is the caller's to change.
+// Admin returns a configuration of the administrator. The caller may change it.
 func (c *ControlPlane) Admin() *rest.Config { return rest.CopyConfig(c.admin) }
 
-// Client is a clientset of the administrator, not limited in its rate.
+// Client returns a clientset of the administrator, without rate limit.
 func (c *ControlPlane) Client() (*kubernetes.Clientset, error) {
 	config := c.Admin()
 	config.ContentType = "application/vnd.kubernetes.protobuf"
@@ -198,6 +198,6 @@ func (c *ControlPlane) Client() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-// EtcdURL is where etcd serves, without credentials. What it holds is Kubernetes' own
-// affair; its history tells in which order things happened.
+// EtcdURL returns where etcd serves, without credentials. Its contents are internal to
+// Kubernetes; its history shows in which order things happened.
 func (c *ControlPlane) EtcdURL() string { return c.plane.Etcd.URL.String() }

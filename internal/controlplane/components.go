@@ -20,7 +20,7 @@ const (
 )
 
 // leaseSeconds is how long a fake node's lease lasts. Renewing it is most of what an
-// idle control plane does, and here nobody waits for a node to fail; the controller
+// idle control plane does, and here no test waits for a node to fail; the controller
 // manager gives a silent node twice as long.
 const leaseSeconds = 120
 
@@ -32,12 +32,12 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 	}
 	p, err := c.launch("kube-controller-manager", c.programs["kube-controller-manager"],
 		"--kubeconfig="+c.adminKubeconfig,
-		// Its own port would only serve metrics that nobody reads.
+		// Its own port would only serve metrics that no one reads.
 		"--secure-port=0",
 		"--leader-elect=false",
 		"--root-ca-file="+rootCA,
 		"--service-account-private-key-file="+filepath.Join(certs, "sa-signer.key"),
-		// Nothing here serves or routes traffic, so what is made for services is noise.
+		// Nothing here serves or routes traffic, so objects made for Services are noise.
 		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
 		fmt.Sprintf("--node-monitor-grace-period=%ds", 2*leaseSeconds),
 		// Defaults that keep a small control plane from being overrun by a large

@@ -25,7 +25,7 @@ type Options struct {
 	// APIServerFlags are given to kube-apiserver in place of its defaults, by name
 	// and without dashes.
 	APIServerFlags map[string]string
-	// Progress is told, in one line each, what has been done. Nil is silence.
+	// Progress is called with one line for each step that is done. Optional.
 	Progress func(line string)
 }
 
@@ -46,15 +46,14 @@ type ControlPlane struct {
 
 	stopOnce sync.Once
 	stopErr  error
-	// unhook ends the wait for the context; nil until Start is through.
+	// unhook ends the wait for the context; nil until Start has returned.
 	unhook func() bool
 }
 
 var errStopped = errors.New("the control plane is stopped")
 
-// Start brings a control plane up and returns when it answers. It runs until Stop is
-// called or ctx ends; an error, also that of a ctx that ends early, leaves nothing
-// behind.
+// Start starts a control plane and returns when it answers. It runs until Stop is called or ctx
+// ends. If Start returns an error, nothing of it is left, also if ctx ended early.
 func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 	names := []string{"etcd", "kube-apiserver", "kubectl"}
 	if o.ControllerManager {
@@ -73,7 +72,7 @@ func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 	}
 	if err := c.start(ctx, o); err != nil {
 		_ = c.Stop()
-		// What an interrupted program complains about is not why we stopped.
+		// The error of an interrupted program is not the reason for the stop.
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -139,8 +138,8 @@ func (c *ControlPlane) stop() error {
 	}
 	c.mu.Unlock()
 
-	// First those that talk to kube-apiserver, all at once: a client whose server is
-	// gone waits in vain before it gives up.
+	// First the clients of kube-apiserver, all at once: a client without a server takes long
+	// to give up.
 	var stopping sync.WaitGroup
 	for _, p := range processes {
 		stopping.Go(p.Stop)
@@ -159,9 +158,8 @@ func (c *ControlPlane) stop() error {
 	return os.RemoveAll(c.dir)
 }
 
-// Failed is an error when a program that should be running has ended, with the end of
-// its log. Whoever waits for something in the cluster asks it now and then, and so
-// learns why nothing happens.
+// Failed returns an error, with the end of the log, if a program that should be running has ended.
+// Code that waits for something in the cluster polls it to learn why nothing happens.
 func (c *ControlPlane) Failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,11 +173,11 @@ func (c *ControlPlane) Failed() error {
 	return errors.Join(errs...)
 }
 
-// Dir holds all that the control plane writes, the logs under log/. It goes away with
-// Stop, and so is a good place for files that the cluster's programs are to read.
+// Dir returns the directory of all that the control plane writes, the logs under log/. Stop removes
+// it, so it is a good place for files that the cluster's programs read.
 func (c *ControlPlane) Dir() string { return c.dir }
 
-// PIDs are the processes that run now, the guard left out.
+// PIDs returns the ids of the processes that run now, without the guard.
 func (c *ControlPlane) PIDs() []int { return c.runningPIDs() }
 
 // environment keeps the user's own configuration away from the programs: kubectl and

@@ -36,7 +36,7 @@ func client(t *testing.T, c *controlplane.ControlPlane) kubernetes.Interface {
 	return client
 }
 
-func TestTheAPIServerAlone(t *testing.T) {
+func TestAPIServerAlone(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 
 	t.Run("it is the release that we build against", func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestTheAPIServerAlone(t *testing.T) {
 	})
 }
 
-func TestADeploymentsPodsAppearAndRunOnAFakeNode(t *testing.T) {
+func TestDeploymentRunsOnAFakeNode(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{ControllerManager: true, Kwok: true})
 	api := client(t, c)
 	node := &corev1.Node{

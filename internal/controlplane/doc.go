@@ -1,7 +1,6 @@
 // Package controlplane runs a real Kubernetes control plane on this machine, for
-// the demo and for the integration tests: etcd and kube-apiserver, and where they
-// are asked for kube-controller-manager, kwok (which plays the kubelets) and
-// schedulers.
+// the demo and for the integration tests: etcd and kube-apiserver and, on request,
+// kube-controller-manager, kwok (which does the part of the kubelets) and schedulers.
 //
 // The programs come from KUBEBUILDER_ASSETS where that is set, and otherwise from
 // bin/control-plane of this repository, which `make control-plane` fills.
@@ -12,7 +11,7 @@
 // program runs in a process group of its own, and there are three ways for both
 // to go away:
 //
-//   - Stop, which ends each program politely and then by force;
+//   - Stop, which ends each program by SIGTERM and then by SIGKILL;
 //   - the end of the context that Start was given, which calls Stop, also while
 //     Start is still at work;
 //   - the end of this process for whatever reason (a panic in a test, os.Exit,

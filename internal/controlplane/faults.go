@@ -20,7 +20,7 @@ import (
 // Pause stops the process where it is, between any two instructions, until Resume.
 func (p *Process) Pause() error { return syscall.Kill(-p.PID(), syscall.SIGSTOP) }
 
-// Resume lets a paused process go on, which notices nothing but the time.
+// Resume lets a paused process continue, which notices only the lost time.
 func (p *Process) Resume() error { return syscall.Kill(-p.PID(), syscall.SIGCONT) }
 
 // RestartEtcd kills etcd and starts it again with the data it had, and returns when
@@ -63,8 +63,8 @@ func (c *ControlPlane) argumentsOf(name string) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil
 }
 
-// relaunch starts a program by its launcher. It is no Process: what ends it is what ends
-// the one that it replaces.
+// relaunch starts a program by its launcher. It is no Process: it is stopped in the same way as the
+// one that it replaces.
 func (c *ControlPlane) relaunch(name string, arguments []string) error {
 	log, err := os.OpenFile(c.logFile(name), os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

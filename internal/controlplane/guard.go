@@ -58,7 +58,7 @@ const (
 
 // launcher writes a script that notes its process id where the guard looks for it, and
 // its arguments for a restart, and then becomes the program. The note is made before the program starts, so
-// there is no moment in which a program runs that the guard does not know; and once
+// no program ever runs that the guard does not know; and once
 // the directory is gone the note fails and nothing starts.
 func (c *ControlPlane) launcher(name, program string) (string, error) {
 	// envtest asks a program for its --help to learn which flags it has. That run is

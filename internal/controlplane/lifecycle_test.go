@@ -41,7 +41,7 @@ func hold() {
 	select {}
 }
 
-func TestAnInterruptedStartLeavesNothing(t *testing.T) {
+func TestStartInterruptedLeavesNothing(t *testing.T) {
 	// The whole start takes some three seconds: before the first program, in etcd's,
 	// in kube-apiserver's and shortly before the end.
 	for _, moment := range []time.Duration{0, 10 * time.Millisecond, 300 * time.Millisecond, 1100 * time.Millisecond, 2500 * time.Millisecond} {
@@ -64,7 +64,7 @@ func TestAnInterruptedStartLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestAStartThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
+func TestStartFailedSaysWhyAndLeavesNothing(t *testing.T) {
 	temp := controlplanetest.OwnTempDir(t)
 	_, err := controlplane.Start(t.Context(), controlplane.Options{
 		APIServerFlags: map[string]string{"authorization-mode": "NoSuchMode"},
@@ -78,7 +78,7 @@ func TestAStartThatFailsSaysWhyAndLeavesNothing(t *testing.T) {
 	controlplanetest.ExpectNothingLeft(t, temp)
 }
 
-func TestTheEndOfTheContextStopsIt(t *testing.T) {
+func TestContextEndStopsTheControlPlane(t *testing.T) {
 	temp := controlplanetest.OwnTempDir(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -98,7 +98,7 @@ func TestTheEndOfTheContextStopsIt(t *testing.T) {
 	}
 }
 
-func TestAProcessThatIsKilledLeavesNothing(t *testing.T) {
+func TestProcessKilledLeavesNothing(t *testing.T) {
 	temp := controlplanetest.OwnTempDir(t)
 	holder := exec.Command(os.Args[0])
 	holder.Env = append(os.Environ(), holdVariable+"=1")
@@ -126,7 +126,7 @@ func TestAProcessThatIsKilledLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestAProgramThatDiesIsReportedWithItsLog(t *testing.T) {
+func TestProgramDeathIsReportedWithItsLog(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{Kwok: true})
 	if err := c.Failed(); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestAProgramThatDiesIsReportedWithItsLog(t *testing.T) {
 	}
 }
 
-func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
+func TestProgramsMissing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("KUBEBUILDER_ASSETS", "nowhere")
 	_, err := controlplane.Start(t.Context(), controlplane.Options{Kwok: true})
@@ -165,7 +165,7 @@ func TestMissingProgramsAreNamedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestAnOpenWatchDoesNotHoldTheEndUp(t *testing.T) {
+func TestStopWithAnOpenWatch(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	watch, err := client(t, c).CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{})
 	if err != nil {

@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// politeStop is what a program gets between SIGTERM and SIGKILL. Nothing it holds is
-// worth more: the control plane's data goes away with it, and a kube-apiserver that
-// waits for somebody's open watch would wait for a minute.
+// politeStop is the time between SIGTERM and SIGKILL. It can be short: the data is deleted
+// anyway, and kube-apiserver would wait a minute for an open watch.
 const politeStop = 3 * time.Second
 
 // Process is a program of the control plane that this package started.
@@ -29,7 +28,7 @@ type Process struct {
 	// exited is closed once the process is gone; exit is valid from then on.
 	exited chan struct{}
 	exit   error
-	// stopping is set when somebody asked for the end, which is then no failure.
+	// stopping is set when the end was requested, which is then no failure.
 	stopping atomic.Bool
 }
 
@@ -74,20 +73,20 @@ func (c *ControlPlane) launch(name, program string, args ...string) (*Process, e
 	return p, nil
 }
 
-// PID is the process id, which is also the id of its process group.
+// PID returns the process id, which is also the id of its process group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Exited is closed when the process is gone.
+// Exited returns a channel that is closed when the process is gone.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Log is the file with all that the process printed.
+// Log returns the file with all that the process printed.
 func (p *Process) Log() string { return p.log }
 
 // Stop ends the process and waits for it: SIGTERM, then SIGKILL. It may be called
 // more than once.
 func (p *Process) Stop() {
 	p.signal(syscall.SIGTERM)
-	// A paused one would not hear it.
+	// A paused process would not handle it.
 	p.signal(syscall.SIGCONT)
 	select {
 	case <-p.exited:
@@ -111,7 +110,7 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
-// failure is an error when the process ended though nobody asked it to.
+// failure returns an error if the process ended without being stopped.
 func (p *Process) failure() error {
 	select {
 	case <-p.exited:
@@ -134,7 +133,7 @@ const (
 	tailBytes = 256 << 10
 )
 
-// tail is the end of a log, made to be put behind an error.
+// tail returns the end of a log, in a form to append to an error.
 func tail(log string) string {
 	file, err := os.Open(log)
 	if err != nil {
@@ -148,7 +147,7 @@ func tail(log string) string {
 	_, _ = content.ReadFrom(file)
 	lines := strings.Split(strings.TrimSpace(content.String()), "\n")
 	if from := len(lines) - tailLines; from > 0 {
-		// What a Go program died of stands above the traces of its goroutines.
+		// The reason of a Go program's panic is above the traces of its goroutines.
 		var cause []string
 		if i := slices.IndexFunc(lines[:from], isCauseOfDeath); i >= 0 {
 			cause = []string{lines[i], "..."}
@@ -165,7 +164,7 @@ func isCauseOfDeath(line string) bool {
 	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
 }
 
-// pidOf reads what the launcher of a program noted; zero if it does not run.
+// pidOf reads the process id that a program's launcher has written; zero if it does not run.
 func (c *ControlPlane) pidOf(name string) int {
 	text, err := os.ReadFile(c.pidFile(name))
 	if err != nil {
@@ -179,7 +178,7 @@ func (c *ControlPlane) pidOf(name string) int {
 	return pid
 }
 
-// runningPIDs reads what the launchers noted.
+// runningPIDs reads the process ids that the launchers have written.
 func (c *ControlPlane) runningPIDs() []int {
 	entries, err := os.ReadDir(c.pidFile(""))
 	if err != nil {

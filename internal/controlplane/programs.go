@@ -13,9 +13,8 @@ const (
 	modulePath     = "tenantisolation.dev/scheduler"
 )
 
-// ModuleRoot is the directory of this repository's go.mod, found upwards from the
-// working directory: tests run in the directory of their package, the demo in the
-// root.
+// ModuleRoot returns the directory of this repository's go.mod. It searches upwards from the working
+// directory: tests run in the directory of their package, the demo in the root.
 func ModuleRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {

@@ -22,9 +22,9 @@ const (
 
 // SchedulerOptions says which scheduler runs, as whom and with what configuration.
 type SchedulerOptions struct {
-	// Name tells several schedulers apart in logs and errors; "scheduler" if empty.
+	// Name distinguishes several schedulers in logs and errors; "scheduler" if empty.
 	Name string
-	// Stock is for the kube-scheduler of the control plane's release in place of ours.
+	// Stock runs the kube-scheduler of the control plane's release instead of ours.
 	Stock bool
 	// Program is the binary; bin/scheduler of this repository if empty.
 	Program string
@@ -32,7 +32,7 @@ type SchedulerOptions struct {
 	// copy of it points to the kubeconfig: in a cluster the scheduler would find its
 	// credentials in its pod.
 	Config string
-	// User is whom the scheduler acts as.
+	// User is the user as which the scheduler acts.
 	User *rest.Config
 	// Args come after the arguments that the harness gives.
 	Args []string

@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// AddUser makes a user with a client certificate. It has the rights that RBAC gives to
-// its name and groups, and none of its own.
+// AddUser creates a user with a client certificate. It has only the rights that RBAC gives to its
+// name and groups.
 func (c *ControlPlane) AddUser(name string, groups ...string) (*rest.Config, error) {
 	user, err := c.plane.AddUser(envtest.User{Name: name, Groups: groups}, &rest.Config{QPS: -1})
 	if err != nil {
@@ -28,8 +28,8 @@ func (c *ControlPlane) AddUser(name string, groups ...string) (*rest.Config, err
 	return user.Config(), nil
 }
 
-// tokenSeconds outlasts a demo that is kept running over a weekend; who runs with the
-// token has no kubelet to fetch a new one.
+// tokenSeconds outlasts a demo that is kept running over a weekend: there is no kubelet to fetch a
+// new token.
 const tokenSeconds = 7 * 24 * 60 * 60
 
 // ServiceAccount is a configuration that acts as a service account, which must exist,

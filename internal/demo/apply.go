@@ -44,8 +44,8 @@ func (a *applier) namespaced(o *unstructured.Unstructured) bool {
 	return err == nil && mapping.Scope.Name() == meta.RESTScopeNameNamespace
 }
 
-// served splits off what this control plane does not know: the custom resources of an
-// operator that does not run here would make no pods anyway.
+// served splits off objects that this control plane does not serve: without their operator, custom
+// resources would create no pods anyway.
 func (a *applier) served(all objects) (served objects, notes []string) {
 	for _, o := range all {
 		if _, err := a.mapping(o); err != nil {

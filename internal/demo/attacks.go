@@ -24,15 +24,15 @@ const (
 	victimsTenant      = "acme"
 )
 
-// attack is something that would bring the attacker onto the victim's kernel. It has to be
-// refused by admission: RBAC lets it through.
+// attack is a request that would bring the attacker onto the victim's kernel. RBAC allows it, so
+// admission has to refuse it.
 type attack struct {
 	what    string
 	attempt func(ctx context.Context, client kubernetes.Interface) error
 	refusal string
 }
 
-// attacks makes them up from where the pods are now.
+// attacks returns the attacks, built from where the pods are now.
 func attacks(pods []*corev1.Pod) ([]*attack, error) {
 	running := func(namespace string) *corev1.Pod {
 		for _, pod := range pods {
@@ -74,7 +74,7 @@ func attacks(pods []*corev1.Pod) ([]*attack, error) {
 			what: "bind a pod there, past the scheduler",
 			attempt: func(ctx context.Context, client kubernetes.Interface) error {
 				pod := intruder()
-				// Gated, so that nobody else binds it first.
+				// Gated, so that no scheduler binds it first.
 				pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
 				if _, err := client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 					return fmt.Errorf("creating the pod to bind: %w", err)
@@ -129,7 +129,7 @@ func (d *demo) attack(ctx context.Context, pods []*corev1.Pod) (made []*attack, 
 	if err != nil {
 		return nil, nil, err
 	}
-	// What is refused may also earn a warning; the refusal is told below.
+	// A refused request may also get a warning; the refusal is printed below.
 	config.WarningHandler = rest.NoWarnings{}
 	attacker, err := kubernetes.NewForConfig(config)
 	if err != nil {

@@ -36,7 +36,7 @@ func run(t *testing.T, o demo.Options) (*demo.Outcome, string) {
 	return outcome, out.String()
 }
 
-func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
+func TestDemoKeepsTheRule(t *testing.T) {
 	outcome, out := run(t, demo.Options{})
 	if !outcome.OK() {
 		t.Error("the outcome is not OK")
@@ -68,7 +68,7 @@ func TestTheDemoKeepsTheRuleAndSaysSo(t *testing.T) {
 
 // Who watches the watchman: with the plugin and the policies off, on the same workload, the
 // checker has to find what then goes wrong.
-func TestWithoutThePluginTheDemoFails(t *testing.T) {
+func TestDemoFailsWithoutThePlugin(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "without-plugin.yaml")
 	text := `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
@@ -87,7 +87,7 @@ profiles: [{schedulerName: tenant-isolation-scheduler}]
 	}
 }
 
-func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
+func TestDemoOfARealApplication(t *testing.T) {
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestARealApplicationRunsForTwoTenantsAtOnce(t *testing.T) {
 	}
 }
 
-func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
+func TestDemoInterruptedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
@@ -125,7 +125,7 @@ func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
 		args   []string
 		status int
 	}{
-		// What the demo has printed tells the moment better than a clock, on any machine.
+		// The demo's output shows the moment better than a clock, on any machine.
 		"starting a control plane":        {status: 130},
 		"kube-controller-manager started": {status: 130},
 		"letting pods run":                {status: 130},
@@ -152,7 +152,7 @@ func TestACtrlCAtAnyMomentLeavesNothing(t *testing.T) {
 func smallWorkload(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "pod.yaml")
-	text := "apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: somebody}\nspec: {containers: [{name: c, image: example.com/c}]}\n"
+	text := "apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: somewhere}\nspec: {containers: [{name: c, image: example.com/c}]}\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func interruptAfter(t *testing.T, cmd *exec.Cmd, text string) (status int, print
 	}
 	exited := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // the status tells more
+		_ = cmd.Wait() // the exit code says more
 		close(exited)
 	}()
 	select {
@@ -188,19 +188,19 @@ func interruptAfter(t *testing.T, cmd *exec.Cmd, text string) (status int, print
 	return cmd.ProcessState.ExitCode(), out.printed.String()
 }
 
-// watched keeps what is written to it and tells when a text has come. The program's
+// watched keeps what is written to it and closes seen when it contains text. The program's
 // output arrives in one goroutine of os/exec, and is read after that has ended.
 type watched struct {
 	printed bytes.Buffer
 	text    string
 	seen    chan struct{}
-	told    bool
+	closed  bool
 }
 
 func (w *watched) Write(p []byte) (int, error) {
 	n, err := w.printed.Write(p)
-	if !w.told && bytes.Contains(w.printed.Bytes(), []byte(w.text)) {
-		w.told = true
+	if !w.closed && bytes.Contains(w.printed.Bytes(), []byte(w.text)) {
+		w.closed = true
 		close(w.seen)
 	}
 	return n, err

@@ -55,9 +55,9 @@ type demo struct {
 	out sync.Mutex
 }
 
-// Run runs the demo and returns what came of it. An error means that it could not be
-// shown, which includes an interrupt; whether the rule was kept is in the outcome.
-// Nothing of it runs any more when Run returns.
+// Run runs the demo and returns its outcome, which says whether the rule was kept. An error means
+// that the demo could not be completed, for example after an interrupt. When Run returns, nothing
+// of the demo is running.
 func Run(ctx context.Context, o Options) (*Outcome, error) {
 	d := &demo{Options: o, begin: time.Now()}
 	if d.Nodes == 0 {
@@ -137,7 +137,7 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 		return nil, err
 	}
 	outcome := judge(cluster, d.Workload == "")
-	lacking, err := d.whyLacking(ctx, observer.lacking())
+	lacking, err := d.explainIncomplete(ctx, observer.incompleteWorkloads())
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (d *demo) runBefore(ctx context.Context, before objects) error {
 		return err
 	}
 	return d.until(ctx, func(context.Context) (bool, error) {
-		return len(observer.lacking()) == 0 && allAnswered(observer.list()), nil
+		return len(observer.incompleteWorkloads()) == 0 && allAnswered(observer.list()), nil
 	})
 }
 

@@ -9,14 +9,14 @@ import (
 	"tenantisolation.dev/scheduler/internal/checker"
 )
 
-// Outcome is what came of a workload.
+// Outcome is the result of a demo.
 type Outcome struct {
 	// Verdict is the checker's, on every pair of pods that share a node.
 	Verdict checker.Result
 	// Pods and Placed count all pods and those that have a node.
 	Pods, Placed int
-	// Wrong are the pods, and the workloads without pods, that ended otherwise than they
-	// should, each with why.
+	// Wrong are the pods, and the workloads without pods, that did not end as they should, each
+	// with the reason.
 	Wrong []string
 	// NodesUsed hold pods of tenants; StaticPools is how many nodes they would take with
 	// one pool per trust domain.
@@ -82,8 +82,8 @@ func wrong(cluster *checker.Cluster, pod *corev1.Pod, embedded bool) string {
 	return ""
 }
 
-// wronglyStamped compares the evidence that the scheduler leaves on what it binds with an
-// independent judgement. Two that agree on where pods may be can still disagree on why.
+// wronglyStamped compares the evidence on bound pods with the checker's judgement: both may agree
+// on where a pod may be and disagree on why.
 func wronglyStamped(cluster *checker.Cluster, pod *corev1.Pod) string {
 	id := cluster.Identify(pod)
 	if !ours(pod) || !id.Managed {

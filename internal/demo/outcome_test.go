@@ -58,7 +58,7 @@ func testCluster(pods ...corev1.Pod) *checker.Cluster {
 	return c
 }
 
-func TestAnOutcomeIsNotOK(t *testing.T) {
+func TestOutcomeNotOK(t *testing.T) {
 	for sentence, tc := range map[string]struct {
 		cluster  *checker.Cluster
 		embedded bool
@@ -94,7 +94,7 @@ func TestAnOutcomeIsNotOK(t *testing.T) {
 	}
 }
 
-func TestAnOutcomeIsOK(t *testing.T) {
+func TestOutcomeOK(t *testing.T) {
 	outcome := judge(stamped(testCluster(
 		testPod("red", "a", "plain-01", "1"), testPod("red", "b", "plain-01", "1"), testPod("blue", "c", "plain-02", "1"),
 		expecting(refused(testPod("blue", "d", "", "100"), "0/3 nodes: too large")),
@@ -107,7 +107,7 @@ func TestAnOutcomeIsOK(t *testing.T) {
 	}
 }
 
-func TestPendingPodsAreGroupedByWhatTheirOwnersRead(t *testing.T) {
+func TestReportGroupsPendingPods(t *testing.T) {
 	foreign := testPod("blue", "f", "", "100")
 	foreign.Spec.SchedulerName = "default-scheduler"
 	report := judge(testCluster(
@@ -128,7 +128,7 @@ func TestPendingPodsAreGroupedByWhatTheirOwnersRead(t *testing.T) {
 	}
 }
 
-func TestAPoolOpensANodeOnlyForAPodThatFitsOnNone(t *testing.T) {
+func TestPoolOpensANodeIfNoneFits(t *testing.T) {
 	size := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourcePods: resource.MustParse("3")}
 	for _, tc := range []struct {
 		cpus []int

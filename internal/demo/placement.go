@@ -10,17 +10,17 @@ import (
 const (
 	expectAnnotation = "demo.tenantisolation.dev/expect"
 	expectPending    = "pending"
-	// expectRefused: no pod is ever made, because admission refuses it.
+	// expectRefused: no pod is ever created, because admission refuses it.
 	expectRefused = "refused"
 )
 
 func placed(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" }
 
-// ours tells whether our scheduler is to place the pod; nobody else's scheduler runs here.
+// ours reports whether our scheduler has to place the pod; no other scheduler runs here.
 func ours(pod *corev1.Pod) bool { return pod.Spec.SchedulerName == schedulerName }
 
-// refusal is what the scheduler says of a pod that it found no node for, as the pod's
-// owner reads it. Empty as long as it has not said anything.
+// refusal returns why the scheduler found no node for a pod, as the pod's owner reads it. It is
+// empty until the scheduler has tried.
 func refusal(pod *corev1.Pod) string {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
@@ -30,10 +30,10 @@ func refusal(pod *corev1.Pod) string {
 	return ""
 }
 
-// answered tells whether there is nothing left to wait for from a scheduler.
+// answered reports whether the scheduler has placed or refused the pod, or is not responsible.
 func answered(pod *corev1.Pod) bool { return placed(pod) || !ours(pod) || refusal(pod) != "" }
 
-// progress counts what a user wants to see move.
+// progress is what the demo shows while it waits.
 type progress struct {
 	pods, placed, refused int
 }

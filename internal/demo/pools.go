@@ -17,9 +17,8 @@ type poolKey struct {
 }
 
 // staticPools is how many nodes the placed pods would take if each trust domain had a
-// pool of its own, packed first-fit-decreasing: no node in a pool is opened while the
-// pod fits on one that is open. A real pool has spare nodes besides, so this is the
-// least that it would be compared with.
+// pool of its own, packed first-fit-decreasing: no node is added to a pool while the pod fits on
+// one that it has. A real pool also has spare nodes, so this is a lower bound.
 func staticPools(cluster *checker.Cluster) int {
 	perNode := platformRequests(cluster)
 	sizes := map[string]corev1.ResourceList{}

@@ -126,7 +126,7 @@ func (t tally) String() string {
 	return strings.Join(namespaces, "; ")
 }
 
-// writeRefused tells what the admission policies have kept out.
+// writeRefused prints what the admission policies have refused.
 func (o *Outcome) writeRefused(b *strings.Builder) {
 	if len(o.Refused) > 0 {
 		b.WriteString("\nadmission refused the pods of:\n")

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// quiet is how long no pod may have changed before we look whether that is the end.
+	// quiet is how long no pod may have changed before the demo checks whether it has settled.
 	quiet = 1500 * time.Millisecond
-	// stuck is how long we give what should still move: longer than the scheduler's
-	// longest back-off, after which it has tried every pod again.
+	// stuck is how long the demo waits for a change that should still come: longer than the
+	// scheduler's longest back-off, so that it has tried every pod again.
 	stuck = 15 * time.Second
 )
 
@@ -48,16 +48,16 @@ func newObserver(ctx context.Context, d *demo) (*observer, error) {
 		daemonSets:   factory.Apps().V1().DaemonSets().Lister(),
 		jobs:         factory.Batch().V1().Jobs().Lister(),
 	}
-	o.touch()
+	o.markChanged()
 	_, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { o.touch() },
-		DeleteFunc: func(any) { o.touch() },
+		AddFunc:    func(any) { o.markChanged() },
+		DeleteFunc: func(any) { o.markChanged() },
 		UpdateFunc: func(before, after any) {
-			// A retry that ends as before is no news.
+			// A retry with the same result is no change.
 			a, okA := before.(*corev1.Pod)
 			b, okB := after.(*corev1.Pod)
 			if !okA || !okB || placed(a) != placed(b) || a.Status.Phase != b.Status.Phase || (refusal(a) == "") != (refusal(b) == "") {
-				o.touch()
+				o.markChanged()
 			}
 		},
 	})
@@ -69,7 +69,7 @@ func newObserver(ctx context.Context, d *demo) (*observer, error) {
 	return o, ctx.Err()
 }
 
-func (o *observer) touch() { o.changed.Store(time.Now().UnixNano()) }
+func (o *observer) markChanged() { o.changed.Store(time.Now().UnixNano()) }
 
 func (o *observer) still() time.Duration { return time.Since(time.Unix(0, o.changed.Load())) }
 
@@ -79,10 +79,9 @@ func (o *observer) list() []*corev1.Pod {
 	return pods
 }
 
-// waitUntilSettled returns when every pod is where it will stay: the controllers have made
-// them all, and each is placed and running or has been refused, and the refused cannot be
-// on any node as things stand. If something still ought to move and does not, it returns
-// as well, after a while: what is wrong then is for the report to say.
+// waitUntilSettled returns when nothing will change any more: the controllers have created all
+// pods, each is running or has been refused, and no node could run a refused one. If something
+// should still change and does not, it returns after a while, and the report shows what is wrong.
 func (o *observer) waitUntilSettled(ctx context.Context, d *demo) error {
 	var shown progress
 	lastShown := time.Time{}
@@ -99,10 +98,10 @@ func (o *observer) waitUntilSettled(ctx context.Context, d *demo) error {
 			return false, nil
 		case still > stuck:
 			return true, nil
-		case len(o.lacking()) > 0 || !allAnswered(pods):
+		case len(o.incompleteWorkloads()) > 0 || !allAnswered(pods):
 			return false, nil
 		}
-		return o.nobodyWaitsInVain(ctx, d)
+		return o.noPodWaitsInVain(ctx, d)
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for the pods (%s): %w", count(o.list()), err)
@@ -120,9 +119,9 @@ func allAnswered(pods []*corev1.Pod) bool {
 	return true
 }
 
-// nobodyWaitsInVain asks the checker, as a pod can be refused a moment before a node
-// becomes fit for it.
-func (o *observer) nobodyWaitsInVain(ctx context.Context, d *demo) (bool, error) {
+// noPodWaitsInVain reports whether, by the checker, no node could run a pod that waits: a pod can
+// be refused a moment before a node becomes fit for it.
+func (o *observer) noPodWaitsInVain(ctx context.Context, d *demo) (bool, error) {
 	cluster, err := checker.Read(ctx, d.client)
 	if err != nil {
 		return false, err

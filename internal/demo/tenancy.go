@@ -15,11 +15,11 @@ const (
 	tenantLabel   = "tenantisolation.dev/tenant"
 )
 
-// giveTenants turns a user's manifests into a workload of tenants, as an administrator would
-// who has to run them: it fills in what they leave open and changes nothing else. The
-// notes say what it filled in.
+// giveTenants turns a user's manifests into a workload of tenants: like an administrator who has to
+// run them, it fills in what they leave open and changes nothing else. The notes list what it
+// filled in.
 //
-// namespaced tells which objects live in a namespace.
+// namespaced reports which objects live in a namespace.
 func giveTenants(all objects, tenants []string, namespaced func(*unstructured.Unstructured) bool) (objects, []string) {
 	var notes []string
 	if len(tenants) > 0 {
@@ -39,7 +39,7 @@ func giveTenants(all objects, tenants []string, namespaced func(*unstructured.Un
 		if o.GetNamespace() == "" {
 			o.SetNamespace(corev1.NamespaceDefault)
 		}
-		// kube-system and its like belong to the platform; whoever names them means that.
+		// kube-system and its like belong to the platform; manifests that name them mean that.
 		if name := o.GetNamespace(); namespaces[name] == nil && !strings.HasPrefix(name, "kube-") && name != systemNamespace {
 			missing[name] = true
 		}

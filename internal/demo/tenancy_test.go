@@ -18,7 +18,7 @@ func schedulerOf(o *unstructured.Unstructured) string {
 	return name
 }
 
-func TestManifestsWithoutANamespaceRunForATenantNamedAfterTheirs(t *testing.T) {
+func TestTenancyOfManifestsWithoutANamespace(t *testing.T) {
 	got, notes := giveTenants(objects{object("Deployment", "", "web"), object("Pod", "shop", "one")}, nil, namespaced)
 	want := []string{"Deployment default/web", "Pod shop/one", "Namespace /default", "Namespace /shop"}
 	if diff := cmp.Diff(want, describeAll(got)); diff != "" {
@@ -37,7 +37,7 @@ func TestManifestsWithoutANamespaceRunForATenantNamedAfterTheirs(t *testing.T) {
 	}
 }
 
-func TestWhatAManifestSaysIsLeftAsItIs(t *testing.T) {
+func TestTenancyKeepsWhatManifestsSay(t *testing.T) {
 	mine, theirs := object("Namespace", "", "mine"), object("Namespace", "", "theirs")
 	mine.SetLabels(map[string]string{tenantLabel: "me"})
 	named, bound := object("Pod", "mine", "named"), object("Pod", "mine", "bound")
@@ -65,7 +65,7 @@ func TestWhatAManifestSaysIsLeftAsItIs(t *testing.T) {
 	}
 }
 
-func TestManifestsRunOnceForEachTenant(t *testing.T) {
+func TestTenancyRunsManifestsForEachTenant(t *testing.T) {
 	got, _ := giveTenants(objects{object("ClusterRole", "", "reader"), object("Deployment", "shop", "web")}, []string{"acme", "globex"}, namespaced)
 	want := []string{"ClusterRole /reader", "Deployment acme/web", "Deployment globex/web", "Namespace /acme", "Namespace /globex"}
 	if diff := cmp.Diff(want, describeAll(got)); diff != "" {

@@ -21,7 +21,7 @@ import (
 
 // The workload is there to show every case; a case that goes missing is not missed by a
 // demo that passes.
-func TestTheEmbeddedWorkloadShowsEveryCase(t *testing.T) {
+func TestWorkloadShowsEveryCase(t *testing.T) {
 	before, workload, err := embeddedWorkload()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestTheEmbeddedWorkloadShowsEveryCase(t *testing.T) {
 			}
 		}
 		if !placed(pod) && !ours(pod) {
-			t.Errorf("%s names the scheduler %q, so nobody would place it", describe(o), pod.Spec.SchedulerName)
+			t.Errorf("%s names the scheduler %q, so no scheduler would place it", describe(o), pod.Spec.SchedulerName)
 		}
 	}
 	for what, want := range map[string][]string{
@@ -111,7 +111,7 @@ func podOf(t *testing.T, o *unstructured.Unstructured, path []string) *corev1.Po
 	return pod
 }
 
-func TestManifestsAreReadAsKubectlReadsThem(t *testing.T) {
+func TestManifestsReadLikeKubectl(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a.yaml": "# only a comment\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n---\n",
@@ -131,7 +131,7 @@ func TestManifestsAreReadAsKubectlReadsThem(t *testing.T) {
 	}
 }
 
-func TestAManifestThatCannotBeReadIsNamed(t *testing.T) {
+func TestManifestsUnreadable(t *testing.T) {
 	for sentence, tc := range map[string]struct{ text, want string }{
 		"without a kind":  {"apiVersion: v1\nkind: ConfigMap\n---\napiVersion: v1\nmetadata: {name: x}\n", "document 2: not an object of Kubernetes: apiVersion or kind is missing"},
 		"that is no YAML": {"a: [", "document 1"},
@@ -150,7 +150,7 @@ func TestAManifestThatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
-func TestWhatOthersNeedIsAppliedFirst(t *testing.T) {
+func TestManifestsOrder(t *testing.T) {
 	all := objects{object("Deployment", "a", "web"), object("ServiceAccount", "a", "web"), object("Namespace", "", "a"), object("Pod", "a", "one")}
 	sortForApply(all)
 	want := []string{"Namespace /a", "ServiceAccount a/web", "Deployment a/web", "Pod a/one"}

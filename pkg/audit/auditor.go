@@ -15,32 +15,32 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
-// Config is what an administrator can say about the audit. It comes from validated
-// arguments; NewAuditor checks nothing of it.
+// Config holds an administrator's choices about the audit. The caller has validated it; NewAuditor
+// does not.
 type Config struct {
-	// Namespace and Deployment name the workload that Events are about: our own, so that
-	// only administrators read them.
+	// Namespace and Deployment name the workload that Events regard: the scheduler's own, so
+	// that only administrators read them.
 	Namespace, Deployment string
 	// Instance names this process in Events.
 	Instance string
-	// SweepEvery is how often the whole cluster is looked at anew, as a check of the
-	// increment.
+	// SweepEvery is how often the whole cluster is checked from scratch, in case a change was
+	// missed.
 	SweepEvery time.Duration
-	// EvictionsPerMinute bounds how often the pod that came last is evicted. Zero, the
-	// zero value, evicts nobody.
+	// EvictionsPerMinute limits the evictions of the pod that came last. Zero, the zero value,
+	// evicts no pod.
 	EvictionsPerMinute int
 }
 
 const (
-	// lookEvery is how often changes are gathered into findings.
-	lookEvery = 500 * time.Millisecond
-	// eventsPerSecond and eventsAtOnce bound the Events, so that a cluster full of
-	// findings does not crowd out the binds of the same client.
+	// updateEvery is how often changes are turned into findings.
+	updateEvery = 500 * time.Millisecond
+	// eventsPerSecond and eventsAtOnce limit the Events, so that many findings do not delay the
+	// binds of the same client.
 	eventsPerSecond, eventsAtOnce = 5, 20
 )
 
-// Auditor follows a cluster and reports what breaks the rule: by metrics, by an Event for
-// each finding and, if asked to, by evicting the pod that came last.
+// Auditor follows a cluster and reports what breaks the rule: by metrics and by an Event for each
+// finding. If configured, it also evicts the pod that came last.
 type Auditor struct {
 	client  kubernetes.Interface
 	cfg     Config
@@ -54,51 +54,50 @@ type Auditor struct {
 
 	mu     sync.Mutex
 	engine *Engine
-	// standing are the findings that are there, and those that have ended without anybody
-	// having been told.
-	standing map[Key]*standing
-	// asked is when the eviction of a pod was last asked for.
-	asked map[types.UID]time.Time
+	// tracked are the current findings, and those that have ended without an Event about
+	// their end.
+	tracked map[Key]*trackedFinding
+	// evictionAsked is when the eviction of a pod was last requested.
+	evictionAsked map[types.UID]time.Time
 }
 
-// NewAuditor makes an auditor of a store that follows nothing yet; Run gives it life.
+// NewAuditor returns an auditor of the store's cluster. Run starts it.
 func NewAuditor(client kubernetes.Interface, store *cluster.Store, cfg Config, clock clock.WithTicker, logger klog.Logger) *Auditor {
 	registerMetrics()
 	a := &Auditor{
-		client:   client,
-		cfg:      cfg,
-		clock:    clock,
-		logger:   logger,
-		metrics:  shared(),
-		store:    store,
-		engine:   New(store),
-		events:   flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
-		standing: map[Key]*standing{},
-		asked:    map[types.UID]time.Time{},
+		client:        client,
+		cfg:           cfg,
+		clock:         clock,
+		logger:        logger,
+		metrics:       shared(),
+		store:         store,
+		engine:        New(store),
+		events:        flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(eventsPerSecond, eventsAtOnce, clock),
+		tracked:       map[Key]*trackedFinding{},
+		evictionAsked: map[types.UID]time.Time{},
 	}
 	if n := cfg.EvictionsPerMinute; n > 0 {
-		// One at once: a fault in the rule shows by its first victim.
+		// No burst: a fault in the rule shows by its first eviction.
 		a.evictions = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(float32(n)/60, 1, clock)
 	}
 	return a
 }
 
-// Run audits until the context ends. The store has synced. Only the leader calls it: it
-// reports, and may evict.
+// Run audits until the context ends. The store has synced. Only the leader calls it.
 func (a *Auditor) Run(ctx context.Context) {
 	a.logger.Info("Auditing what runs", "sweepEvery", a.cfg.SweepEvery, "evictionsPerMinute", a.cfg.EvictionsPerMinute)
 
 	var loops wait.Group
-	loops.StartWithContext(ctx, a.every(lookEvery, func(context.Context) { a.look() }))
-	loops.StartWithContext(ctx, a.every(lookEvery, a.tell))
+	loops.StartWithContext(ctx, a.every(updateEvery, func(context.Context) { a.update() }))
+	loops.StartWithContext(ctx, a.every(updateEvery, a.sendEvents))
 	loops.StartWithContext(ctx, a.every(a.cfg.SweepEvery, a.sweep))
 	if a.evictions != nil {
-		loops.StartWithContext(ctx, a.every(lookEvery, a.remedy))
+		loops.StartWithContext(ctx, a.every(updateEvery, a.evictCulprits))
 	}
 	loops.Wait()
 }
 
-// every returns a loop that does something at once and then again and again.
+// every returns a loop that calls do at once and then at every interval.
 func (a *Auditor) every(interval time.Duration, do func(context.Context)) func(context.Context) {
 	return func(ctx context.Context) {
 		ticker := a.clock.NewTicker(interval)

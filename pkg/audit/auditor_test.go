@@ -21,20 +21,20 @@ import (
 	testingclock "k8s.io/utils/clock/testing"
 )
 
-// desk is an auditor with its clock and its news in the test's hands.
-type desk struct {
+// auditorTest is an auditor whose clock and objects the test controls.
+type auditorTest struct {
 	*Auditor
 	t      *testing.T
 	clock  *testingclock.FakeClock
 	client *fake.Clientset
 }
 
-func newDesk(t *testing.T, change ...func(*Config)) *desk {
+func newAuditorTest(t *testing.T, change ...func(*Config)) *auditorTest {
 	t.Helper()
-	return newDeskAt(t, fake.NewClientset(), testingclock.NewFakeClock(beginning), change...)
+	return newAuditorTestWith(t, fake.NewClientset(), testingclock.NewFakeClock(beginning), change...)
 }
 
-func newDeskAt(t *testing.T, client *fake.Clientset, clock *testingclock.FakeClock, change ...func(*Config)) *desk {
+func newAuditorTestWith(t *testing.T, client *fake.Clientset, clock *testingclock.FakeClock, change ...func(*Config)) *auditorTest {
 	t.Helper()
 	cfg := Config{Namespace: "tenant-isolation-system", Deployment: "tenant-isolation-scheduler", Instance: "replica-1", SweepEvery: time.Minute}
 	for _, c := range change {
@@ -46,13 +46,13 @@ func newDeskAt(t *testing.T, client *fake.Clientset, clock *testingclock.FakeClo
 	for _, m := range a.metrics.all() {
 		m.Create(nil)
 	}
-	d := &desk{Auditor: a, t: t, clock: clock, client: client}
-	d.come(makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""), makeClass("kata", "kata"))
+	d := &auditorTest{Auditor: a, t: t, clock: clock, client: client}
+	d.set(makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""), makeClass("kata", "kata"))
 	return d
 }
 
-// come tells the auditor of objects, as its informers would.
-func (d *desk) come(objects ...runtime.Object) {
+// set adds objects to the auditor's store, as its informers would.
+func (d *auditorTest) set(objects ...runtime.Object) {
 	d.t.Helper()
 	for _, object := range objects {
 		if err := d.store.Set(object); err != nil {
@@ -61,7 +61,7 @@ func (d *desk) come(objects ...runtime.Object) {
 	}
 }
 
-func (d *desk) leave(objects ...runtime.Object) {
+func (d *auditorTest) delete(objects ...runtime.Object) {
 	d.t.Helper()
 	for _, object := range objects {
 		if err := d.store.Delete(object); err != nil {
@@ -70,21 +70,21 @@ func (d *desk) leave(objects ...runtime.Object) {
 	}
 }
 
-// pass lets time pass and everything happen that is due.
-func (d *desk) pass(seconds int) {
+// advance lets time pass, and everything happen that is due, second by second.
+func (d *auditorTest) advance(seconds int) {
 	d.t.Helper()
 	for range seconds {
 		d.clock.Step(time.Second)
-		d.look()
-		d.tell(d.t.Context())
+		d.update()
+		d.sendEvents(d.t.Context())
 		if d.evictions != nil {
-			d.remedy(d.t.Context())
+			d.evictCulprits(d.t.Context())
 		}
 	}
 }
 
-// heard returns the events by type, reason, related object and how often, in a fixed order.
-func (d *desk) heard() []string {
+// sentEvents returns type, reason and count of each Event, in a fixed order.
+func (d *auditorTest) sentEvents() []string {
 	d.t.Helper()
 	list, err := d.client.EventsV1().Events("").List(d.t.Context(), metav1.ListOptions{})
 	if err != nil {
@@ -103,46 +103,46 @@ func (d *desk) heard() []string {
 	return lines
 }
 
-func (d *desk) expectHeard(want ...string) {
+func (d *auditorTest) expectEvents(want ...string) {
 	d.t.Helper()
-	if diff := cmp.Diff(want, d.heard(), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, d.sentEvents(), cmpopts.EquateEmpty()); diff != "" {
 		d.t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 
-func TestAFindingIsToldOnceAndItsEnd(t *testing.T) {
-	d := newDesk(t)
+func TestEventsOfAFinding(t *testing.T) {
+	d := newAuditorTest(t)
 	intruder := makePod("globex", "b", "n1", after(1))
-	d.come(makePod("acme", "a", "n1"), intruder)
-	d.pass(4)
-	d.expectHeard("Warning ForeignResident 1")
-	d.pass(60)
-	d.expectHeard("Warning ForeignResident 1")
+	d.set(makePod("acme", "a", "n1"), intruder)
+	d.advance(4)
+	d.expectEvents("Warning ForeignResident 1")
+	d.advance(60)
+	d.expectEvents("Warning ForeignResident 1")
 
-	d.pass(30 * 60) // it would expire
-	d.expectHeard("Warning ForeignResident 2")
+	d.advance(30 * 60) // it would expire
+	d.expectEvents("Warning ForeignResident 2")
 
-	d.leave(intruder)
-	d.pass(2)
-	d.expectHeard("Normal FindingEnded 1", "Warning ForeignResident 2")
-	d.pass(3600)
-	d.expectHeard("Normal FindingEnded 1", "Warning ForeignResident 2")
+	d.delete(intruder)
+	d.advance(2)
+	d.expectEvents("Normal FindingEnded 1", "Warning ForeignResident 2")
+	d.advance(3600)
+	d.expectEvents("Normal FindingEnded 1", "Warning ForeignResident 2")
 }
 
-func TestAFindingThatGetsWorseIsToldAgain(t *testing.T) {
-	d := newDesk(t)
-	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
-	d.pass(3)
+func TestEventsWhenAFindingGetsWorse(t *testing.T) {
+	d := newAuditorTest(t)
+	d.set(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
+	d.advance(3)
 	third := makePod("globex", "c", "n1", after(2))
-	d.come(third)
-	d.pass(3)
-	d.expectHeard("Warning ForeignResident 1", "Warning ForeignResident 1")
-	d.leave(third) // better, and not new
-	d.pass(3)
-	d.expectHeard("Warning ForeignResident 1", "Warning ForeignResident 1")
+	d.set(third)
+	d.advance(3)
+	d.expectEvents("Warning ForeignResident 1", "Warning ForeignResident 1")
+	d.delete(third) // better, and not new
+	d.advance(3)
+	d.expectEvents("Warning ForeignResident 1", "Warning ForeignResident 1")
 }
 
-func TestWhatOnlySeemsWrongIsToldToNobody(t *testing.T) {
+func TestEventsWaitForTransientStates(t *testing.T) {
 	for name, tc := range map[string]struct {
 		first, then []runtime.Object
 		wait        int
@@ -153,39 +153,39 @@ func TestWhatOnlySeemsWrongIsToldToNobody(t *testing.T) {
 			then:  []runtime.Object{makeNamespace("initech", "initech")},
 			wait:  1,
 		},
-		"a pod whose node was taken away a minute ago": {
+		"a pod whose node was deleted a minute ago": {
 			first: []runtime.Object{makePod("acme", "a", "gone")},
 			then:  []runtime.Object{makePod("acme", "a", "")},
 			wait:  60,
 		},
-		"but a pod is that stays on a node that does not exist": {
+		"not for a pod that stays on a missing node": {
 			first: []runtime.Object{makePod("acme", "a", "gone")},
 			wait:  123,
 			want:  []string{"Warning MissingNode 1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
-			d.come(tc.first...)
-			d.pass(tc.wait)
-			d.come(tc.then...)
-			d.pass(3)
-			d.expectHeard(tc.want...)
+			d := newAuditorTest(t)
+			d.set(tc.first...)
+			d.advance(tc.wait)
+			d.set(tc.then...)
+			d.advance(3)
+			d.expectEvents(tc.want...)
 		})
 	}
 }
 
-func TestAnEventIsAboutOurOwnDeploymentAndFitsIntoItsLimit(t *testing.T) {
-	d := newDesk(t)
+func TestEventRegardsTheDeployment(t *testing.T) {
+	d := newAuditorTest(t)
 	long := strings.Repeat("x", 200)
 	for i := range 8 {
 		tenant := fmt.Sprintf("tenant-%d", i)
-		d.come(makeNamespace(tenant, tenant))
+		d.set(makeNamespace(tenant, tenant))
 		for j := range 5 {
-			d.come(makePod(tenant, fmt.Sprintf("%s-%d", long, j), "n1"))
+			d.set(makePod(tenant, fmt.Sprintf("%s-%d", long, j), "n1"))
 		}
 	}
-	d.pass(3)
+	d.advance(3)
 	list, err := d.client.EventsV1().Events("tenant-isolation-system").List(t.Context(), metav1.ListOptions{})
 	if err != nil || len(list.Items) != 1 {
 		t.Fatalf("want one event in the namespace of the scheduler, got %d (%v)", len(list.Items), err)
@@ -200,7 +200,7 @@ func TestAnEventIsAboutOurOwnDeploymentAndFitsIntoItsLimit(t *testing.T) {
 	}
 }
 
-func TestANoteNamesPodsAndSaysHowManyMore(t *testing.T) {
+func TestEventNote(t *testing.T) {
 	e := newEngine(t, makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("wiki", ""), makePod("wiki", "w", "n1"))
 	for i := range 5 {
 		set(t, e, makePod("acme", fmt.Sprintf("a%d", i), "n1"))
@@ -213,64 +213,64 @@ func TestANoteNamesPodsAndSaysHowManyMore(t *testing.T) {
 	}
 }
 
-func TestALeaderWhoTakesOverDoesNotTellItAnew(t *testing.T) {
-	first := newDesk(t)
+func TestEventsAfterALeaderChange(t *testing.T) {
+	first := newAuditorTest(t)
 	pods := []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1")}
-	first.come(pods...)
-	first.pass(3)
-	second := newDeskAt(t, first.client, first.clock)
-	second.come(pods...)
-	second.pass(3)
-	second.expectHeard("Warning ForeignResident 2")
+	first.set(pods...)
+	first.advance(3)
+	second := newAuditorTestWith(t, first.client, first.clock)
+	second.set(pods...)
+	second.advance(3)
+	second.expectEvents("Warning ForeignResident 2")
 }
 
-func TestAFloodIsToldWorstFirstWithinTheLimit(t *testing.T) {
-	d := newDesk(t)
+func TestEventsAreRateLimitedWorstFirst(t *testing.T) {
+	d := newAuditorTest(t)
 	for i := range 40 {
 		node := fmt.Sprintf("m%02d", i)
-		d.come(makeNode(node), makePod("acme", "a"+node, node))
+		d.set(makeNode(node), makePod("acme", "a"+node, node))
 		if i%4 == 0 {
-			d.come(makePod("globex", "b"+node, node))
+			d.set(makePod("globex", "b"+node, node))
 		} else {
-			d.come(makePod("wiki", "b"+node, node))
+			d.set(makePod("wiki", "b"+node, node))
 		}
 	}
-	d.pass(2)
+	d.advance(2)
 	got := map[string]int{}
-	for _, line := range d.heard() {
+	for _, line := range d.sentEvents() {
 		got[line]++
 	}
 	if diff := cmp.Diff(map[string]int{"Warning ForeignResident 1": 10, "Warning UnmanagedResident 1": 10}, got); diff != "" {
 		t.Errorf("the first events (-want +got):\n%s", diff)
 	}
-	d.pass(10)
-	if got := len(d.heard()); got != 40 {
-		t.Errorf("want all 40 findings told in the end, got %d", got)
+	d.advance(10)
+	if got := len(d.sentEvents()); got != 40 {
+		t.Errorf("want an event for all 40 findings in the end, got %d", got)
 	}
 }
 
-func TestAnEventThatCannotBeSentIsTriedAgain(t *testing.T) {
-	d := newDesk(t)
+func TestEventsAreRetried(t *testing.T) {
+	d := newAuditorTest(t)
 	refuse := true
 	d.client.PrependReactor("create", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return refuse, nil, apierrors.NewServiceUnavailable("later")
 	})
-	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
-	d.pass(5)
-	d.expectHeard()
+	d.set(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
+	d.advance(5)
+	d.expectEvents()
 	refuse = false
-	d.pass(12)
-	d.expectHeard("Warning ForeignResident 1")
+	d.advance(12)
+	d.expectEvents("Warning ForeignResident 1")
 }
 
-func TestASweepPutsRightWhatWasMissed(t *testing.T) {
-	d := newDesk(t)
-	d.come(makePod("acme", "a", "n1"))
-	d.pass(3)
-	d.come(makePod("globex", "b", "n1"))
+func TestSweepCorrectsMissedChanges(t *testing.T) {
+	d := newAuditorTest(t)
+	d.set(makePod("acme", "a", "n1"))
+	d.advance(3)
+	d.set(makePod("globex", "b", "n1"))
 	clear(d.engine.changed) // as if the event had been lost
-	d.pass(3)
-	d.expectHeard()
+	d.advance(3)
+	d.expectEvents()
 
 	done := make(chan struct{})
 	go func() {
@@ -282,14 +282,14 @@ func TestASweepPutsRightWhatWasMissed(t *testing.T) {
 		case <-done:
 			swept = true
 		case <-time.After(time.Millisecond):
-			// Only while the sweep waits is there anybody to step for.
+			// The clock steps only while the sweep waits.
 			if d.clock.HasWaiters() {
-				d.clock.Step(looksAgainAfter)
+				d.clock.Step(sweepRetryAfter)
 			}
 		}
 	}
-	d.pass(3)
-	d.expectHeard("Warning ForeignResident 1")
+	d.advance(3)
+	d.expectEvents("Warning ForeignResident 1")
 	if got, err := testutil.GetCounterMetricValue(d.metrics.corrections); err != nil || got != 1 {
 		t.Errorf("want one correction, got %v (%v)", got, err)
 	}
@@ -302,10 +302,10 @@ func TestASweepPutsRightWhatWasMissed(t *testing.T) {
 	}
 }
 
-func TestEveryReasonHasAValueFromTheStart(t *testing.T) {
-	d := newDesk(t)
-	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
-	d.look()
+func TestMetricsHaveEveryReason(t *testing.T) {
+	d := newAuditorTest(t)
+	d.set(makePod("acme", "a", "n1"), makePod("globex", "b", "n1"))
+	d.update()
 	for _, reason := range Reasons() {
 		want := 0.0
 		if reason == "ForeignResident" {
@@ -321,14 +321,14 @@ func evictsPerMinute(n int) func(*Config) {
 	return func(c *Config) { c.EvictionsPerMinute = n }
 }
 
-// evicted returns whose eviction was asked for.
-func (d *desk) evicted() []string {
+// evicted returns the pods whose eviction was requested.
+func (d *auditorTest) evicted() []string {
 	var names []string
 	for _, action := range d.client.Actions() {
 		if create, ok := action.(clienttesting.CreateAction); ok && create.GetSubresource() == "eviction" {
 			e := create.GetObject().(*policyv1.Eviction)
 			if e.DeleteOptions == nil || e.DeleteOptions.Preconditions == nil || e.DeleteOptions.Preconditions.UID == nil {
-				d.t.Errorf("%s: the eviction is of whoever bears the name", e.Name)
+				d.t.Errorf("%s: the eviction has no UID", e.Name)
 			}
 			names = append(names, e.Namespace+"/"+e.Name)
 		}
@@ -336,7 +336,7 @@ func (d *desk) evicted() []string {
 	return names
 }
 
-func TestWhoIsEvicted(t *testing.T) {
+func TestEvictionOfTheCulprit(t *testing.T) {
 	vm := inClass("kata")
 	started := func(p *v1.Pod) { p.Status.StartTime = &metav1.Time{Time: beginning} }
 	ownedBy := func(kind string) func(*v1.Pod) {
@@ -359,14 +359,14 @@ func TestWhoIsEvicted(t *testing.T) {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("wiki", "b", "n1", after(3))},
 			want:    []string{"wiki/b"},
 		},
-		"nobody, unless the arguments say so": {
+		"no pod unless configured": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1")},
 			off:     true,
 		},
-		"nobody who is going already": {
+		"no pod that is terminating": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: beginning} })},
 		},
-		"no static pod, nor anybody in its place": {
+		"no static pod, nor another in its place": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), func(p *v1.Pod) {
 				p.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
 			})},
@@ -378,32 +378,32 @@ func TestWhoIsEvicted(t *testing.T) {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1), ownedBy("ReplicaSet"))},
 			want:    []string{"globex/b"},
 		},
-		"nobody for a namespace of which nothing is known": {
+		"no pod of an unknown namespace": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("ghost", "b", "n1", after(1))},
 		},
-		"nobody for a PVC of which nothing is known": {
+		"no pod with an unknown PVC": {
 			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm, after(1), mountingPVC("data"))},
 		},
-		"nobody for a RuntimeClass that was made anew after both were started": {
+		"no pod whose RuntimeClass was recreated after its start": {
 			objects: []runtime.Object{recreated, makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
 		},
-		"nobody for files, which the pod would mount again elsewhere": {
+		"no pod for files, which it would mount again elsewhere": {
 			objects: []runtime.Object{
 				makePVC("acme", "data", ""), makeNode("n2"), makePod("acme", "a", "n1", mountingPVC("data")),
 				makePod("acme", "b", "n2", mountingPVC("data"), func(p *v1.Pod) { p.Spec.HostUsers = new(bool) }),
 			},
 		},
-		"nobody for a boundary that is only too weak": {
+		"no pod for a boundary that is too weak": {
 			objects: []runtime.Object{makeNamespace("acme", "acme", "boundary", "vm"), makePod("acme", "a", "n1")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, evictsPerMinute(60))
+			d := newAuditorTest(t, evictsPerMinute(60))
 			if tc.off {
-				d = newDesk(t)
+				d = newAuditorTest(t)
 			}
-			d.come(tc.objects...)
-			d.pass(10)
+			d.set(tc.objects...)
+			d.advance(10)
 			if diff := cmp.Diff(tc.want, d.evicted(), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("evicted (-want +got):\n%s", diff)
 			}
@@ -411,24 +411,24 @@ func TestWhoIsEvicted(t *testing.T) {
 	}
 }
 
-func TestEvictionsAreFewAndWaitForBudgets(t *testing.T) {
-	d := newDesk(t, evictsPerMinute(2))
+func TestEvictionsAreRateLimited(t *testing.T) {
+	d := newAuditorTest(t, evictsPerMinute(2))
 	d.client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetSubresource() != "eviction" {
 			return false, nil, nil
 		}
 		return true, nil, apierrors.NewTooManyRequests("the disruption budget web needs 1 healthy pods", 0)
 	})
-	d.come(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
+	d.set(makePod("acme", "a", "n1"), makePod("globex", "b", "n1", after(1)))
 	for i := range 10 {
 		node := fmt.Sprintf("m%d", i)
-		d.come(makeNode(node), makePod("acme", "a"+node, node), makePod("globex", "b"+node, node, after(1)))
+		d.set(makeNode(node), makePod("acme", "a"+node, node), makePod("globex", "b"+node, node, after(1)))
 	}
-	d.pass(10)
+	d.advance(10)
 	if got := d.evicted(); len(got) != 1 {
 		t.Errorf("want one eviction at first, got %v", got)
 	}
-	d.pass(120)
+	d.advance(120)
 	if got := d.evicted(); len(got) < 4 || len(got) > 5 {
 		t.Errorf("want two evictions a minute, got %d in two minutes: %v", len(got)-1, got)
 	}

@@ -20,7 +20,7 @@ import (
 
 const tenantLabel = "tenantisolation.dev/tenant"
 
-// beginning is when everything that is made without another time was made.
+// beginning is the creation time of objects that are made without another time.
 var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newRules(tb testing.TB) *podfacts.Rules {
@@ -73,7 +73,7 @@ func remove(tb testing.TB, e *Engine, objects ...runtime.Object) {
 
 func makeNode(name string) *v1.Node { return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
 
-// makeNamespace makes one of a tenant, or of none if the tenant is empty.
+// makeNamespace makes a namespace of the tenant, an unmanaged one if it is empty.
 func makeNamespace(name, tenant string, labels ...string) *v1.Namespace {
 	ns := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
 	if tenant != "" {
@@ -89,7 +89,7 @@ func makeClass(name, handler string) *nodev1.RuntimeClass {
 	return &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(beginning)}, Handler: handler}
 }
 
-// makePod makes a pod that runs on a node and asks for nothing special.
+// makePod makes a pod that runs on a node, with an ordinary spec.
 func makePod(namespace, name, node string, change ...func(*v1.Pod)) *v1.Pod {
 	p := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -143,7 +143,7 @@ func makePVC(namespace, name, volume string) *v1.PersistentVolumeClaim {
 	}
 }
 
-// makeVolume makes one that a PVC has, unless its name is empty.
+// makeVolume makes a volume that is bound to a PVC, unless its name is empty.
 func makeVolume(name, namespace, pvc string, source v1.PersistentVolumeSource) *v1.PersistentVolume {
 	volume := &v1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

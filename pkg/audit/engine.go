@@ -11,52 +11,52 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
-// Engine knows what of a judged cluster breaks the rule. It is not safe for concurrent use;
-// but the cluster may change at any time.
+// Engine finds what breaks the rule in a judged cluster. It is not safe for concurrent use, but
+// the cluster may change at any time.
 type Engine struct {
 	store *cluster.Store
 
-	nodes map[string]*node
-	files map[string]*file
+	nodes      map[string]*node
+	fileStores map[string]*fileStore
 
-	// changed are the nodes that the next look has to look at. Events add to them.
+	// changed are the nodes that the next update has to check. Events add to them.
 	mu      sync.Mutex
 	changed sets.Set[string]
 
-	changedFiles sets.Set[string]
+	changedStores sets.Set[string]
 
-	// What the last look found.
+	// What the last update found.
 	findings map[Key]*Finding
 	counts   map[Reason]int
 	summary  Summary
-	// before has the findings that were touched since the last call of Changes, as they
-	// were then; nil if there was none.
+	// before holds each finding that has changed since the last call of Changes as it was
+	// then, nil if there was none.
 	before map[Key]*Finding
 }
 
-// New returns an engine that has looked at nothing yet: its first look is at everything,
-// each further one at what has changed.
+// New returns an engine whose first update checks everything, and each further one only what has
+// changed.
 func New(store *cluster.Store) *Engine {
 	e := &Engine{
-		store:        store,
-		nodes:        map[string]*node{},
-		files:        map[string]*file{},
-		changed:      sets.Set[string]{},
-		changedFiles: sets.Set[string]{},
-		findings:     map[Key]*Finding{},
-		counts:       map[Reason]int{},
-		before:       map[Key]*Finding{},
+		store:         store,
+		nodes:         map[string]*node{},
+		fileStores:    map[string]*fileStore{},
+		changed:       sets.Set[string]{},
+		changedStores: sets.Set[string]{},
+		findings:      map[Key]*Finding{},
+		counts:        map[Reason]int{},
+		before:        map[Key]*Finding{},
 	}
-	store.Listen(e.note)
-	e.lookAnew()
+	store.Listen(e.markChanged)
+	e.markAllChanged()
 	return e
 }
 
-// note notes where an event may have changed a finding.
-func (e *Engine) note(event cluster.Event) {
+// markChanged marks the nodes where an event may have changed a finding.
+func (e *Engine) markChanged(event cluster.Event) {
 	switch event.Cause {
 	case cluster.NodeChanged, cluster.DedicationChanged:
-		// Who is on a node, and that it exists, is all that a finding says of it.
+		// Findings depend on a node's pods and on whether it exists, and on nothing else of it.
 		return
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged,
 		cluster.NodeAdded, cluster.NodeRemoved:
@@ -68,8 +68,8 @@ func (e *Engine) note(event cluster.Event) {
 	}
 }
 
-// lookAnew has the next look be at every node, and at those of no Node that pods name.
-func (e *Engine) lookAnew() {
+// markAllChanged marks every node, and every missing node to which pods are bound.
+func (e *Engine) markAllChanged() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, n := range e.store.Nodes() {
@@ -85,10 +85,10 @@ func (e *Engine) lookAnew() {
 	}
 }
 
-// Report returns everything that breaks the rule. Its cost follows what has changed since
-// the last look, and the number of findings.
+// Report returns everything that breaks the rule. Its cost is proportional to what has changed
+// since the last update, and to the number of findings.
 func (e *Engine) Report() Report {
-	e.look()
+	e.update()
 	r := Report{Summary: e.summary, Findings: make([]Finding, 0, len(e.findings))}
 	for _, f := range e.findings {
 		r.Findings = append(r.Findings, *f)
@@ -97,16 +97,16 @@ func (e *Engine) Report() Report {
 	return r
 }
 
-// Changes is how findings have changed since the last time somebody asked. Each list is in
-// a fixed order, worst first.
+// Changes is how findings have changed between two calls of Engine.Changes. Each list is in a
+// fixed order, worst first.
 type Changes struct {
-	// Began were not there before, Ended are there no more, and Changed have other pods.
+	// Began are new, Ended are gone, and Changed have other pods.
 	Began, Changed, Ended []Finding
 }
 
-// Changes returns what has changed since the last call. Its cost follows that.
+// Changes returns what has changed since the last call. Its cost is proportional to that.
 func (e *Engine) Changes() Changes {
-	e.look()
+	e.update()
 	var c Changes
 	for key, before := range e.before {
 		now := e.findings[key]
@@ -126,46 +126,45 @@ func (e *Engine) Changes() Changes {
 	return c
 }
 
-// Counts returns how many findings there are for each reason, reasons without any left
-// out. The caller must not change it.
+// Counts returns the number of findings by reason, without reasons that have none. The caller
+// must not change the map.
 func (e *Engine) Counts() map[Reason]int {
-	e.look()
+	e.update()
 	return e.counts
 }
 
-// Finding returns a finding as it is now, false if it is there no more.
+// Finding returns the current state of a finding, false if it has ended.
 func (e *Engine) Finding(key Key) (Finding, bool) {
-	e.look()
+	e.update()
 	if f := e.findings[key]; f != nil {
 		return *f, true
 	}
 	return Finding{}, false
 }
 
-// look brings the findings up to date.
-func (e *Engine) look() {
+// update brings the findings up to date.
+func (e *Engine) update() {
 	e.mu.Lock()
 	changed := e.changed
 	e.changed = sets.Set[string]{}
 	e.mu.Unlock()
 	for name := range changed {
-		e.lookAtNode(name)
+		e.checkNode(name)
 	}
 	// First what was found before: a store that gets another name may take over the finding
 	// of the PVC that it is known by.
-	for name := range e.changedFiles {
-		if f := e.files[name]; f != nil {
-			f.keys = e.replace(f.keys, nil)
+	for name := range e.changedStores {
+		if s := e.fileStores[name]; s != nil {
+			s.keys = e.replace(s.keys, nil)
 		}
 	}
-	for name := range e.changedFiles {
-		e.lookAtFile(name)
+	for name := range e.changedStores {
+		e.checkStore(name)
 	}
-	clear(e.changedFiles)
+	clear(e.changedStores)
 }
 
-// replace puts findings in the place of those that were found at the same place before,
-// and returns their keys.
+// replace replaces the findings of one node or store, and returns the new keys.
 func (e *Engine) replace(old []Key, found []Finding) []Key {
 	for _, key := range old {
 		if !slices.ContainsFunc(found, func(f Finding) bool { return f.Key == key }) {
@@ -206,8 +205,8 @@ func (e *Engine) count(r Reason, by int) {
 	}
 }
 
-// worseFirst orders findings by reason as in Reasons, then by how many pairs and pods
-// they have, then by where they are.
+// worseFirst orders findings by reason as in Reasons, then by number of pairs, number of pods, node
+// and volume.
 func worseFirst() func(a, b Finding) int {
 	rank := map[Reason]int{}
 	for i, r := range Reasons() {

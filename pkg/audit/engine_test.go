@@ -25,62 +25,62 @@ func TestFindings(t *testing.T) {
 		objects []runtime.Object
 		want    []string
 	}{
-		"one trust domain is no finding": {
+		"not one trust domain": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("acme", "b", "n1")},
 		},
-		"two tenants on one kernel are, with the pod that came last": {
+		"two tenants on one kernel, with the pod that came last": {
 			objects: []runtime.Object{makePod("acme", "a", "n1", after(9)), makePod("globex", "b", "n1"), makePod("globex", "c", "n1")},
 			want:    []string{"ForeignResident node=n1 volume= pairs=2 last=acme/a: [acme/a] [globex/b globex/c]"},
 		},
-		"two tenants on two nodes are not": {
+		"not two tenants on two nodes": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("globex", "b", "n2")},
 		},
-		"two tenants in VMs are not": {
+		"not two tenants in VMs": {
 			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm)},
 		},
-		"a VM beside one that demands the machine is": {
+		"a VM beside one that demands the node": {
 			objects: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("vault", "b", "n1", vm)},
 			want:    []string{"DemandedNode node=n1 volume= pairs=1 last=vault/b: [acme/a] [vault/b]"},
 		},
-		"an unmanaged pod beside a tenant's is": {
+		"an unmanaged pod beside a tenant's": {
 			objects: []runtime.Object{makePod("acme", "a", "n1"), makePod("wiki", "b", "n1")},
 			want:    []string{"UnmanagedResident node=n1 volume= pairs=1 last=wiki/b: [acme/a] [wiki/b]"},
 		},
-		"unmanaged pods among themselves are not": {
+		"not unmanaged pods among themselves": {
 			objects: []runtime.Object{makePod("wiki", "a", "n1"), makePod("wiki", "b", "n1")},
 		},
-		"a platform pod never is, with whatever it mounts": {
+		"not a platform pod, whatever it mounts": {
 			objects: []runtime.Object{makePod("acme", "a", "n1", mountingDirectory("/var/log")), makePod("kube-system", "b", "n1", mountingDirectory("/"))},
 		},
-		"a pod of an unknown namespace is, alone and beside others": {
+		"a pod of an unknown namespace, alone and beside others": {
 			objects: []runtime.Object{makePod("ghost", "a", "n1"), makePod("acme", "b", "n1")},
 			want: []string{
 				"UnknownResident node=n1 volume= pairs=1 last=ghost/a: [acme/b] [ghost/a]",
 				"UnknownNamespace node=n1 volume= pairs=0 last=ghost/a: [ghost/a]",
 			},
 		},
-		"a boundary that is too weak is, without anybody else": {
+		"a boundary that is too weak, without any other pod": {
 			objects: []runtime.Object{makeNamespace("acme", "acme", "boundary", "vm"), makePod("acme", "a", "n1")},
 			want:    []string{"WeakBoundary node=n1 volume= pairs=0 last=acme/a: [acme/a]"},
 		},
-		"a pod on a node that does not exist is": {
+		"a pod on a node that does not exist": {
 			objects: []runtime.Object{makePod("acme", "a", "nowhere"), makePod("kube-system", "agent", "nowhere")},
 			want:    []string{"MissingNode node=nowhere volume= pairs=0 last=acme/a: [acme/a]"},
 		},
-		"a pod that has ended is not, nor one without a node": {
+		"not a pod that has ended, nor one without a node": {
 			objects: []runtime.Object{
 				makePod("acme", "a", "n1"), makePod("globex", "b", ""),
 				makePod("globex", "c", "n1", func(p *v1.Pod) { p.Status.Phase = v1.PodSucceeded }),
 			},
 		},
-		"a terminating pod still is": {
+		"a terminating pod": {
 			objects: []runtime.Object{
 				makePod("acme", "a", "n1"),
 				makePod("globex", "b", "n1", func(p *v1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: beginning} }),
 			},
 			want: []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
-		"one PVC in two trust domains is, across nodes and through VMs": {
+		"one PVC in two trust domains, across nodes and through VMs": {
 			objects: []runtime.Object{
 				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{}),
 				makePod("acme", "a", "n1", vm, mountingPVC("data")),
@@ -96,13 +96,13 @@ func TestFindings(t *testing.T) {
 			},
 			want: []string{"SharedPVC node= volume=files:/export pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
-		"a PVC that only names another's volume shares nothing": {
+		"not a PVC that only names another's volume": {
 			objects: []runtime.Object{
 				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", nfs), makePVC("globex", "data", "pv"),
 				makePod("acme", "a", "n1", mountingPVC("data")), makePod("globex", "b", "n2", mountingPVC("data")),
 			},
 		},
-		"a directory inside of another's is, on one node": {
+		"a directory inside another's, on one node": {
 			objects: []runtime.Object{
 				makePod("wiki", "a", "n1", mountingDirectory("/srv/wiki")), makePod("wiki", "b", "n1", mountingDirectory("/srv/")),
 				makePod("globex", "c", "n1", mountingDirectory("/srv/wiki/pages")), makePod("globex", "d", "n2", mountingDirectory("/srv/wiki")),
@@ -113,7 +113,7 @@ func TestFindings(t *testing.T) {
 				"SharedHostPath node=n1 volume=/srv/wiki pairs=1 last=wiki/a: [globex/c] [wiki/a]",
 			},
 		},
-		"names that only begin alike are two directories": {
+		"not two directories whose names begin alike": {
 			objects: []runtime.Object{
 				makePod("acme", "a", "n1", mountingDirectory("/srv/data")),
 				makePod("acme", "b", "n1", mountingDirectory("/srv/database"), func(p *v1.Pod) { p.Spec.HostPID = true }),
@@ -130,9 +130,9 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// Nothing is placed in any of these: what was in order breaks the rule without anybody's
-// verdict, and is in order again.
-func TestFindingsThatComeAndGo(t *testing.T) {
+// No pod is placed in these cases: another change makes running pods break the rule, and its
+// reversal ends the finding.
+func TestFindingsBeginAndEnd(t *testing.T) {
 	vm := inClass("kata")
 	ephemeral := func(p *v1.Pod) {
 		p.Spec.EphemeralContainers = []v1.EphemeralContainer{{EphemeralContainerCommon: v1.EphemeralContainerCommon{
@@ -160,13 +160,13 @@ func TestFindingsThatComeAndGo(t *testing.T) {
 			back:   []runtime.Object{makeNamespace("shop", "acme")},
 			want:   "UnmanagedResident",
 		},
-		"a RuntimeClass is made anew with a handler that isolates nothing": {
+		"a RuntimeClass is recreated with a handler that isolates nothing": {
 			before: []runtime.Object{makePod("acme", "a", "n1", vm), makePod("globex", "b", "n1", vm)},
 			come:   []runtime.Object{makeClass("kata", "runc")},
 			back:   []runtime.Object{makeClass("kata", "kata")},
 			want:   "ForeignResident",
 		},
-		"a RuntimeClass is made anew after the pods were started, and nobody knows by what": {
+		"a RuntimeClass is recreated after the pods were started": {
 			before: []runtime.Object{makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
 			come:   []runtime.Object{recreated},
 			back:   []runtime.Object{makeClass("kata", "kata")},
@@ -178,7 +178,7 @@ func TestFindingsThatComeAndGo(t *testing.T) {
 			back:   []runtime.Object{makePod("acme", "b", "n1")},
 			want:   "ForeignResident",
 		},
-		"a volume turns out to be a directory of the host": {
+		"a volume becomes known as a directory of the host": {
 			before: []runtime.Object{
 				makePVC("acme", "data", "pv"), makeVolume("pv", "acme", "data", v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{}}),
 				makePod("acme", "a", "n1", vm, stamped("vm"), mountingPVC("data")), makePod("globex", "b", "n1", vm),
@@ -210,7 +210,7 @@ func TestFindingsThatComeAndGo(t *testing.T) {
 	}
 }
 
-func TestWhoCameLastIsByTheBestClockThereIs(t *testing.T) {
+func TestLastPodByTheBestClock(t *testing.T) {
 	at := func(hours int) metav1.Time { return metav1.NewTime(beginning.Add(time.Duration(hours) * time.Hour)) }
 	scheduled := func(hours int) func(*v1.Pod) {
 		return func(p *v1.Pod) {
@@ -224,10 +224,10 @@ func TestWhoCameLastIsByTheBestClockThereIs(t *testing.T) {
 		a, b func(*v1.Pod)
 		want string
 	}{
-		"a pod that waited long came when it was scheduled":       {scheduled(3), after(60), "acme/a"},
-		"what the kubelet started late came late":                 {started(3), scheduled(2), "acme/a"},
-		"a pod that was made with its node came when it was made": {after(1), after(0), "acme/a"},
-		"of two in one second the name decides":                   {after(1), after(1), "globex/b"},
+		"a pod that waited long came when it was scheduled": {scheduled(3), after(60), "acme/a"},
+		"a pod that the kubelet started late came late":     {started(3), scheduled(2), "acme/a"},
+		"a pod created with its node came at its creation":  {after(1), after(0), "acme/a"},
+		"of two pods of one second the name decides":        {after(1), after(1), "globex/b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t, makeNode("n1"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"),
@@ -239,7 +239,7 @@ func TestWhoCameLastIsByTheBestClockThereIs(t *testing.T) {
 	}
 }
 
-func TestReportIsTheSameWhateverTheOrder(t *testing.T) {
+func TestReportIsOrderFree(t *testing.T) {
 	objects := []runtime.Object{
 		makeNode("n1"), makeNode("n2"), makeNamespace("acme", "acme"), makeNamespace("globex", "globex"), makeNamespace("wiki", ""),
 		makePod("acme", "a", "n2"), makePod("globex", "b", "n2"), makePod("wiki", "c", "n1"), makePod("acme", "d", "n1"), makePod("globex", "e", "n2"),
@@ -260,7 +260,7 @@ func TestReportIsTheSameWhateverTheOrder(t *testing.T) {
 	}
 }
 
-func TestKindsThatTheRuleDoesNotReadAreRefused(t *testing.T) {
+func TestStoreRefusesOtherKinds(t *testing.T) {
 	e := newEngine(t)
 	if err := e.store.Set(&v1.Secret{}); err == nil {
 		t.Error("a Secret was taken")
@@ -270,7 +270,7 @@ func TestKindsThatTheRuleDoesNotReadAreRefused(t *testing.T) {
 	}
 }
 
-func TestPodsOfUnknownTrustDomainAreEachOthersConflict(t *testing.T) {
+func TestUnknownPodsConflictWithEachOther(t *testing.T) {
 	e := newEngine(t, makeNode("n1"), makePod("ghost", "a", "n1"), makePod("ghost", "b", "n1"), makePod("ghost", "c", "n1"))
 	f := e.Report().Findings[0]
 	var got []string

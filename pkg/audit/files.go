@@ -12,32 +12,32 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// file is a store of files, wherever it is mounted: a PVC's volume, or what is behind
-// the volumes of several PVCs.
-type file struct {
-	// pods are those that mount it, by namespace and name.
+// fileStore is a store of files, mounted on any nodes: the volume of a PVC, or the storage that the
+// volumes of several PVCs share.
+type fileStore struct {
+	// pods are the pods that mount it, by namespace and name.
 	pods map[string]*pod
 	keys []Key
 }
 
-func (e *Engine) file(name string) *file {
-	f := e.files[name]
+func (e *Engine) fileStore(name string) *fileStore {
+	f := e.fileStores[name]
 	if f == nil {
-		f = &file{pods: map[string]*pod{}}
-		e.files[name] = f
+		f = &fileStore{pods: map[string]*pod{}}
+		e.fileStores[name] = f
 	}
 	return f
 }
 
-// mounts returns the stores and the directories of the node behind the pod's volumes.
-func (e *Engine) mounts(object *v1.Pod) (files, directories []string) {
+// mountsOf returns the stores, and the directories of the node, that the pod mounts.
+func (e *Engine) mountsOf(object *v1.Pod) (files, directories []string) {
 	for i := range object.Spec.Volumes {
 		if host := object.Spec.Volumes[i].HostPath; host != nil {
 			directories = append(directories, path.Clean(host.Path))
 		}
 	}
 	for _, pvc := range podfacts.PVCKeys(object) {
-		directory, store := e.behind(pvc)
+		directory, store := e.storeBehind(pvc)
 		if directory != "" {
 			directories = append(directories, path.Clean(directory))
 		}
@@ -51,35 +51,35 @@ func distinct(names []string) []string {
 	return slices.Compact(names)
 }
 
-// remount puts the pods that a node has now in the place of those that it had.
-func (e *Engine) remount(old, now map[string]*pod) {
+// updateMounts replaces a node's pods in the stores that they mount.
+func (e *Engine) updateMounts(old, now map[string]*pod) {
 	for key, was := range old {
 		is := now[key]
-		for _, name := range was.files {
-			// A pod of its name may have been found on another node since.
-			if f := e.files[name]; f != nil && f.pods[key] == was {
+		for _, name := range was.stores {
+			// A pod of the same name may have been found on another node since.
+			if f := e.fileStores[name]; f != nil && f.pods[key] == was {
 				delete(f.pods, key)
-				if is == nil || !slices.Contains(is.files, name) {
-					e.changedFiles.Insert(name)
+				if is == nil || !slices.Contains(is.stores, name) {
+					e.changedStores.Insert(name)
 				}
 			}
 		}
 	}
 	for key, is := range now {
 		was := old[key]
-		for _, name := range is.files {
-			e.file(name).pods[key] = is
-			if was == nil || was.Pod != is.Pod || was.kind != is.kind || !slices.Equal(was.files, is.files) {
-				e.changedFiles.Insert(name)
+		for _, name := range is.stores {
+			e.fileStore(name).pods[key] = is
+			if was == nil || was.Pod != is.Pod || was.kind != is.kind || !slices.Equal(was.stores, is.stores) {
+				e.changedStores.Insert(name)
 			}
 		}
 	}
 }
 
-// behind returns what is behind a PVC: the directory of the node that it is, if any,
-// and the name of the store. Two PVCs have one store if an administrator made two
-// volumes of it; as long as that is not known, a PVC is its own store.
-func (e *Engine) behind(pvcKey string) (directory, store string) {
+// storeBehind returns the storage of a PVC: the directory of the node, if it is one, and the name
+// of the store. Two PVCs have the same store if their volumes are the same storage; a PVC whose
+// volume is not known is its own store.
+func (e *Engine) storeBehind(pvcKey string) (directory, store string) {
 	pvc, known := e.store.PVC(pvcKey)
 	if !known {
 		return "", pvcKey
@@ -88,7 +88,7 @@ func (e *Engine) behind(pvcKey string) (directory, store string) {
 	if !known {
 		return "", pvcKey
 	}
-	// A PVC that only names a volume has not got it: anybody may write a name.
+	// A PVC that only names a volume is not bound to it: any tenant may write a name.
 	ref := volume.Spec.ClaimRef
 	if ref == nil || ref.Namespace+"/"+ref.Name != pvcKey {
 		return "", pvcKey
@@ -116,9 +116,9 @@ func storeOf(volume *v1.PersistentVolume, pvcKey string) string {
 	return pvcKey
 }
 
-// lookAtFile finds who mounts a store and may not share files, on whatever nodes.
-func (e *Engine) lookAtFile(name string) {
-	f := e.files[name]
+// checkStore finds the pods, on any nodes, that mount a store and may not share files.
+func (e *Engine) checkStore(name string) {
+	f := e.fileStores[name]
 	if f == nil {
 		return
 	}
@@ -129,16 +129,16 @@ func (e *Engine) lookAtFile(name string) {
 	}
 	f.keys = e.replace(f.keys, found)
 	if len(f.pods) == 0 {
-		delete(e.files, name)
+		delete(e.fileStores, name)
 	}
 }
 
-// nameOf names a store by its PVC, as long as there is one PVC only.
-func (e *Engine) nameOf(store string, f *file) string {
+// nameOf returns the name of a store in a finding: its PVC if there is only one, else the store.
+func (e *Engine) nameOf(store string, f *fileStore) string {
 	pvcs := sets.Set[string]{}
 	for _, p := range f.pods {
 		for _, pvc := range podfacts.PVCKeys(p.object) {
-			if _, behind := e.behind(pvc); behind == store {
+			if _, behind := e.storeBehind(pvc); behind == store {
 				pvcs.Insert(pvc)
 			}
 		}
@@ -149,8 +149,8 @@ func (e *Engine) nameOf(store string, f *file) string {
 	return store
 }
 
-// findDirectories finds who mounts one directory of a node, or a directory and another
-// one inside of it, and may not share files. There is one finding for each outer directory.
+// findDirectories finds pods that mount the same directory of a node, or a directory and another
+// one inside it, and may not share files. There is one finding for each outer directory.
 func findDirectories(node string, pods []*pod) []Finding {
 	mounting := map[string][]*pod{}
 	for _, p := range pods {
@@ -178,14 +178,14 @@ func findDirectories(node string, pods []*pod) []Finding {
 	var found []Finding
 	for directory, some := range mounting {
 		for _, p := range some {
-			// A pod that mounts both is compared with each other pod once.
+			// A pod that mounts both is compared with every other pod once.
 			delete(inside[directory], p.String())
 		}
 		groups := byKind(some)
 		outer := len(groups)
 		groups = append(groups, byKind(slices.Collect(maps.Values(inside[directory])))...)
 		sharing := slices.DeleteFunc(conflicts(groups, isolation.Kind.SharesFiles), func(c conflict) bool {
-			// Two pods inside of it are another directory's business.
+			// Two pods inside it belong to the finding of another directory.
 			return c.a >= outer
 		})
 		if len(sharing) > 0 {
@@ -195,7 +195,7 @@ func findDirectories(node string, pods []*pod) []Finding {
 	return found
 }
 
-// parents returns the directories that a directory is inside of, the innermost first.
+// parents returns the parent directories of a directory, the innermost first.
 func parents(directory string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for {

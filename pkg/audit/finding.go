@@ -13,35 +13,36 @@ import (
 // Key identifies a finding for as long as it lasts. It is comparable.
 type Key struct {
 	Reason Reason
-	// Node is where it is, empty if the pods need not share a node.
+	// Node is the node of the finding, empty if its pods may be on several.
 	Node string
-	// Volume is what is shared, empty if it is a kernel: a PVC ("namespace/name"), what
-	// is behind several PVCs, or a directory of the node.
+	// Volume is the shared storage: a PVC ("namespace/name"), the storage of several PVCs, or
+	// a directory of the node. It is empty if the pods share a kernel.
 	Volume string
 }
 
-// Finding is something that runs and breaks the rule: everything on one node, or about one
-// volume, for one reason.
+// Finding is a violation of the rule by running pods: everything on one node, or about one volume,
+// for one reason.
 type Finding struct {
 	Key
-	// Parties are the pods concerned by trust domain and boundary, in a fixed order.
+	// Parties are the pods of the finding, grouped by trust domain and boundary, in a fixed
+	// order.
 	Parties []Party
-	// Conflicts are the parties that may not share: all pods of the one with all of the
-	// other. It is empty if each pod is a finding by itself.
+	// Conflicts are the parties that may not share: every pod of one with every pod of the
+	// other. It is empty if each pod breaks the rule by itself.
 	Conflicts []Conflict
-	// Pairs is how many pairs of pods that makes.
+	// Pairs is the number of pairs of pods in Conflicts.
 	Pairs int
-	// Last is the pod of the finding that came last.
+	// Last is the pod of the finding that came to its node last.
 	Last Pod
 }
 
-// Conflict is two parties by their index in Finding.Parties, the same one twice if its
-// pods may not even share with each other.
+// Conflict is two parties by their index in Finding.Parties, the same one twice if its pods may not
+// share with each other.
 type Conflict struct{ A, B int }
 
 // Party is pods of one kind.
 type Party struct {
-	// Subject is what one of them was judged to be; the others stand alike to the rule.
+	// Subject is the judged subject of one of them; the rule treats all of them alike.
 	Subject isolation.Subject
 	// Pods are all of them, by namespace and name.
 	Pods []Pod
@@ -52,7 +53,7 @@ type Pod struct {
 	Namespace, Name string
 	UID             types.UID
 	Node            string
-	// Since is when it came to its node, as well as the API knows.
+	// Since is when it came to its node, by the best time that the API has.
 	Since time.Time
 }
 
@@ -89,7 +90,7 @@ func (f *Finding) size() int {
 	return size
 }
 
-// same reports whether both name the same pods, judged alike.
+// same reports whether both have the same pods, judged alike.
 func (f *Finding) same(other *Finding) bool {
 	return f.Key == other.Key && slices.Equal(f.Conflicts, other.Conflicts) &&
 		slices.EqualFunc(f.Parties, other.Parties, func(a, b Party) bool {
@@ -97,18 +98,18 @@ func (f *Finding) same(other *Finding) bool {
 		})
 }
 
-// Summary is how much was looked at: finding nothing means little where there was nothing.
+// Summary is how much was checked: no findings mean little if there was nothing to check.
 type Summary struct {
-	// Nodes that exist, and Pods bound to a node that have not ended, the platform's
-	// included.
+	// Nodes is the number of Nodes, Pods that of pods that are bound to a node and have not
+	// ended, platform pods included.
 	Nodes, Pods int
-	// PairsChecked counts the pairs of pods that share a node, the platform's left out.
+	// PairsChecked is the number of pairs of pods on one node, without platform pods.
 	PairsChecked int
-	// PairsBreaking counts those of them that may not share a kernel.
+	// PairsBreaking is the number of those that may not share a kernel.
 	PairsBreaking int
 }
 
-// Report is what the audit has to say about the whole cluster.
+// Report is the result of the audit for the whole cluster.
 type Report struct {
 	Summary
 	// Findings are in a fixed order, worst first.

@@ -21,7 +21,7 @@ import (
 
 var seedFlag = flag.Uint64("seed", 0, "seed of the random histories, to repeat a failure; 0 takes a new one")
 
-// history makes objects come, change and go, by what pick answers.
+// history creates, changes and deletes objects; pick chooses which.
 type history struct {
 	pick    func(n int) int
 	objects map[string]runtime.Object
@@ -30,7 +30,7 @@ type history struct {
 
 func oneOf[T any](h *history, values ...T) T { return values[h.pick(len(values))] }
 
-// next returns an object that comes or changes, or one that goes.
+// next returns an object to create or change, or one to delete.
 func (h *history) next() (set, gone runtime.Object) {
 	h.step++
 	object := h.object()
@@ -113,14 +113,14 @@ func (h *history) pod() *v1.Pod {
 	return p
 }
 
-// play runs a history and holds the engine that followed it to one that is told the
-// outcome, and to the oracle.
+// play runs a history and compares the engine that followed it with a fresh engine, and with the
+// oracle.
 func play(t *testing.T, pick func(n int) int, steps int) {
 	t.Helper()
 	rules, gatherer := newRules(t), newGatherer(t)
 	h := &history{pick: pick, objects: map[string]runtime.Object{}}
 	followed := New(cluster.New(rules, gatherer))
-	standing := map[Key]Finding{}
+	findings := map[Key]Finding{}
 	for range steps {
 		setTo, gone := h.next()
 		if setTo != nil {
@@ -149,7 +149,7 @@ func play(t *testing.T, pick func(n int) int, steps int) {
 			t.Fatalf("step %d: counts (-fresh +followed):\n%s", h.step, diff)
 		}
 		checkAgainstOracle(t, &oracle{rules, gatherer, h.objects}, got)
-		applyChanges(t, standing, followed.Changes(), got)
+		applyChanges(t, findings, followed.Changes(), got)
 	}
 }
 
@@ -187,36 +187,36 @@ func checkAgainstOracle(t *testing.T, o *oracle, r Report) {
 	}
 }
 
-// applyChanges: whoever follows the changes knows what the report says.
-func applyChanges(t *testing.T, standing map[Key]Finding, c Changes, r Report) {
+// applyChanges checks that a reader who follows the changes has the findings of the report.
+func applyChanges(t *testing.T, findings map[Key]Finding, c Changes, r Report) {
 	t.Helper()
 	for _, f := range c.Began {
-		if _, known := standing[f.Key]; known {
+		if _, known := findings[f.Key]; known {
 			t.Errorf("%v began twice", f.Key)
 		}
-		standing[f.Key] = f
+		findings[f.Key] = f
 	}
 	for _, f := range c.Changed {
-		if _, known := standing[f.Key]; !known {
+		if _, known := findings[f.Key]; !known {
 			t.Errorf("%v changed before it began", f.Key)
 		}
-		standing[f.Key] = f
+		findings[f.Key] = f
 	}
 	for _, f := range c.Ended {
-		if _, known := standing[f.Key]; !known {
+		if _, known := findings[f.Key]; !known {
 			t.Errorf("%v ended before it began", f.Key)
 		}
-		delete(standing, f.Key)
+		delete(findings, f.Key)
 	}
-	followed := Report{Findings: slices.Collect(maps.Values(standing))}
+	followed := Report{Findings: slices.Collect(maps.Values(findings))}
 	slices.SortFunc(followed.Findings, worseFirst())
 	if diff := cmp.Diff(brief(r), brief(followed), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("what the changes add up to (-report +changes):\n%s", diff)
 	}
 }
 
-// The law of the increment: after any history the findings are those of an engine that is
-// told the outcome alone.
+// After any history of changes the findings are those of a fresh engine, built from the current
+// objects alone.
 func TestIncrementEqualsFresh(t *testing.T) {
 	seed := *seedFlag
 	if seed == 0 {

@@ -17,7 +17,7 @@ const (
 	evictionFailed  = "failed"
 )
 
-// metrics is what an auditor tells. Only the leader's have values.
+// metrics are an auditor's metrics. Only the leader's have values.
 type metrics struct {
 	findings    *k8smetrics.GaugeVec
 	pairs       *k8smetrics.GaugeVec
@@ -36,35 +36,35 @@ func newMetrics() *metrics {
 		findings: k8smetrics.NewGaugeVec(&k8smetrics.GaugeOpts{
 			Subsystem: subsystem,
 			Name:      "audit_findings",
-			Help: "What runs and breaks the rule, by reason: one for each node or volume concerned. " +
-				"Only the leader audits; zero is a finding of the audit, and no value is none.",
+			Help: "Findings of the audit, by reason: one for each node or volume where running pods break the rule. " +
+				"Only the leader reports them; a process that does not lead has no value, not zero.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}, []string{"reason"}),
 		pairs: k8smetrics.NewGaugeVec(&k8smetrics.GaugeOpts{
 			Subsystem: subsystem,
 			Name:      "audit_pairs",
-			Help: "Pairs of pods on one node, the platform's left out, by verdict: checked counts all of them, " +
+			Help: "Pairs of pods on one node, without platform pods, by verdict: checked counts all of them, " +
 				"breaking those that may not share a kernel.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}, []string{"verdict"}),
 		lastSweep: k8smetrics.NewGauge(&k8smetrics.GaugeOpts{
 			Subsystem:      subsystem,
 			Name:           "audit_last_sweep_timestamp_seconds",
-			Help:           "When the audit last looked at the whole cluster anew, in seconds since 1970.",
+			Help:           "When the audit last checked the whole cluster from scratch, in seconds since 1970.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}),
 		sweep: k8smetrics.NewHistogram(&k8smetrics.HistogramOpts{
 			Subsystem:      subsystem,
 			Name:           "audit_sweep_duration_seconds",
-			Help:           "How long a look at the whole cluster took.",
+			Help:           "How long it took to check the whole cluster from scratch.",
 			Buckets:        k8smetrics.ExponentialBuckets(0.01, 2, 12),
 			StabilityLevel: k8smetrics.ALPHA,
 		}),
 		corrections: k8smetrics.NewCounter(&k8smetrics.CounterOpts{
 			Subsystem: subsystem,
 			Name:      "audit_corrections_total",
-			Help: "Sweeps that found what following the changes had missed, and put it right. " +
-				"Anything but zero is a fault of the audit.",
+			Help: "Sweeps that corrected findings because a change had been missed. " +
+				"Any value but zero shows a fault of the audit.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}),
 		events: k8smetrics.NewCounterVec(&k8smetrics.CounterOpts{
@@ -76,8 +76,8 @@ func newMetrics() *metrics {
 		evictions: k8smetrics.NewCounterVec(&k8smetrics.CounterOpts{
 			Subsystem: subsystem,
 			Name:      "audit_evictions_total",
-			Help: "Evictions that the audit asked for, by result: evicted, blocked by a PodDisruptionBudget, or failed. " +
-				"None unless the arguments say remediation: Evict.",
+			Help: "Evictions that the audit requested, by result: evicted, blocked by a PodDisruptionBudget, or failed. " +
+				"None unless audit.remediation is Evict.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}, []string{"result"}),
 	}
@@ -87,14 +87,14 @@ func (m *metrics) all() []k8smetrics.Registerable {
 	return []k8smetrics.Registerable{m.findings, m.pairs, m.lastSweep, m.sweep, m.corrections, m.events, m.evictions}
 }
 
-// Metrics returns the metrics of the package, for whoever documents or registers them.
+// Metrics returns the metrics of the package, for documentation and registration.
 func Metrics() []k8smetrics.Registerable { return shared().all() }
 
-// registerMetrics shows the metrics on the process's /metrics.
+// registerMetrics publishes the metrics on the process's /metrics.
 var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(Metrics()...) })
 
-// found publishes what stands.
-func (m *metrics) found(counts map[Reason]int, s Summary) {
+// setFindings publishes the current findings and pairs.
+func (m *metrics) setFindings(counts map[Reason]int, s Summary) {
 	for _, r := range Reasons() {
 		m.findings.WithLabelValues(string(r)).Set(float64(counts[r]))
 	}
@@ -102,12 +102,12 @@ func (m *metrics) found(counts map[Reason]int, s Summary) {
 	m.pairs.WithLabelValues("breaking").Set(float64(s.PairsBreaking))
 }
 
-func (m *metrics) swept(at time.Time, took time.Duration) {
+func (m *metrics) observeSweep(at time.Time, took time.Duration) {
 	m.lastSweep.Set(float64(at.UnixMilli()) / 1000)
 	m.sweep.Observe(took.Seconds())
 }
 
-func (m *metrics) told(err error) {
+func (m *metrics) countEvent(err error) {
 	result := "success"
 	if err != nil {
 		result = "error"

@@ -11,7 +11,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// node is a node, or the name of one that pods bear, as the last look found it.
+// node is a Node, or a missing one to which pods are bound, as the last update found it.
 type node struct {
 	exists bool
 	pods   int
@@ -28,9 +28,9 @@ type pod struct {
 	object  *v1.Pod
 	subject isolation.Subject
 	kind    isolation.Kind
-	// files are the keys of the stores that the pod mounts, directories those of the
+	// stores are the keys of the stores that the pod mounts, directories those of the
 	// node that it mounts.
-	files, directories []string
+	stores, directories []string
 }
 
 func podOf(object *v1.Pod) Pod {
@@ -47,13 +47,13 @@ func (e *Engine) pod(object *v1.Pod) *pod {
 		subject: e.store.Judge(object),
 	}
 	p.kind = p.subject.Kind()
-	p.files, p.directories = e.mounts(object)
+	p.stores, p.directories = e.mountsOf(object)
 	return p
 }
 
-// lookAtNode finds who on a node may not share its kernel, who may not be there at all,
-// and who shares a directory of it.
-func (e *Engine) lookAtNode(name string) {
+// checkNode finds the pods on a node that may not share its kernel, that may run nowhere, or that
+// share a directory of the node.
+func (e *Engine) checkNode(name string) {
 	n := e.nodes[name]
 	if n == nil {
 		n = &node{}
@@ -74,7 +74,7 @@ func (e *Engine) lookAtNode(name string) {
 	var mounting map[string]*pod
 	for _, object := range objects {
 		p := e.pod(object)
-		if len(p.files) > 0 {
+		if len(p.stores) > 0 {
 			if mounting == nil {
 				mounting = map[string]*pod{}
 			}
@@ -84,7 +84,7 @@ func (e *Engine) lookAtNode(name string) {
 			judged = append(judged, p)
 		}
 	}
-	e.remount(n.mounting, mounting)
+	e.updateMounts(n.mounting, mounting)
 	n.mounting = mounting
 
 	groups := byKind(judged)
@@ -99,7 +99,7 @@ func (e *Engine) lookAtNode(name string) {
 	n.checked, n.breaking = checked, breaking
 
 	found := findConflicts(Key{Node: name}, groups, kernel)
-	found = append(found, findWrong(name, groups)...)
+	found = append(found, findPodFaults(name, groups)...)
 	if !n.exists && len(groups) > 0 {
 		found = append(found, newFinding(Key{Reason: MissingNode, Node: name}, groups, nil))
 	}
@@ -111,7 +111,8 @@ func (e *Engine) lookAtNode(name string) {
 	}
 }
 
-// later compares by when pods came. Times have seconds; a fixed order settles the rest.
+// later compares pods by when they came to their node, then by name: times have a resolution of a
+// second.
 func later(a, b Pod) int {
 	return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
@@ -122,7 +123,7 @@ type group struct {
 	pods []*pod
 }
 
-// byKind groups pods, in no order.
+// byKind groups pods by kind, in no particular order.
 func byKind(pods []*pod) []group {
 	var groups []group
 	at := map[isolation.Kind]int{}
@@ -138,15 +139,15 @@ func byKind(pods []*pod) []group {
 	return groups
 }
 
-// conflict is two groups that may not share, by index.
+// conflict is two groups, by index, that may not share.
 type conflict struct {
 	a, b   int
 	reason isolation.Reason
 	pairs  int
 }
 
-// conflicts compares the groups, each with itself too: pods of which nothing is known may
-// not even share with each other.
+// conflicts compares the groups, each with itself too: pods of unknown trust domain may not share
+// with each other.
 func conflicts(groups []group, rule func(a, b isolation.Kind) (isolation.Reason, bool)) []conflict {
 	var all []conflict
 	for i := range groups {
@@ -167,7 +168,7 @@ func conflicts(groups []group, rule func(a, b isolation.Kind) (isolation.Reason,
 	return all
 }
 
-// findConflicts makes one finding for each reason.
+// findConflicts returns one finding for each reason.
 func findConflicts(at Key, groups []group, all []conflict) []Finding {
 	byReason := map[isolation.Reason][]conflict{}
 	for _, c := range all {
@@ -181,8 +182,8 @@ func findConflicts(at Key, groups []group, all []conflict) []Finding {
 	return found
 }
 
-// findWrong finds pods that may run nowhere as they are.
-func findWrong(node string, groups []group) []Finding {
+// findPodFaults finds pods that may run nowhere because of what they are.
+func findPodFaults(node string, groups []group) []Finding {
 	byReason := map[isolation.Reason][]group{}
 	for _, g := range groups {
 		if reason, wrong := g.kind.Wrong(); wrong {
@@ -196,7 +197,8 @@ func findWrong(node string, groups []group) []Finding {
 	return found
 }
 
-// newFinding names the groups that take part in a conflict, or all if there is none.
+// newFinding returns a finding with the groups that take part in a conflict, or all if there is
+// none.
 func newFinding(key Key, groups []group, some []conflict) Finding {
 	f := Finding{Key: key}
 	var taking []int
@@ -222,7 +224,7 @@ func newFinding(key Key, groups []group, some []conflict) Finding {
 		party := newParty(groups[g].pods)
 		parties[i] = named{Party: party, subject: party.Subject.String(), group: g}
 	}
-	// Groups come in no order. Where two are of one trust domain their first pods differ.
+	// Groups have no order. Two of one trust domain differ in their first pods.
 	slices.SortFunc(parties, func(a, b named) int {
 		return cmp.Or(strings.Compare(a.subject, b.subject), byName(a.Pods[0], b.Pods[0]))
 	})

@@ -15,8 +15,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// oracle is a second audit: every pod of the cluster with every other one, by Decide, and
-// every object found by looking through all of them.
+// oracle is a second, naive audit: it compares every pod of the cluster with every other one by
+// Decide, and finds objects by linear search.
 type oracle struct {
 	rules    *podfacts.Rules
 	gatherer *podfacts.Gatherer
@@ -81,7 +81,7 @@ func (o *oracle) StorageClass(name string) (*storagev1.StorageClass, bool) {
 	return first(find(o, func(c *storagev1.StorageClass) bool { return c.Name == name }))
 }
 
-// judged is a pod with what it was judged to be.
+// judged is a pod with its subject.
 type judged struct {
 	*v1.Pod
 	subject isolation.Subject
@@ -89,7 +89,7 @@ type judged struct {
 
 func (j *judged) name() string { return j.Namespace + "/" + j.Name }
 
-// accusation is one pair of pods, or one pod alone, with what it breaks.
+// accusation names a pair of pods, or one pod alone, and what they break.
 func accusation(reason Reason, a, b string) string {
 	if b != "" && b < a {
 		a, b = b, a
@@ -136,13 +136,13 @@ func (o *oracle) accuse() (accusations map[string]bool, pairs int) {
 	return accusations, pairs
 }
 
-// breaksOnNode asks Decide of each pod beside the other. What is wrong with a pod itself
-// is not the pair's fault: then the other one's answer counts.
+// breaksOnNode calls Decide for each pod beside the other. A denial for the pod itself is no denial
+// of the pair: then the other one's verdict counts.
 func breaksOnNode(a, b isolation.Subject) (isolation.Reason, bool) {
 	if isUnmanaged(a) && isUnmanaged(b) {
 		return isolation.Undecided, false
 	}
-	// A pod whose trust domain is not known spoils the node whoever asks.
+	// A pod of unknown trust domain is denied beside any other.
 	for _, s := range []isolation.Subject{a, b} {
 		if _, known := s.TrustDomain(); !known && !isUnmanaged(s) {
 			return isolation.UnknownResident, true
@@ -162,8 +162,7 @@ func breaksOnNode(a, b isolation.Subject) (isolation.Reason, bool) {
 			return v.Reason(), true
 		}
 	}
-	// Both are behind less than was demanded: what is left is whether they are of one
-	// trust domain.
+	// Both have too weak a boundary: what is left is whether they are of one trust domain.
 	if a.SharesKernelWith(b) {
 		return isolation.Undecided, false
 	}

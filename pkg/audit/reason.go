@@ -10,16 +10,16 @@ const (
 	// SharedPVC: pods of two trust domains mount one PersistentVolumeClaim, or PVCs
 	// whose volumes are one store.
 	SharedPVC Reason = "SharedPVC"
-	// SharedHostPath: pods of two trust domains on one node mount the same directory of
-	// it, or one of them a directory that is inside of the other's.
+	// SharedHostPath: pods of two trust domains on one node mount the same directory of it, or
+	// one of them a directory inside the other's.
 	SharedHostPath Reason = "SharedHostPath"
-	// MissingNode: pods are bound to a node that does not exist. A machine that joins
-	// under its name would run them without anybody's verdict.
+	// MissingNode: pods are bound to a node that does not exist. A machine that joins under
+	// that name would run them without a verdict.
 	MissingNode Reason = "MissingNode"
 )
 
-// Reasons lists all reasons, worst first: two trust domains on one kernel or with the same
-// files, then what is not known, then what is weaker than was asked for.
+// Reasons returns all reasons, worst first: two trust domains that share a kernel or files, then
+// pods of unknown trust domain, then boundaries that are too weak.
 func Reasons() []Reason {
 	reasons := []Reason{
 		reasonOf(isolation.ForeignResident),

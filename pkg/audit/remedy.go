@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// evictAfter is how long a finding has to last before anybody is evicted for it.
+	// evictAfter is how long a finding has to last before a pod is evicted for it.
 	evictAfter = 5 * time.Second
-	// askAgainAfter follows an eviction that was refused, or that has not come about.
+	// askAgainAfter is when an eviction that was refused, or had no effect, is requested again.
 	askAgainAfter = 30 * time.Second
 )
 
-// remedy evicts the pods that came last, worst finding first, as far as the limit allows.
-func (a *Auditor) remedy(ctx context.Context) {
+// evictCulprits evicts the pods that came last, worst finding first, within the rate limit.
+func (a *Auditor) evictCulprits(ctx context.Context) {
 	for _, pod := range a.culprits() {
 		if ctx.Err() != nil || !a.evictions.TryAccept() {
 			return
@@ -32,13 +32,13 @@ func (a *Auditor) remedy(ctx context.Context) {
 	}
 }
 
-// culprits returns the pods whose eviction is to be asked for now.
+// culprits returns the pods whose eviction is to be requested now.
 func (a *Auditor) culprits() []*v1.Pod {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.clock.Now()
 	var findings []Finding
-	for _, s := range a.standing {
+	for _, s := range a.tracked {
 		if !s.ended && !now.Before(s.began.Add(evictAfter)) {
 			findings = append(findings, s.Finding)
 		}
@@ -50,7 +50,7 @@ func (a *Auditor) culprits() []*v1.Pod {
 		if pod == nil || slices.Contains(pods, pod) {
 			continue
 		}
-		if asked, ok := a.asked[pod.UID]; ok && now.Before(asked.Add(askAgainAfter)) {
+		if asked, ok := a.evictionAsked[pod.UID]; ok && now.Before(asked.Add(askAgainAfter)) {
 			continue
 		}
 		pods = append(pods, pod)
@@ -60,12 +60,12 @@ func (a *Auditor) culprits() []*v1.Pod {
 
 func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
 	a.mu.Lock()
-	a.asked[pod.UID] = a.clock.Now()
+	a.evictionAsked[pod.UID] = a.clock.Now()
 	a.mu.Unlock()
 
 	err := a.client.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
-		// Another pod of the same name is another pod.
+		// Not a new pod of the same name.
 		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}},
 	})
 	logger := a.logger.WithValues("namespace", pod.Namespace, "name", pod.Name, "node", pod.Spec.NodeName)
@@ -74,7 +74,7 @@ func (a *Auditor) evict(ctx context.Context, pod *v1.Pod) {
 		logger.Info("Evicted a pod that breaks the rule: it came last, or is no longer what it was bound as")
 		a.metrics.evictions.WithLabelValues(evictionDone).Inc()
 	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		// It has gone by itself.
+		// It is gone already.
 	case apierrors.IsTooManyRequests(err):
 		logger.Info("A PodDisruptionBudget keeps a pod that breaks the rule", "reason", err.Error())
 		a.metrics.evictions.WithLabelValues(evictionBlocked).Inc()
@@ -93,7 +93,7 @@ func (e *Engine) culprit(f *Finding) *v1.Pod {
 		reasonOf(isolation.ForeignResident), reasonOf(isolation.UnmanagedResident), reasonOf(isolation.DemandedNode),
 	}
 	if !slices.Contains(evictable, f.Reason) {
-		// Of the rest either too little is known, or the pod would do the same elsewhere.
+		// For other reasons too little is known, or the pod would do the same elsewhere.
 		return nil
 	}
 	on := e.store.PodsOn(f.Node)
@@ -117,15 +117,15 @@ func (e *Engine) culprit(f *Finding) *v1.Pod {
 // conflicts reports whether a pod breaks the rule with one of the others for this reason, as
 // far as is known for certain.
 func (e *Engine) conflicts(p *v1.Pod, others []*v1.Pod, reason Reason) bool {
-	if e.startedUnknown(p) {
+	if e.handlerUnknown(p) {
 		return false
 	}
-	kind := e.benefitOfDoubt(p)
+	kind := e.lenientKind(p)
 	return slices.ContainsFunc(others, func(other *v1.Pod) bool {
-		if other == p || e.startedUnknown(other) {
+		if other == p || e.handlerUnknown(other) {
 			return false
 		}
-		why, breaks := kind.SharesKernel(e.benefitOfDoubt(other))
+		why, breaks := kind.SharesKernel(e.lenientKind(other))
 		return breaks && reasonOf(why) == reason
 	})
 }
@@ -136,8 +136,8 @@ func (e *Engine) changedSinceBind(p *v1.Pod) bool {
 	return stamped && stamp != e.store.Judge(p).String()
 }
 
-// comesBack reports whether a pod that is evicted is at once on the same node again: a
-// static pod, which the kubelet runs without asking, or one that a DaemonSet makes for it.
+// comesBack reports whether an evicted pod would be back on the same node at once: a static pod,
+// or a pod of a DaemonSet.
 func comesBack(p *v1.Pod) bool {
 	if _, mirror := p.Annotations[v1.MirrorPodAnnotationKey]; mirror {
 		return true
@@ -146,9 +146,9 @@ func comesBack(p *v1.Pod) bool {
 	return controller != nil && (controller.Kind == "DaemonSet" || controller.Kind == "Node")
 }
 
-// startedUnknown reports whether nobody knows which handler started a pod: its
-// RuntimeClass was made after that. It may be in a VM all the same.
-func (e *Engine) startedUnknown(p *v1.Pod) bool {
+// handlerUnknown reports whether it is not known which handler started a pod, because its
+// RuntimeClass is newer and the pod has no stamp. The pod may run in a VM.
+func (e *Engine) handlerUnknown(p *v1.Pod) bool {
 	if _, stamped := isolation.StampedBoundary(p.Annotations); stamped {
 		return false // the stamp says what it was placed as
 	}
@@ -156,9 +156,9 @@ func (e *Engine) startedUnknown(p *v1.Pod) bool {
 	return known && p.Status.StartTime.Before(&class.Created)
 }
 
-// benefitOfDoubt returns a pod's kind if no PVC of which too little is known is a
-// directory of the host.
-func (e *Engine) benefitOfDoubt(p *v1.Pod) isolation.Kind {
+// lenientKind returns a pod's kind on the assumption that no PVC of an unknown volume is a directory
+// of the host.
+func (e *Engine) lenientKind(p *v1.Pod) isolation.Kind {
 	facts := e.store.Facts(p)
 	if _, stamped := isolation.StampedBoundary(p.Annotations); !stamped {
 		// Of a resident without a stamp every PVC counts as one that is not known.
@@ -166,12 +166,13 @@ func (e *Engine) benefitOfDoubt(p *v1.Pod) isolation.Kind {
 		incoming.Spec.NodeName = ""
 		p = &incoming
 	}
-	return e.store.Rules().Subject(p, &facts, harmless{e.store}).Kind()
+	return e.store.Rules().Subject(p, &facts, lenientLookup{e.store}).Kind()
 }
 
-type harmless struct{ *cluster.Store }
+// lenientLookup is a store that takes no PVC of an unknown volume for a directory of the host.
+type lenientLookup struct{ *cluster.Store }
 
-func (h harmless) PVCOnHost(key string) (onHost, known bool) {
+func (h lenientLookup) PVCOnHost(key string) (onHost, known bool) {
 	pvc, known := h.PVC(key)
 	if !known {
 		return false, true

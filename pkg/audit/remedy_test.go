@@ -57,7 +57,7 @@ func TestEvictionOfWhoChanged(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, evictsPerMinute(60))
+			d := newAuditorTest(t, evictsPerMinute(60))
 			d.come(tc.objects...)
 			d.pass(10)
 			if diff := cmp.Diff(tc.want, d.evicted(), cmpopts.EquateEmpty()); diff != "" {

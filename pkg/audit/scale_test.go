@@ -9,7 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// fill makes a cluster of nodes with 30 pods each; one in ten nodes holds a pod too many.
+// fill makes a cluster of nodes with 30 pods each; one in ten nodes has a foreign pod more.
 func fill(tb testing.TB, nodes int) *Engine {
 	tb.Helper()
 	e := newEngine(tb, makeNamespace("kube-system", ""))
@@ -35,8 +35,8 @@ func fill(tb testing.TB, nodes int) *Engine {
 	return e
 }
 
-// The size that the command line tool is meant for. The figures are printed and not
-// asserted, but for the memory, which does not depend on how busy the machine is.
+// The size that the command line tool is meant for. The figures are printed; only the memory is
+// asserted, which does not depend on how busy the machine is.
 func TestWholeCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("150,000 pods")
@@ -60,7 +60,7 @@ func TestWholeCluster(t *testing.T) {
 	runtime.KeepAlive(e)
 }
 
-// The cost of a change does not follow the size of the cluster.
+// The cost of a change does not depend on the size of the cluster.
 func BenchmarkChange(b *testing.B) {
 	for _, nodes := range []int{50, 500, 5000} {
 		b.Run(fmt.Sprintf("nodes=%d/pods=%d", nodes, nodes*30), func(b *testing.B) {

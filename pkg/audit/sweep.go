@@ -6,45 +6,45 @@ import (
 )
 
 const (
-	// looksAgain is how often a difference is looked at before it counts: the informers'
-	// stores are ahead of what they have told.
-	looksAgain      = 5
-	looksAgainAfter = time.Second
+	// sweepAttempts is how often a difference is confirmed before it counts: the informers'
+	// stores are ahead of the events that they have sent.
+	sweepAttempts   = 5
+	sweepRetryAfter = time.Second
 )
 
-// sweep looks at the whole cluster anew, and puts right what following it has missed.
+// sweep checks the whole cluster from scratch, and corrects the findings if a change was missed.
 func (a *Auditor) sweep(ctx context.Context) {
 	begin := a.clock.Now()
 	var suspects map[Key]bool
-	for range looksAgain {
-		suspects = a.differences(a.fresh(), suspects)
+	for range sweepAttempts {
+		suspects = a.differences(a.freshEngine(), suspects)
 		if len(suspects) == 0 {
 			break
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.clock.After(looksAgainAfter):
+		case <-a.clock.After(sweepRetryAfter):
 		}
 	}
 	if len(suspects) > 0 {
-		a.correct(len(suspects))
+		a.rebuild(len(suspects))
 	}
 	end := a.clock.Now()
-	a.metrics.swept(end, end.Sub(begin))
+	a.metrics.observeSweep(end, end.Sub(begin))
 }
 
-// fresh returns an engine over a store that has judged nothing: what it finds depends on
-// what there is, and on nothing that was.
-func (a *Auditor) fresh() *Engine { return New(a.store.Fresh()) }
+// freshEngine returns an engine over a fresh store: what it finds depends on the current objects
+// alone.
+func (a *Auditor) freshEngine() *Engine { return New(a.store.Fresh()) }
 
-// differences returns the findings of one engine that the other does not have like that;
-// of several looks only those that always differed.
+// differences returns the findings in which the engines differ. If suspects is not nil, only those
+// among them count.
 func (a *Auditor) differences(fresh *Engine, suspects map[Key]bool) map[Key]bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fresh.look()
-	a.engine.look()
+	fresh.update()
+	a.engine.update()
 	differing := map[Key]bool{}
 	compare := func(these, those *Engine) {
 		for key, f := range these.findings {
@@ -58,18 +58,18 @@ func (a *Auditor) differences(fresh *Engine, suspects map[Key]bool) map[Key]bool
 	return differing
 }
 
-// correct begins anew: every object is read and every pod judged again.
-func (a *Auditor) correct(differing int) {
+// rebuild starts over: every object is read and every pod is judged again.
+func (a *Auditor) rebuild(differing int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.metrics.corrections.Inc()
-	a.logger.Error(nil, "The audit had missed a change and begins anew: this is a fault, report it", "findings", differing)
+	a.logger.Error(nil, "The audit had missed a change and starts over: this is a fault, report it", "findings", differing)
 	a.store.Reread()
-	a.engine.lookAnew()
-	a.lookLocked()
-	for key := range a.standing {
+	a.engine.markAllChanged()
+	a.updateLocked()
+	for key := range a.tracked {
 		if a.engine.findings[key] == nil {
-			a.ends(key)
+			a.markEnded(key)
 		}
 	}
 }

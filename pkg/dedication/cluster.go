@@ -7,31 +7,30 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Cluster is what the engine asks of the judged cluster: of a cluster.Store. All methods may
-// be called from several goroutines at once; all but NodeCount never while the engine holds
-// a lock, so they may ask the engine in turn.
+// Cluster is what the engine reads of the cluster and reports to it: a cluster.Store. All
+// methods are safe for concurrent use. The engine calls none of them but NodeCount while it
+// holds a lock, so the others may call the engine.
 type Cluster interface {
-	// Nodes returns all nodes, as the informer has them. The caller changes none of them.
+	// Nodes returns all nodes of the informer. The caller must not change them.
 	Nodes() []*v1.Node
-	// Node returns one of them, false if the informer has none of that name.
+	// Node returns the informer's node of that name, false if it has none.
 	Node(name string) (*v1.Node, bool)
-	// NodeCount returns how many nodes there are. It takes no lock.
+	// NodeCount returns the number of nodes. It takes no lock.
 	NodeCount() int
-	// Occupancy returns who is on a node, as the informers and the scheduler's cache have
-	// it: pods that are assumed and not yet bound included.
+	// Occupancy returns the occupancy of a node, from the informers and the scheduler's
+	// cache: it includes pods that are assumed and not yet bound.
 	Occupancy(node string) isolation.Occupancy
-	// Judge judges a pod that came out of a LIST, and so may be newer than what the
-	// informer has.
+	// Judge judges a pod from a LIST, which may be newer than the informer's version.
 	Judge(pod *v1.Pod) isolation.Subject
-	// DedicationOf returns what a node's taints say that it is dedicated to, false if none of
-	// them is of a dedication: isolation.Policy.ParseDedication.
+	// DedicationOf returns the dedication that a node's taints name, false if no taint
+	// belongs to a dedication: isolation.Policy.ParseDedication.
 	DedicationOf(node *v1.Node) (isolation.Dedication, bool)
-	// Knows reports whether Occupancy takes a bound pod that came out of a LIST into
-	// account: the informer has it on its node, or has seen it go since.
+	// Knows reports whether Occupancy accounts for a bound pod from a LIST: the informer has
+	// the pod on its node, or has seen its deletion since.
 	Knows(pod *v1.Pod) bool
-	// DedicationChanged reports that Engine.Dedication has another answer for the node, or
-	// that Reserve, which refused it, may now do otherwise: what was worked out from it is
-	// to be forgotten, and pods that wait for such a change are to be tried again. It may be
+	// DedicationChanged reports that Engine.Dedication returns something else for the node,
+	// or that Reserve, which refused the node, may now accept it. The receiver drops what it
+	// computed from the old dedication, and wakes the pods that this change helps. It may be
 	// called in the scheduling cycle.
 	DedicationChanged(node string, before, after cluster.Dedicated)
 }

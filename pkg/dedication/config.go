@@ -15,41 +15,40 @@ const TableName = "tenant-isolation-dedicated-nodes"
 const TokenAnnotation = "tenantisolation.dev/dedication"
 
 // OpenedByAnnotation is the annotation of a dedicated Node that names the tenant whose pod
-// opened it: the one that the node counts for.
+// opened it. The node counts towards that tenant's limit.
 const OpenedByAnnotation = "tenantisolation.dev/opened-by"
 
-// NodeReuse says when a node that nobody uses any more is free for another tenant.
+// NodeReuse says when an empty node becomes free for another tenant.
 type NodeReuse string
 
 const (
-	// ReuseImmediately frees a node as soon as it is empty and has cooled down.
+	// ReuseImmediately frees a node once it has been empty for Config.ReleaseAfter.
 	ReuseImmediately NodeReuse = "Immediately"
-	// ReuseAfterReboot frees it when its bootID has changed as well.
+	// ReuseAfterReboot frees an empty node once its bootID has changed.
 	ReuseAfterReboot NodeReuse = "AfterReboot"
 )
 
-// Config is what an administrator can say about dedication. It comes from validated
-// arguments; New checks nothing of it.
+// Config holds an administrator's choices about dedication. The caller has validated it; New
+// does not.
 type Config struct {
 	// Namespace is the namespace of the table.
 	Namespace string
 	// TaintEffect is the effect of the dedication's taints: NoSchedule or NoExecute.
 	TaintEffect v1.TaintEffect
-	// SettleTime is how long a bind that another scheduler decided before it saw the
-	// dedication, or that the API server admitted before it saw the table, may still be on
-	// its way.
+	// SettleTime is how long the engine waits for binds that another scheduler decided before
+	// it saw the dedication, or that the API server admitted before it saw the table.
 	SettleTime time.Duration
-	// ReleaseAfter is how long a node stays dedicated after its last pod has gone.
+	// ReleaseAfter is how long a node stays dedicated after its last pod is gone.
 	ReleaseAfter time.Duration
-	// NodeReuse says whether a node has to be rebooted first.
+	// NodeReuse says whether a node must be rebooted before its release.
 	NodeReuse NodeReuse
 	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
-	// OnReady is called once this process has taken over: pods can be placed from now on.
+	// OnReady is called once this process has taken over: pods can be placed from then on.
 	// Optional.
 	OnReady func()
 	// OnDeposed is called once, with the reason, when another process has taken over: this
-	// one will never place a pod again and should end. Optional.
+	// one never places a pod again and should exit. Optional.
 	OnDeposed func(error)
 }

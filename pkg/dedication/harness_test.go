@@ -35,7 +35,7 @@ const (
 )
 
 // server is an API server of nodes, pods and one ConfigMap. Unlike client-go's fake it
-// guards writes by resourceVersion, filters pods by node, and loses answers.
+// guards writes by resourceVersion, filters pods by node, and can lose answers.
 type server struct {
 	mu      sync.Mutex
 	version int
@@ -45,16 +45,16 @@ type server struct {
 	// writes counts those that took effect, by resource.
 	writes map[string]int
 	calls  map[string]int
-	// fault is asked before each call, "update configmaps" for example, and may do what
-	// the call does not expect. It runs without the lock.
+	// fault is called before each call, "update configmaps" for example, and returns what goes
+	// wrong with it. It runs without the lock and may change the server.
 	fault func(call string) fault
 }
 
 // fault is what goes wrong with one call.
 type fault struct {
-	// before fails the call without effect, after with it.
+	// before fails the call before it takes effect, after afterwards.
 	before, after error
-	// then happens when the call has taken effect and has not been answered.
+	// then runs when the call has taken effect and is not answered yet.
 	then func()
 }
 
@@ -91,18 +91,18 @@ func (s *server) client() *fake.Clientset {
 	return c
 }
 
-// onCall has f asked before each call; nil is nobody.
+// onCall sets the function that is called before each call; nil removes it.
 func (s *server) onCall(f func(call string) fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
 }
 
-// wrote returns how many writes took effect, of one resource or, if it is empty, of all.
-func (s *server) wrote(resource string) int { return s.count(s.writes, resource) }
+// writesOf returns how many writes of a resource took effect, of all if it is empty.
+func (s *server) writesOf(resource string) int { return s.count(s.writes, resource) }
 
-// called is wrote for calls, such as "list pods".
-func (s *server) called(call string) int { return s.count(s.calls, call) }
+// callsOf returns how many calls such as "list pods" were made, all if it is empty.
+func (s *server) callsOf(call string) int { return s.count(s.calls, call) }
 
 func (s *server) count(of map[string]int, key string) int {
 	s.mu.Lock()
@@ -117,8 +117,8 @@ func (s *server) count(of map[string]int, key string) int {
 	return total
 }
 
-// forget begins to count anew.
-func (s *server) forget() {
+// resetCounts sets the counts of writes and calls to zero.
+func (s *server) resetCounts() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.writes)
@@ -135,8 +135,8 @@ func (s *server) data() map[string]string {
 	return s.table.Data
 }
 
-// edit is somebody who edits the table, lose somebody who deletes it.
-func (s *server) edit(change func(data map[string]string)) {
+// editTable edits the table, as an administrator might.
+func (s *server) editTable(change func(data map[string]string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.table = s.table.DeepCopy()
@@ -144,14 +144,15 @@ func (s *server) edit(change func(data map[string]string)) {
 	s.table.ResourceVersion = s.next()
 }
 
-func (s *server) lose() {
+// deleteTable deletes the table, as an administrator might.
+func (s *server) deleteTable() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.table = nil
 }
 
-// show returns a node, nil if there is none.
-func (s *server) show(name string) *v1.Node {
+// getNode returns a node, nil if there is none.
+func (s *server) getNode(name string) *v1.Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.nodes[name]
@@ -267,8 +268,8 @@ func merged(values map[string]string, patch map[string]*string) map[string]strin
 	return out
 }
 
-// world is a server, an informer's view of it, and the processes that share it. It lives
-// in a synctest bubble: time passes when everybody waits.
+// world is a server and what its processes share. It lives in a synctest bubble: time passes
+// when all goroutines wait.
 type world struct {
 	*server
 	t      *testing.T
@@ -316,7 +317,7 @@ func (w *world) deleteNode() {
 	delete(w.nodes, "n1")
 }
 
-// pod makes a pod of the tenant; an empty tenant is none.
+// pod makes a pod of the tenant, an unmanaged one if it is empty.
 func (w *world) pod(name, tenant string, change ...func(*v1.Pod)) *v1.Pod {
 	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "of " + tenant, Name: name, UID: types.UID("uid of " + name), Labels: map[string]string{"of": tenant},
@@ -333,8 +334,8 @@ func privileged(pod *v1.Pod) { pod.Labels["privileged"] = "true" }
 
 func platform(pod *v1.Pod) { pod.Namespace = "kube-system" }
 
-// bound is what the API server holds when the pod is bound to the node.
-func (w *world) bound(pod *v1.Pod, node string) {
+// bindPod binds the pod at the server, without the fence.
+func (w *world) bindPod(pod *v1.Pod, node string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	pod = pod.DeepCopy()
@@ -342,7 +343,7 @@ func (w *world) bound(pod *v1.Pod, node string) {
 	w.pods[string(pod.UID)] = pod
 }
 
-func (w *world) gone(pod *v1.Pod) {
+func (w *world) removePod(pod *v1.Pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.pods, string(pod.UID))
@@ -367,14 +368,14 @@ func (w *world) subject(pod *v1.Pod) *isolation.Subject {
 	return &s
 }
 
-// view is one process's Cluster: what its informer has seen, which is everything unless
-// it is held back.
+// view is one process with its Cluster: what its informer has seen, which is everything
+// unless it is held back.
 type view struct {
 	*world
 	engine *Engine
 	mu     sync.Mutex
-	// blind: pods that the informer has not seen.
-	blind   map[types.UID]bool
+	// unseen are the pods that the informer has not seen.
+	unseen  map[types.UID]bool
 	assumed map[types.UID]*v1.Pod
 	changed map[string]int
 	ready   int
@@ -384,7 +385,7 @@ type view struct {
 
 // freeze keeps the informer from seeing further changes of a node, thaw lets it see them.
 func (v *view) freeze(name string) {
-	node := v.show(name)
+	node := v.getNode(name)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.stale = map[string]*v1.Node{name: node}
@@ -445,13 +446,13 @@ func (v *view) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
 func (v *view) Knows(pod *v1.Pod) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return !v.blind[pod.UID]
+	return !v.unseen[pod.UID]
 }
 
-func (v *view) see(pod *v1.Pod, seen bool) {
+func (v *view) setSeen(pod *v1.Pod, seen bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.blind[pod.UID] = !seen
+	v.unseen[pod.UID] = !seen
 }
 
 func (v *view) NodeCount() int {
@@ -477,7 +478,7 @@ func (v *view) becameReady() {
 	v.ready++
 }
 
-// process starts a scheduler process that waits to lead. It ends with the test, or by stop.
+// process starts a scheduler process that does not lead yet. It ends with the test, or by stop.
 func (w *world) process(change ...func(*Config)) (p *view, stop func()) {
 	w.t.Helper()
 	cfg := Config{Namespace: system, TaintEffect: v1.TaintEffectNoSchedule, SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: ReuseImmediately}
@@ -485,7 +486,7 @@ func (w *world) process(change ...func(*Config)) (p *view, stop func()) {
 		c(&cfg)
 	}
 	logger, ctx := ktesting.NewTestContext(w.t)
-	p = &view{world: w, blind: map[types.UID]bool{}, assumed: map[types.UID]*v1.Pod{}, changed: map[string]int{}}
+	p = &view{world: w, unseen: map[types.UID]bool{}, assumed: map[types.UID]*v1.Pod{}, changed: map[string]int{}}
 	cfg.OnReady = p.becameReady
 	p.engine = New(w.client(), p, cfg, clock.RealClock{}, logger)
 	engine := p.engine
@@ -520,7 +521,7 @@ func (v *view) lead() {
 	}
 }
 
-// sleep lets virtual time pass, and whatever is due then.
+// sleep lets virtual time pass, and waits for what is due then.
 func (w *world) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -547,7 +548,7 @@ func (v *view) placeAs(pod *v1.Pod, node string, outcome Outcome) error {
 	return err
 }
 
-// bind is the bind and the fence.
+// bind binds the pod with the engine's token, if the fence lets it.
 func (v *view) bind(pod *v1.Pod, node string) error {
 	token, ok := v.engine.Token(node)
 	if !ok {
@@ -568,7 +569,7 @@ func (w *world) bindWith(token string, pod *v1.Pod, node string) error {
 	if !admitted {
 		return fmt.Errorf("the fence refuses %s on %s", token, node)
 	}
-	w.bound(pod, node)
+	w.bindPod(pod, node)
 	return nil
 }
 

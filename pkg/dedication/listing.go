@@ -13,37 +13,37 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// errBehind: the informer did not see in time what the LIST saw.
-var errBehind = errors.New("the pod informer is behind: pods that were listed on the node are not known to it")
+// errInformerBehind: the informer did not receive in time what the LIST returned.
+var errInformerBehind = errors.New("the pod informer is behind: it does not have pods that a LIST found on the node")
 
 const (
-	// catchUpPoll is how often the informer is asked whether it has seen what was listed,
-	// catchUpRelist after how long the list is made anew, for pods that have gone
-	// meanwhile, and catchUpLimit when to give up.
-	catchUpPoll   = 10 * time.Millisecond
-	catchUpRelist = time.Second
-	catchUpLimit  = 10 * time.Second
+	// informerPoll is how often the informer is compared with the LIST, informerRelist is when
+	// the LIST is repeated, for pods that are gone by then, and informerTimeout is when to
+	// give up.
+	informerPoll    = 10 * time.Millisecond
+	informerRelist  = time.Second
+	informerTimeout = 10 * time.Second
 )
 
-// onNode are pods that run or will run on a node.
-type onNode struct {
+// nodePods are the pods of a node that have not ended.
+type nodePods struct {
 	pods      []*v1.Pod
 	occupancy isolation.Occupancy
 }
 
-// list asks the API server who is on a node. The answer has every bind that was
-// committed before it was asked.
-func (e *Engine) list(ctx context.Context, node string) (onNode, error) {
-	var found onNode
+// listPods lists the pods of a node from the API server. The result has every bind that was
+// committed before the call.
+func (e *Engine) listPods(ctx context.Context, node string) (nodePods, error) {
+	var found nodePods
 	err := e.retry(ctx, func() error {
-		// No resourceVersion: the newest, and not what some cache has.
+		// No resourceVersion: the newest state, not that of a cache.
 		pods, err := e.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
 			FieldSelector: fields.OneTermEqualSelector("spec.nodeName", node).String(),
 		})
 		if err != nil {
 			return err
 		}
-		found = onNode{}
+		found = nodePods{}
 		var residents []isolation.Resident
 		for i := range pods.Items {
 			pod := &pods.Items[i]
@@ -59,24 +59,24 @@ func (e *Engine) list(ctx context.Context, node string) (onNode, error) {
 	return found, err
 }
 
-// catchUp waits until the informer has seen what was listed: those that follow are judged
-// by the informer.
-func (e *Engine) catchUp(ctx context.Context, node string, found onNode) error {
+// awaitInformer waits until the informer has the pods that the LIST found: later pods are
+// judged by the informer.
+func (e *Engine) awaitInformer(ctx context.Context, node string, found nodePods) error {
 	began, listed := e.clock.Now(), e.clock.Now()
 	for {
 		unknown := slices.ContainsFunc(found.pods, func(pod *v1.Pod) bool { return !e.cluster.Knows(pod) })
 		if !unknown {
 			return nil
 		}
-		if e.clock.Since(began) > catchUpLimit {
-			return errBehind
+		if e.clock.Since(began) > informerTimeout {
+			return errInformerBehind
 		}
-		if err := e.sleep(ctx, catchUpPoll); err != nil {
+		if err := e.sleep(ctx, informerPoll); err != nil {
 			return err
 		}
-		if e.clock.Since(listed) > catchUpRelist {
+		if e.clock.Since(listed) > informerRelist {
 			var err error
-			if found, err = e.list(ctx, node); err != nil {
+			if found, err = e.listPods(ctx, node); err != nil {
 				return err
 			}
 			listed = e.clock.Now()

@@ -17,7 +17,7 @@ const (
 	objectNode  = "node"
 )
 
-// metrics is what the engine counts.
+// metrics are the engine's metrics.
 type metrics struct {
 	nodes   *k8smetrics.GaugeVec
 	opening *k8smetrics.HistogramVec
@@ -33,16 +33,16 @@ func newMetrics() *metrics {
 		nodes: k8smetrics.NewGaugeVec(&k8smetrics.GaugeOpts{
 			Subsystem: subsystem,
 			Name:      "dedicated_nodes",
-			Help: "Dedicated nodes by state. opening: being dedicated for their first pod; held: in use, or waiting for it; " +
-				"inherited: taken over from another process, not looked at yet; vacated: empty, waiting for a reboot; " +
-				"releasing: being given back.",
+			Help: "Dedicated nodes by state. opening: being dedicated for their first pod; held: in use, or kept for the next pod; " +
+				"inherited: taken over from another process, not verified yet; vacated: empty, waiting for a reboot; " +
+				"releasing: being released.",
 			StabilityLevel: k8smetrics.ALPHA,
 		}, []string{"state"}),
 		opening: k8smetrics.NewHistogramVec(&k8smetrics.HistogramOpts{
 			Subsystem: subsystem,
 			Name:      "dedication_opening_duration_seconds",
 			Help:      "How long it took to dedicate a node for its first pod, the settle time included, by result: opened, taken or failed.",
-			// The settle time is seconds; what comes after it may wait for the API server.
+			// The settle time is about a second; the calls after it may wait for the API server.
 			Buckets:        k8smetrics.ExponentialBuckets(0.05, 2, 12),
 			StabilityLevel: k8smetrics.ALPHA,
 		}, []string{"result"}),
@@ -61,19 +61,19 @@ func newMetrics() *metrics {
 	}
 }
 
-// Metrics returns the metrics of the package, for whoever documents or registers them.
+// Metrics returns the metrics of the package, for documentation and registration.
 func Metrics() []k8smetrics.Registerable {
 	m := shared()
 	return []k8smetrics.Registerable{m.nodes, m.opening, m.writes, m.refused}
 }
 
-// registerMetrics shows the metrics on the process's /metrics.
+// registerMetrics publishes the metrics on the process's /metrics.
 var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(Metrics()...) })
 
-func (m *metrics) wrote(object string, err error) {
+func (m *metrics) countWrite(object string, err error) {
 	result := "success"
 	switch {
-	case lostRace(err):
+	case isConflict(err):
 		result = "conflict"
 	case err != nil:
 		result = "error"
@@ -81,7 +81,7 @@ func (m *metrics) wrote(object string, err error) {
 	m.writes.WithLabelValues(object, result).Inc()
 }
 
-func (m *metrics) opened(result string, took time.Duration) {
+func (m *metrics) observeOpening(result string, took time.Duration) {
 	m.opening.WithLabelValues(result).Observe(took.Seconds())
 }
 
@@ -96,8 +96,8 @@ func openingResult(err error) string {
 	return "failed"
 }
 
-// refusal returns the value of the label "reason" for what a pod was told.
-func refusal(err error) string {
+// refusalReason returns the value of the label "reason" for the error that a pod got.
+func refusalReason(err error) string {
 	switch {
 	case errors.Is(err, ErrNotReady):
 		return "not_ready"

@@ -18,19 +18,19 @@ import (
 
 var errNodeGone = errors.New("the Node does not exist")
 
-// markKeys are the keys of the taints and labels that are the engine's alone.
+// markKeys returns the keys of the taints and labels that only the engine writes.
 func markKeys() []string {
 	return []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}
 }
 
-// nodeMarks are what a dedication looks like on a Node.
+// nodeMarks are the taints, labels and annotation of a dedicated Node.
 type nodeMarks struct {
 	taints   []v1.Taint
 	labels   map[string]string
 	openedBy string
 }
 
-// marksOf returns what a dedication looks like; that of the zero Dedication is nothing.
+// marksOf returns the marks of a dedication; the zero Dedication has none.
 func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEffect) nodeMarks {
 	m := nodeMarks{labels: map[string]string{}, openedBy: openedBy}
 	for _, taint := range dedication.Taints() {
@@ -40,12 +40,12 @@ func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEf
 	return m
 }
 
-// onNode reports whether the node looks like that already.
-func (m nodeMarks) onNode(node *v1.Node) bool {
+// areOn reports whether the node has exactly these marks.
+func (m nodeMarks) areOn(node *v1.Node) bool {
 	var found []v1.Taint
 	for _, taint := range node.Spec.Taints {
 		if slices.Contains(markKeys(), taint.Key) {
-			// Some who write taints write a time as well.
+			// Other writers of taints may set a time.
 			taint.TimeAdded = nil
 			found = append(found, taint)
 		}
@@ -59,8 +59,8 @@ func (m nodeMarks) onNode(node *v1.Node) bool {
 	return slices.Equal(found, m.taints) && maps.Equal(labels, m.labels) && node.Annotations[OpenedByAnnotation] == m.openedBy
 }
 
-// patch returns a merge patch that puts them on exactly this version of the node. Taints of
-// others stay as they are: the patch has all of them, and the version guards it.
+// patch returns a merge patch that sets the marks on exactly this version of the node. The
+// patch contains the taints of others too, so they stay; the version guards them.
 func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
 	taints := []v1.Taint{}
 	for _, taint := range node.Spec.Taints {
@@ -96,9 +96,9 @@ func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
 	})
 }
 
-// applyMarks puts them on a node, which has to have been read before the entry that allows it was
-// written or the term last confirmed: so a paused leader never overwrites its successor's
-// work. A node that has changed since is read again, and the term confirmed again.
+// applyMarks sets the marks on a node. The caller has read the node before it wrote the entry
+// or last confirmed the term, so a paused leader never overwrites its successor's marks. A node
+// that has changed since is read again, and the term is confirmed again.
 func (e *Engine) applyMarks(ctx context.Context, node *v1.Node, m nodeMarks) error {
 	return e.retry(ctx, func() error {
 		patch, err := m.patch(node)
@@ -106,7 +106,7 @@ func (e *Engine) applyMarks(ctx context.Context, node *v1.Node, m nodeMarks) err
 			return err
 		}
 		_, err = e.client.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-		e.metrics.wrote(objectNode, err)
+		e.metrics.countWrite(objectNode, err)
 		switch {
 		case apierrors.IsNotFound(err):
 			return errNodeGone
@@ -121,8 +121,7 @@ func (e *Engine) applyMarks(ctx context.Context, node *v1.Node, m nodeMarks) err
 	})
 }
 
-// current reads a node from the API server and makes sure that this process still leads,
-// in that order.
+// current reads a node from the API server and then confirms that this process still leads.
 func (e *Engine) current(ctx context.Context, name string) (*v1.Node, error) {
 	node, err := e.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -134,25 +133,25 @@ func (e *Engine) current(ctx context.Context, name string) (*v1.Node, error) {
 	return node, e.confirm(ctx)
 }
 
-// confirm makes sure that this process still leads.
+// confirm confirms that this process still leads, and stops the engine if it does not.
 func (e *Engine) confirm(ctx context.Context) error {
-	err := e.ledger.confirm(ctx)
+	err := e.table.confirmTerm(ctx)
 	if errors.Is(err, errDeposed) {
-		e.end(err)
+		e.stop(err)
 	}
 	return err
 }
 
-// attempts is how often a call that a pod waits for is made: with the waits between them
-// they outlast a restart of an API server behind a load balancer.
+// attempts is how often a call that a pod waits for is made. With the waits in between, that
+// outlasts the restart of an API server behind a load balancer.
 const attempts = 8
 
-// retry calls until it gets an answer that will not change, at most so often.
+// retry repeats the call until it succeeds or fails for good, at most attempts times.
 func (e *Engine) retry(ctx context.Context, call func() error) error {
 	wait := firstRetry
 	for attempt := 1; ; attempt++ {
 		err := call()
-		if err == nil || attempt == attempts || ctx.Err() != nil || refused(err) ||
+		if err == nil || attempt == attempts || ctx.Err() != nil || isRefusal(err) ||
 			errors.Is(err, errNodeGone) || errors.Is(err, errDeposed) {
 			return err
 		}

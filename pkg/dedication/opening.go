@@ -9,111 +9,111 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Ensure makes the dedication of a reserved node true in the cluster, or waits for whoever is at
-// it, so that the pod may be bound. After an error the pod must not be bound. For pods of
-// which Reserve took no notice there is nothing to do.
+// Ensure makes a reserved node ready for the pod's bind, or waits for the operation that does:
+// the dedication is written and its residents are verified. After an error the pod must not be
+// bound. Platform pods need no dedication: Ensure returns nil for them.
 func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error {
 	if _, ok := subject.Dedication(); !ok {
 		return nil
 	}
 	for {
-		w, err := e.join(pod, node, subject)
+		op, err := e.pendingOperation(pod, node, subject)
 		if err != nil {
-			return e.refuse(err)
+			return e.countRefusal(err)
 		}
-		if w == nil {
+		if op == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-e.life.Done():
-			return e.refuse(ErrNotReady)
-		case <-w.done:
+		case <-e.running.Done():
+			return e.countRefusal(ErrNotReady)
+		case <-op.done:
 		}
-		if w.err != nil {
-			return e.refuse(w.err)
+		if op.err != nil {
+			return e.countRefusal(op.err)
 		}
-		// Those whom the LIST found may be of another privilege than the pod.
-		there := isolation.Node{Occupancy: w.listed.Without(string(pod.UID))}
+		// The listed pods may have another privilege than the pod.
+		there := isolation.Node{Occupancy: op.residents.Without(string(pod.UID))}
 		// A node without a dedication would deny a pod whose tenant may open no other.
 		there.Dedication, there.Dedicated = e.Dedication(node)
 		switch verdict := isolation.Decide(subject, &there); {
 		case verdict.Reason() == isolation.ForeignDedication:
-			return e.refuse(ErrDedicated)
+			return e.countRefusal(ErrDedicated)
 		case !verdict.Allowed():
-			return e.refuse(ErrTaken)
+			return e.countRefusal(ErrTaken)
 		}
 	}
 }
 
-// join returns what the pod has to wait for, and begins it if nobody has; nil if there is
-// nothing to wait for.
-func (e *Engine) join(pod *v1.Pod, node string, subject *isolation.Subject) (*work, error) {
+// pendingOperation returns the operation that the pod has to wait for, and starts it if none is
+// running; nil if the node is ready.
+func (e *Engine) pendingOperation(pod *v1.Pod, node string, subject *isolation.Subject) (*operation, error) {
 	if !e.Ready() {
 		return nil, ErrNotReady
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rec := e.book[node]
+	rec := e.records[node]
 	if rec == nil {
 		return nil, ErrDedicated
 	}
-	if _, leased := rec.leases[pod.UID]; !leased || rec.phase == closing || !rec.dedication.Admits(subject) {
+	if _, leased := rec.reservations[pod.UID]; !leased || rec.phase == closing || !rec.dedication.Admits(subject) {
 		return nil, ErrDedicated
 	}
 	if rec.phase == held {
 		return nil, nil
 	}
-	if rec.work == nil {
-		e.begin(node, rec)
+	if rec.operation == nil {
+		e.startPrepare(node, rec)
 	}
-	return rec.work, nil
+	return rec.operation, nil
 }
 
-// begin starts what makes a node ready for binds. It is called with the lock held, for a
-// record without work.
-func (e *Engine) begin(node string, rec *record) {
-	rec.work = newWork()
-	go e.prepare(e.life, node, rec, rec.work, rec.phase)
+// startPrepare starts the operation that makes a node ready for binds. It is called with the
+// lock held, for a record without operation.
+func (e *Engine) startPrepare(node string, rec *record) {
+	rec.operation = newOperation()
+	go e.prepare(e.running, node, rec, rec.operation, rec.phase)
 }
 
-// prepare makes a node ready for binds, whatever it lacks, and tells those who wait.
-func (e *Engine) prepare(ctx context.Context, node string, rec *record, w *work, from phase) {
+// prepare makes a node ready for binds, whatever its phase, and then releases the pods that wait.
+func (e *Engine) prepare(ctx context.Context, node string, rec *record, op *operation, from phase) {
 	began := e.clock.Now()
 	var err error
 	switch from {
 	case planned:
-		err = e.open(ctx, node, rec, w)
+		err = e.open(ctx, node, rec, op)
 	case doubtful:
-		err = e.renew(ctx, node, rec, w)
+		err = e.renewID(ctx, node, rec, op)
 	case inherited:
-		err = e.verify(ctx, node, rec, w)
+		err = e.verifyInherited(ctx, node, rec, op)
 	case vacated:
-		err = e.note(ctx, node, rec, "")
+		err = e.setBoot(ctx, node, rec, "")
 	case held, closing:
-		// Nobody begins with these.
+		// No operation starts in these phases.
 		err = ErrDedicated
 	}
 	if from == planned {
-		e.metrics.opened(openingResult(err), e.clock.Since(began))
+		e.metrics.observeOpening(openingResult(err), e.clock.Since(began))
 	}
 
 	e.mu.Lock()
-	rec.work = nil
+	rec.operation = nil
 	undo := from == planned && err != nil
 	switch {
 	case undo:
-		// No pod was bound with this entry: it can go whoever is there.
-		e.advance(rec, closing)
-		rec.work = newWork()
+		// No pod was bound with this entry: it can go, whichever pods are on the node.
+		e.setPhase(rec, closing)
+		rec.operation = newOperation()
 	case err == nil:
-		e.advance(rec, held)
+		e.setPhase(rec, held)
 	}
-	w.err = public(err)
+	op.err = publicError(err)
 	dedication := rec.dedication
 	e.mu.Unlock()
-	close(w.done)
+	close(op.done)
 
 	if err == nil {
 		e.logger.V(2).Info("Node is dedicated", "node", node, "dedication", dedication)
@@ -126,14 +126,14 @@ func (e *Engine) prepare(ctx context.Context, node string, rec *record, w *work,
 	}
 	e.logger.Error(err, "Node could not be dedicated", "node", node)
 	if undo {
-		e.close(ctx, node, rec)
+		e.removeDedication(ctx, node, rec)
 	}
 	e.queue.AddAfter(node, e.backoff.When(node))
 }
 
-// open dedicates a free node: entry, taints, settle time, LIST. Until it has ended no token
-// is given out.
-func (e *Engine) open(ctx context.Context, node string, rec *record, w *work) error {
+// open dedicates a free node: entry, taints, settle time, LIST. Token returns none until that
+// has succeeded.
+func (e *Engine) open(ctx context.Context, node string, rec *record, op *operation) error {
 	before, err := e.node(node)
 	if err != nil {
 		return err
@@ -144,42 +144,42 @@ func (e *Engine) open(ctx context.Context, node string, rec *record, w *work) er
 	if err := e.applyMarks(ctx, before, marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)); err != nil {
 		return err
 	}
-	return e.settleAndList(ctx, node, rec, w)
+	return e.settleAndList(ctx, node, rec, op)
 }
 
-// renew gives a dedication another id, so that a bind with the old one that is still on its
-// way, and that nobody knows the outcome of, has either taken effect or never will.
-func (e *Engine) renew(ctx context.Context, node string, rec *record, w *work) error {
+// renewID gives a dedication another id. After that, a bind with the old id whose outcome is
+// unknown has either taken effect or is refused.
+func (e *Engine) renewID(ctx context.Context, node string, rec *record, op *operation) error {
 	if err := e.setEntry(ctx, node, rec, entry{id: newID(idLength)}); err != nil {
 		return err
 	}
-	return e.settleAndList(ctx, node, rec, w)
+	return e.settleAndList(ctx, node, rec, op)
 }
 
-func (e *Engine) settleAndList(ctx context.Context, node string, rec *record, w *work) error {
+func (e *Engine) settleAndList(ctx context.Context, node string, rec *record, op *operation) error {
 	if err := e.sleep(ctx, e.cfg.SettleTime); err != nil {
 		return err
 	}
-	return e.check(ctx, node, rec, w)
+	return e.checkResidents(ctx, node, rec, op)
 }
 
-// check asks who is on the node, whether the dedication is for all of them, and waits until the
-// informer has seen them too.
-func (e *Engine) check(ctx context.Context, node string, rec *record, w *work) error {
-	found, err := e.list(ctx, node)
+// checkResidents lists the pods of the node, checks that the dedication admits all of them, and
+// waits until the informer has them too.
+func (e *Engine) checkResidents(ctx context.Context, node string, rec *record, op *operation) error {
+	found, err := e.listPods(ctx, node)
 	if err != nil {
 		return err
 	}
-	w.listed = found.occupancy
+	op.residents = found.occupancy
 	if !rec.dedication.AdmitsAll(&found.occupancy) {
 		return ErrTaken
 	}
-	return e.catchUp(ctx, node, found)
+	return e.awaitInformer(ctx, node, found)
 }
 
-// setEntry writes a node's entry. Only the work of the record calls it.
+// setEntry writes a node's entry. Only the record's operation calls it.
 func (e *Engine) setEntry(ctx context.Context, node string, rec *record, to entry) error {
-	if err := e.ledger.commit(ctx, change{node: node, entry: &to}); err != nil {
+	if err := e.table.commit(ctx, change{node: node, entry: &to}); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -188,8 +188,8 @@ func (e *Engine) setEntry(ctx context.Context, node string, rec *record, to entr
 	return nil
 }
 
-// public returns what a tenant may read of an error.
-func public(err error) error {
+// publicError returns the error that a tenant may read instead of err.
+func publicError(err error) error {
 	for _, known := range []error{ErrNotReady, ErrDedicated, ErrTooManyNodes, ErrTaken} {
 		if errors.Is(err, known) {
 			return known

@@ -9,7 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-func TestFirstPodOfANodeDedicatesIt(t *testing.T) {
+func TestEnsureDedicatesAFreeNode(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -24,10 +24,10 @@ func TestFirstPodOfANodeDedicatesIt(t *testing.T) {
 		if got, want := w.taints("n1"), "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"; got != want {
 			t.Errorf("taints %q, want %q", got, want)
 		}
-		if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
+		if got := w.getNode("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
 			t.Errorf("label %q, want acme", got)
 		}
-		if got := w.show("n1").Annotations[OpenedByAnnotation]; got != "acme" {
+		if got := w.getNode("n1").Annotations[OpenedByAnnotation]; got != "acme" {
 			t.Errorf("opened by %q, want acme", got)
 		}
 		if _, ok := w.entryOf("n1"); !ok {
@@ -36,7 +36,7 @@ func TestFirstPodOfANodeDedicatesIt(t *testing.T) {
 	})
 }
 
-func TestPodOnADedicatedNodeCostsNoCall(t *testing.T) {
+func TestReserveOnAHeldNodeCostsNoCall(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -45,32 +45,32 @@ func TestPodOnADedicatedNodeCostsNoCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sleep(time.Second)
-		w.forget()
+		w.resetCounts()
 		pod := w.pod("second", "acme")
 		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
 			t.Fatal(err)
 		}
-		if !p.engine.Held(pod.UID, "n1") {
-			t.Error("PreBind has something to do, want nothing")
+		if !p.engine.ReadyToBind(pod.UID, "n1") {
+			t.Error("not ready to bind on a held node")
 		}
 		if _, ok := p.engine.Token("n1"); !ok {
 			t.Error("no token")
 		}
 		p.engine.Release(pod.UID, "n1", OutcomeKnown)
-		if w.called("") > 0 {
-			t.Errorf("%d calls, want none", w.called(""))
+		if w.callsOf("") > 0 {
+			t.Errorf("%d calls, want none", w.callsOf(""))
 		}
 	})
 }
 
-// Only the pod that opens a node, and those that follow it there meanwhile, wait; the
-// number of writes does not depend on how many they are.
-func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
+// Only the pods that come while a node is opened wait; the number of writes does not depend on
+// how many they are.
+func TestEnsureSharesOneOpening(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		w.forget()
+		w.resetCounts()
 		var group sync.WaitGroup
 		for _, name := range []string{"a", "b", "c", "d"} {
 			pod := w.pod(name, "acme")
@@ -81,20 +81,20 @@ func TestPodsThatComeTogetherShareOneOpening(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if w.wrote("configmaps") != 1 || w.wrote("nodes") != 1 {
-			t.Errorf("writes: %d of the table, %d of nodes, want one of each", w.wrote("configmaps"), w.wrote("nodes"))
+		if w.writesOf("configmaps") != 1 || w.writesOf("nodes") != 1 {
+			t.Errorf("writes: %d of the table, %d of nodes, want one of each", w.writesOf("configmaps"), w.writesOf("nodes"))
 		}
 	})
 }
 
-func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
+func TestEnsureFindsResidents(t *testing.T) {
 	tests := map[string]struct {
 		resident func(w *world) *v1.Pod
 		want     error
 	}{
-		"nobody":                            {func(*world) *v1.Pod { return nil }, nil},
+		"no pod":                            {func(*world) *v1.Pod { return nil }, nil},
 		"a pod of the platform":             {func(w *world) *v1.Pod { return w.pod("r", "", platform) }, nil},
-		"a pod of nobody's":                 {func(w *world) *v1.Pod { return w.pod("r", "") }, ErrTaken},
+		"an unmanaged pod":                  {func(w *world) *v1.Pod { return w.pod("r", "") }, ErrTaken},
 		"a pod of another tenant":           {func(w *world) *v1.Pod { return w.pod("r", "bolt") }, ErrTaken},
 		"a pod of the tenant's":             {func(w *world) *v1.Pod { return w.pod("r", "acme") }, nil},
 		"a privileged pod of the tenant's":  {func(w *world) *v1.Pod { return w.pod("r", "acme", privileged) }, ErrTaken},
@@ -106,11 +106,11 @@ func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader()
-				// It comes while the dedication is written.
+				// The resident is bound while the dedication is written.
 				var once sync.Once
 				w.onCall(func(call string) fault {
 					if resident := tc.resident(w); call == "patch nodes" && resident != nil {
-						once.Do(func() { w.bound(resident, "n1") })
+						once.Do(func() { w.bindPod(resident, "n1") })
 					}
 					return fault{}
 				})
@@ -125,15 +125,15 @@ func TestOpeningFindsSomebodyOnTheNode(t *testing.T) {
 
 func finished(pod *v1.Pod) { pod.Status.Phase = v1.PodSucceeded }
 
-func TestFailedOpeningLeavesNothing(t *testing.T) {
+func TestEnsureFailedLeavesNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1", func(n *v1.Node) {
 			n.Spec.Taints = []v1.Taint{{Key: "other", Effect: v1.TaintEffectNoSchedule}}
 		})
 		p := w.leader()
-		w.bound(w.pod("stranger", ""), "n1")
-		p.see(w.pod("stranger", ""), false)
+		w.bindPod(w.pod("stranger", ""), "n1")
+		p.setSeen(w.pod("stranger", ""), false)
 		if err := p.place(w.pod("web", "acme"), "n1"); !errors.Is(err, ErrTaken) {
 			t.Fatalf("got %v, want %v", err, ErrTaken)
 		}
@@ -147,20 +147,20 @@ func TestFailedOpeningLeavesNothing(t *testing.T) {
 		if got := w.taints("n1"); got != "other:NoSchedule" {
 			t.Errorf("taints %q, want those of others untouched", got)
 		}
-		if len(w.show("n1").Labels) > 0 || len(w.show("n1").Annotations) > 0 {
-			t.Errorf("labels %v, annotations %v, want none", w.show("n1").Labels, w.show("n1").Annotations)
+		if len(w.getNode("n1").Labels) > 0 || len(w.getNode("n1").Annotations) > 0 {
+			t.Errorf("labels %v, annotations %v, want none", w.getNode("n1").Labels, w.getNode("n1").Annotations)
 		}
 	})
 }
 
-func TestBindWaitsForTheInformer(t *testing.T) {
+func TestEnsureWaitsForTheInformer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
 		resident := w.pod("resident", "acme")
-		w.bound(resident, "n1")
-		p.see(resident, false)
+		w.bindPod(resident, "n1")
+		p.setSeen(resident, false)
 		done := make(chan error, 1)
 		go func() { done <- p.place(w.pod("web", "acme"), "n1") }()
 		w.sleep(settleTime + 5*time.Second)
@@ -169,14 +169,14 @@ func TestBindWaitsForTheInformer(t *testing.T) {
 			t.Fatalf("placed with an informer that is behind: %v", err)
 		default:
 		}
-		p.see(resident, true)
+		p.setSeen(resident, true)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-func TestContainersNeverJoinANodeDedicatedToVMs(t *testing.T) {
+func TestReserveOnANodeOfVMs(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -196,7 +196,7 @@ func TestContainersNeverJoinANodeDedicatedToVMs(t *testing.T) {
 	})
 }
 
-func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
+func TestReserveBeforeTheTakeover(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -220,7 +220,7 @@ func TestNothingIsReservedBeforeTheTakeover(t *testing.T) {
 	})
 }
 
-func TestReservationIsForgottenWithItsLastPod(t *testing.T) {
+func TestReleaseOfTheLastReservation(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -246,8 +246,8 @@ func TestReservationIsForgottenWithItsLastPod(t *testing.T) {
 		if _, dedicated := p.engine.Dedication("n1"); dedicated {
 			t.Error("still dedicated after the last one")
 		}
-		if w.wrote("nodes") != 0 {
-			t.Errorf("%d writes of nodes for reservations, want none", w.wrote("nodes"))
+		if w.writesOf("nodes") != 0 {
+			t.Errorf("%d writes of nodes for reservations, want none", w.writesOf("nodes"))
 		}
 	})
 }

@@ -9,27 +9,27 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// phase is how far a node's dedication has come.
+// phase is the phase of a node's dedication.
 type phase uint8
 
 const (
-	// planned: reserved in memory; nothing is written, or it is being written.
+	// planned: reserved in memory; the entry and the taints are not written yet.
 	planned phase = iota + 1
-	// inherited: an entry of before this process's term, or one with which pods came
-	// together that this process did not bring. Nobody has looked at the node yet.
+	// inherited: the entry is older than this process's term, or pods came that this process
+	// did not place. The node has to be verified before the next bind.
 	inherited
-	// doubtful: a bind with the present token may still take effect.
+	// doubtful: a bind of unknown outcome, with the current token, may still take effect.
 	doubtful
-	// held: true in the cluster; a pod that fits may be bound.
+	// held: the dedication is in the cluster and verified; a pod that it admits may be bound.
 	held
-	// vacated: empty, and its entry says in which boot it was left. It is held again by
-	// whoever takes that note away.
+	// vacated: empty, and its entry records the boot in which its last pod ended. Removing
+	// that boot from the entry makes it held again.
 	vacated
-	// closing: the dedication is being taken away. Nobody may reserve the node.
+	// closing: the dedication is being removed. No pod may reserve the node.
 	closing
 )
 
-// state returns the phase as the metric has it.
+// state returns the value of the metric's label "state".
 func (p phase) state() string {
 	switch p {
 	case planned:
@@ -50,81 +50,80 @@ func (p phase) state() string {
 type record struct {
 	phase      phase
 	dedication isolation.Dedication
-	// openedBy is the tenant that the node counts for, empty if it counts for nobody.
+	// openedBy is the tenant towards whose limit the node counts, empty if there is none.
 	openedBy string
-	// entry is the node's entry in the table as it was last written, the zero entry if
-	// there is none.
+	// entry is the node's entry in the table as last written, the zero entry if there is none.
 	entry entry
-	// leases are the pods that have reserved the node and whose bind has not ended.
-	leases map[types.UID]struct{}
-	// uses counts the reservations ever made. A pod may have come while a LIST was on its
-	// way, have been bound and be no lease any more, and yet not be in that LIST.
-	uses uint64
-	// emptySince is since when nobody is there, zero while somebody is.
+	// reservations are the pods that have reserved the node and not released it yet.
+	reservations map[types.UID]struct{}
+	// reserveCount counts the reservations ever made. A pod may reserve the node, be bound and
+	// release its reservation during a LIST, and yet be missing from that LIST.
+	reserveCount uint64
+	// emptySince is when the node became empty, zero while it is in use.
 	emptySince time.Time
-	// work is what is being done for the node in the cluster, nil if nothing is. Only
-	// whoever set it changes phase, dedication and entry.
-	work *work
+	// operation is the operation that runs for the node, nil if none does. Only the goroutine
+	// that set it changes phase, dedication and entry.
+	operation *operation
 }
 
-// work is one attempt to make a node ready for binds. Others wait for its end.
-type work struct {
-	// done is closed at the end; err and listed are set before.
+// operation is a change of one node's dedication in the cluster. Pods wait for its end.
+type operation struct {
+	// done is closed at the end, after err and residents have been set.
 	done chan struct{}
 	err  error
-	// listed is who the LIST found on the node.
-	listed isolation.Occupancy
+	// residents is the occupancy of the node that the LIST found.
+	residents isolation.Occupancy
 }
 
-func newWork() *work { return &work{done: make(chan struct{})} }
+func newOperation() *operation { return &operation{done: make(chan struct{})} }
 
-// The following change the book and are called with the lock held.
+// The following functions change the records and are called with the lock held.
 
-// addRecord puts a new record into the book.
+// addRecord adds the record of a node that has none.
 func (e *Engine) addRecord(node string, rec *record) {
-	if rec.leases == nil {
-		rec.leases = map[types.UID]struct{}{}
+	if rec.reservations == nil {
+		rec.reservations = map[types.UID]struct{}{}
 	}
-	e.noteChange(node)
-	e.book[node] = rec
-	e.countHome(node, rec.dedication, 1)
+	e.markChanged(node)
+	e.records[node] = rec
+	e.updateHomes(node, rec.dedication, 1)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Inc()
-	e.opened[rec.openedBy]++
+	e.nodesOpened[rec.openedBy]++
 }
 
-// deleteRecord takes a record out of the book.
+// deleteRecord removes the record of a node, which is free then.
 func (e *Engine) deleteRecord(node string, rec *record) {
-	e.noteChange(node)
-	e.countHome(node, rec.dedication, -1)
-	delete(e.book, node)
+	e.markChanged(node)
+	e.updateHomes(node, rec.dedication, -1)
+	delete(e.records, node)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Dec()
-	e.uncount(rec.openedBy)
+	e.uncountOpened(rec.openedBy)
 }
 
-// advance puts a record into another phase.
-func (e *Engine) advance(rec *record, to phase) {
+// setPhase changes a record's phase.
+func (e *Engine) setPhase(rec *record, to phase) {
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Dec()
 	e.metrics.nodes.WithLabelValues(to.state()).Inc()
 	rec.phase = to
 }
 
-// attribute gives a record another dedication.
-func (e *Engine) attribute(node string, rec *record, dedication isolation.Dedication, openedBy string) {
-	e.noteChange(node)
-	e.countHome(node, rec.dedication, -1)
-	e.countHome(node, dedication, 1)
-	e.uncount(rec.openedBy)
-	e.opened[openedBy]++
+// setDedication changes a record's dedication and the tenant towards which the node counts.
+func (e *Engine) setDedication(node string, rec *record, dedication isolation.Dedication, openedBy string) {
+	e.markChanged(node)
+	e.updateHomes(node, rec.dedication, -1)
+	e.updateHomes(node, dedication, 1)
+	e.uncountOpened(rec.openedBy)
+	e.nodesOpened[openedBy]++
 	rec.dedication, rec.openedBy = dedication, openedBy
 }
 
-func (e *Engine) uncount(tenant string) {
-	if e.opened[tenant]--; e.opened[tenant] == 0 {
-		delete(e.opened, tenant)
+func (e *Engine) uncountOpened(tenant string) {
+	if e.nodesOpened[tenant]--; e.nodesOpened[tenant] == 0 {
+		delete(e.nodesOpened, tenant)
 	}
 }
 
-func (e *Engine) countHome(node string, dedication isolation.Dedication, by int) {
+func (e *Engine) updateHomes(node string, dedication isolation.Dedication, by int) {
 	if by < 0 {
 		delete(e.homes[dedication], node)
 		if len(e.homes[dedication]) == 0 {
@@ -138,40 +137,42 @@ func (e *Engine) countHome(node string, dedication isolation.Dedication, by int)
 	e.homes[dedication][node] = struct{}{}
 }
 
-// dedicated returns what the book says of a node.
+// dedicated returns what a node is dedicated to, according to the records.
 func (e *Engine) dedicated(node string) cluster.Dedicated {
-	if rec := e.book[node]; rec != nil {
+	if rec := e.records[node]; rec != nil {
 		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true}
 	}
 	return cluster.Dedicated{}
 }
 
-// deniesAll is the dedication of a node that denied somebody, whatever the book said.
-var deniesAll = cluster.Dedicated{Dedicated: true}
+// admitsNoPod stands for the old dedication of a node that has denied a pod for another reason
+// than its dedication.
+var admitsNoPod = cluster.Dedicated{Dedicated: true}
 
-// noteChange keeps what the book says of a node, which is about to change, until report.
-func (e *Engine) noteChange(node string) {
+// markChanged is called before the record of a node changes: it keeps the old dedication for
+// reportChange.
+func (e *Engine) markChanged(node string) {
 	now := e.dedicated(node)
-	before, noted := e.unreported[node]
+	before, noted := e.lastReported[node]
 	switch {
 	case !noted:
-		e.unreported[node] = now
+		e.lastReported[node] = now
 	case before != now:
-		// Pods may have been judged by what was never reported.
-		e.unreported[node] = deniesAll
+		// Pods may have been judged by a dedication that was never reported.
+		e.lastReported[node] = admitsNoPod
 	}
 }
 
-// report reports what has changed of a node since it was last reported. It is called
-// without the lock, by whoever has changed the book.
-func (e *Engine) report(node string) {
+// reportChange reports how a node's dedication has changed since the last report. It is called
+// without the lock, after a change of the records.
+func (e *Engine) reportChange(node string) {
 	e.mu.Lock()
-	before, changed := e.unreported[node]
-	delete(e.unreported, node)
+	before, changed := e.lastReported[node]
+	delete(e.lastReported, node)
 	after := e.dedicated(node)
-	if changed && e.denied[node] {
-		before = deniesAll
-		delete(e.denied, node)
+	if changed && e.refusedNodes[node] {
+		before = admitsNoPod
+		delete(e.refusedNodes, node)
 	}
 	e.mu.Unlock()
 	if changed && before != after {

@@ -13,39 +13,39 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// bootLength is how many characters of a bootID's hash are noted: enough to tell the boots
-// of one machine apart, and few of the table's bytes.
-const bootLength = 10
+// bootHashLength is how many characters of a bootID's hash are kept: enough to distinguish the
+// boots of one machine, and few of the table's bytes.
+const bootHashLength = 10
 
-// bootOf returns what is noted of the boot that a node reports, empty if it reports none.
-func bootOf(node *v1.Node) string {
+// bootHash returns the shortened hash of the bootID that a node reports, empty if it reports none.
+func bootHash(node *v1.Node) string {
 	if node.Status.NodeInfo.BootID == "" {
 		return ""
 	}
 	sum := sha256.Sum256([]byte(node.Status.NodeInfo.BootID))
-	return hex.EncodeToString(sum[:])[:bootLength]
+	return hex.EncodeToString(sum[:])[:bootHashLength]
 }
 
-// idle looks whether a dedicated node is in use, and gives it back when it has been idle for
-// long enough. It returns when to look again, zero if an event will tell.
-func (e *Engine) idle(ctx context.Context, name string, rec *record) time.Duration {
+// releaseIfIdle releases a dedicated node that has been empty for long enough. It returns after
+// how long to try again, zero if an event will trigger that.
+func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) time.Duration {
 	node, exists := e.cluster.Node(name)
 	occupancy := e.cluster.Occupancy(name)
 
 	e.mu.Lock()
-	if e.book[name] != rec || rec.work != nil || rec.phase == planned || rec.phase == closing {
+	if e.records[name] != rec || rec.operation != nil || rec.phase == planned || rec.phase == closing {
 		e.mu.Unlock()
 		return 0
 	}
 	now := e.clock.Now()
 	waitsForReboot := e.cfg.NodeReuse == ReuseAfterReboot && rec.entry.boot != ""
 	switch {
-	case len(rec.leases) > 0 || occupancy.Protected():
+	case len(rec.reservations) > 0 || occupancy.Protected():
 		rec.emptySince = time.Time{}
 		if occupancy.Protected() && rec.entry.boot != "" {
-			// Pods that this process did not bring: the note is of before them.
-			e.advance(rec, inherited)
-			e.begin(name, rec)
+			// This process did not place these pods: the boot in the entry is older than they are.
+			e.setPhase(rec, inherited)
+			e.startPrepare(name, rec)
 		}
 		e.mu.Unlock()
 		return 0
@@ -55,24 +55,24 @@ func (e *Engine) idle(ctx context.Context, name string, rec *record) time.Durati
 	case rec.emptySince.IsZero():
 		rec.emptySince = now
 	}
-	// What has no Node, or has been rebooted since, need not cool down.
+	// A node that has no Node object, or was rebooted since, need not cool down.
 	if wait := rec.emptySince.Add(e.cfg.ReleaseAfter).Sub(now); wait > 0 && exists && !waitsForReboot {
 		e.mu.Unlock()
 		return wait
 	}
 	if rec.phase == doubtful {
-		// No LIST tells of a bind that is still good: another id comes first, which nobody
-		// is given. Its end comes back here.
-		e.begin(name, rec)
+		// No LIST shows a bind that may still take effect: the node gets another id first. The
+		// end of that operation reconciles the node again.
+		e.startPrepare(name, rec)
 		e.mu.Unlock()
 		return 0
 	}
-	w := newWork()
-	rec.work = w
-	from, uses := rec.phase, rec.uses
+	op := newOperation()
+	rec.operation = op
+	from, reserveCount := rec.phase, rec.reserveCount
 	e.mu.Unlock()
 
-	err := e.giveBack(ctx, name, rec, w, from, uses)
+	err := e.tryRelease(ctx, name, rec, op, from, reserveCount)
 	if err == nil || ctx.Err() != nil {
 		return 0
 	}
@@ -80,121 +80,121 @@ func (e *Engine) idle(ctx context.Context, name string, rec *record) time.Durati
 	return e.backoff.When(name)
 }
 
-// rebooted reports whether the node has been started again since it was left. Of a node
-// that reports no boot nobody can tell.
+// rebooted reports whether the node has rebooted since its last pod ended; false if it reports no
+// bootID.
 func rebooted(rec *record, node *v1.Node) bool {
-	boot := bootOf(node)
+	boot := bootHash(node)
 	return boot != "" && rec.entry.boot != "" && boot != rec.entry.boot
 }
 
-// giveBack releases a node on which nobody is, or notes in which boot it was left. The
-// record stays usable until it is certain that it goes.
-func (e *Engine) giveBack(ctx context.Context, name string, rec *record, w *work, from phase, uses uint64) error {
-	node, action, err := e.look(ctx, name, rec)
+// tryRelease releases an empty node, or writes into its entry in which boot it became empty. Pods
+// can use the record until the release is certain.
+func (e *Engine) tryRelease(ctx context.Context, name string, rec *record, op *operation, from phase, reserveCount uint64) error {
+	node, action, err := e.decideRelease(ctx, name, rec)
 
 	e.mu.Lock()
-	if err == nil && (len(rec.leases) > 0 || rec.phase != from || rec.uses != uses) {
+	if err == nil && (len(rec.reservations) > 0 || rec.phase != from || rec.reserveCount != reserveCount) {
 		err = errInUse
 	}
-	if err != nil || action == stay {
-		rec.work = nil
+	if err != nil || action == keepDedicated {
+		rec.operation = nil
 		rec.emptySince = time.Time{}
 		e.mu.Unlock()
-		close(w.done)
+		close(op.done)
 		if errors.Is(err, errInUse) {
 			return nil
 		}
 		return err
 	}
 	if action == noteBoot {
-		// Binds wait: they need an entry without a note.
-		e.advance(rec, vacated)
+		// Binds wait: they need an entry without a boot.
+		e.setPhase(rec, vacated)
 		e.mu.Unlock()
-		err = e.note(ctx, name, rec, bootOf(node))
+		err = e.setBoot(ctx, name, rec, bootHash(node))
 		e.mu.Lock()
 		if err != nil {
-			e.advance(rec, inherited)
+			e.setPhase(rec, inherited)
 		}
-		rec.work = nil
+		rec.operation = nil
 		e.mu.Unlock()
-		close(w.done)
+		close(op.done)
 		return err
 	}
-	e.advance(rec, closing)
+	e.setPhase(rec, closing)
 	e.mu.Unlock()
-	// Whoever reserved the node in time has made it stay; nobody waits.
-	e.close(ctx, name, rec)
+	// A pod that reserved the node in time has kept it dedicated; no pod waits for this.
+	e.removeDedication(ctx, name, rec)
 	return nil
 }
 
 // errInUse: the node is not idle after all.
 var errInUse = errors.New("the node is in use")
 
-// idleAction is what becomes of an idle node.
-type idleAction uint8
+// releaseAction is what to do with a node that seems idle.
+type releaseAction uint8
 
 const (
-	// stay: it keeps its dedication.
-	stay idleAction = iota
-	// noteBoot: the boot is noted, and it keeps its dedication until that is over.
+	// keepDedicated: the node keeps its dedication.
+	keepDedicated releaseAction = iota
+	// noteBoot: the boot is written into the entry; the node is released after a reboot.
 	noteBoot
-	// free: it is released.
-	free
+	// releaseNode: the node is released.
+	releaseNode
 )
 
-// look finds out by LIST whether a node is idle, and by GET, after that, in which boot.
-func (e *Engine) look(ctx context.Context, name string, rec *record) (*v1.Node, idleAction, error) {
-	found, err := e.list(ctx, name)
+// decideRelease checks by LIST that a node is empty and then, by GET, in which boot.
+func (e *Engine) decideRelease(ctx context.Context, name string, rec *record) (*v1.Node, releaseAction, error) {
+	found, err := e.listPods(ctx, name)
 	if err != nil {
-		return nil, stay, err
+		return nil, keepDedicated, err
 	}
 	if found.occupancy.Protected() {
-		return nil, stay, errInUse
+		return nil, keepDedicated, errInUse
 	}
 	if e.cfg.NodeReuse != ReuseAfterReboot {
-		return nil, free, nil
+		return nil, releaseNode, nil
 	}
 	node, err := e.current(ctx, name)
 	switch {
 	case errors.Is(err, errNodeGone):
-		// The machine may come back under the same name, and then as a Node of its own.
-		return nil, free, nil
+		// The machine may come back under the same name, as a new Node.
+		return nil, releaseNode, nil
 	case err != nil:
-		return nil, stay, err
-	case bootOf(node) == "":
-		// Nobody will ever know that it was rebooted.
-		return nil, stay, errNoBoot
+		return nil, keepDedicated, err
+	case bootHash(node) == "":
+		// A reboot could never be detected.
+		return nil, keepDedicated, errNoBoot
 	case rebooted(rec, node):
-		return node, free, nil
+		return node, releaseNode, nil
 	case rec.entry.boot == "":
 		return node, noteBoot, nil
 	}
-	return node, stay, nil
+	return node, keepDedicated, nil
 }
 
 var errNoBoot = errors.New("the Node reports no bootID: with claims.nodeReuse AfterReboot it stays dedicated")
 
-// note writes into a node's entry in which boot it was left, or takes that away.
-func (e *Engine) note(ctx context.Context, name string, rec *record, boot string) error {
+// setBoot writes the boot in which a node became empty into its entry, or removes it.
+func (e *Engine) setBoot(ctx context.Context, name string, rec *record, boot string) error {
 	return e.setEntry(ctx, name, rec, entry{id: rec.entry.id, boot: boot})
 }
 
-// close takes a dedication away: first the entry, then the taints. The record is closing and
-// its work is the caller's. What fails is tried again.
-func (e *Engine) close(ctx context.Context, name string, rec *record) {
-	err := e.removeMarks(ctx, name, rec)
+// removeDedication removes a dedication: first the entry, then the taints. The record is closing
+// and its operation is the caller's. A failure is tried again.
+func (e *Engine) removeDedication(ctx context.Context, name string, rec *record) {
+	err := e.removeEntryAndMarks(ctx, name, rec)
 	e.mu.Lock()
-	w := rec.work
-	rec.work = nil
+	op := rec.operation
+	rec.operation = nil
 	if err == nil {
 		e.deleteRecord(name, rec)
 	}
 	e.mu.Unlock()
-	close(w.done)
+	close(op.done)
 	if err == nil {
 		e.backoff.Forget(name)
 		e.logger.V(2).Info("Node is released", "node", name, "dedication", rec.dedication)
-		e.report(name)
+		e.reportChange(name)
 		e.queue.Add(name)
 		return
 	}
@@ -204,17 +204,17 @@ func (e *Engine) close(ctx context.Context, name string, rec *record) {
 	}
 }
 
-func (e *Engine) removeMarks(ctx context.Context, name string, rec *record) error {
+func (e *Engine) removeEntryAndMarks(ctx context.Context, name string, rec *record) error {
 	node, err := e.node(name)
 	if errors.Is(err, errNodeGone) {
-		// The informer may not know a new Node yet.
+		// The informer may not have a new Node yet.
 		if node, err = e.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{}); err != nil {
 			node = nil
 		}
 	}
-	wrote := rec.entry != entry{}
-	if wrote {
-		if err := e.ledger.commit(ctx, change{node: name}); err != nil {
+	entryDropped := rec.entry != entry{}
+	if entryDropped {
+		if err := e.table.commit(ctx, change{node: name}); err != nil {
 			return err
 		}
 		e.mu.Lock()
@@ -222,11 +222,11 @@ func (e *Engine) removeMarks(ctx context.Context, name string, rec *record) erro
 		e.mu.Unlock()
 	}
 	none := marksOf(isolation.Dedication{}, "", e.cfg.TaintEffect)
-	if node == nil || (!wrote && none.onNode(node)) {
+	if node == nil || (!entryDropped && none.areOn(node)) {
 		return nil
 	}
-	if !wrote {
-		// No write has shown that this process leads, and the node was read before.
+	if !entryDropped {
+		// No write has proved that this process leads; the node was read before.
 		if err := e.confirm(ctx); err != nil {
 			return err
 		}

@@ -21,14 +21,14 @@ func (v *view) open() *v1.Pod {
 	return pod
 }
 
-// leaves is a pod of n1 that goes, and the informer that sees it.
-func (v *view) leaves(pod *v1.Pod) {
-	v.gone(pod)
-	v.engine.Touch("n1")
+// removeAndNotify removes a pod of n1 and notifies the engine.
+func (v *view) removeAndNotify(pod *v1.Pod) {
+	v.removePod(pod)
+	v.engine.NodeChanged("n1")
 	v.sleep(0)
 }
 
-func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
+func TestNodeReleaseAfterTheLastPod(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -38,7 +38,7 @@ func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
 		if !w.dedicated("n1") {
 			t.Fatal("released with a pod on it")
 		}
-		p.leaves(pod)
+		p.removeAndNotify(pod)
 		w.sleep(releaseAfter - time.Millisecond)
 		if !w.dedicated("n1") {
 			t.Error("released before it has cooled down")
@@ -53,31 +53,31 @@ func TestNodeIsReleasedAfterItsLastPod(t *testing.T) {
 	})
 }
 
-func TestNodeStaysDedicatedWhileAPodIsOnItsWay(t *testing.T) {
+func TestNodeReleaseWaitsForReservations(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open()
 		next := w.pod("next", "acme")
-		p.leaves(pod)
+		p.removeAndNotify(pod)
 		w.sleep(releaseAfter / 2)
 		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 			t.Fatal(err)
 		}
-		w.forget()
+		w.resetCounts()
 		w.sleep(time.Hour)
 		if !w.dedicated("n1") {
 			t.Fatal("released under a pod that has reserved it")
 		}
-		if w.called("list pods") > 0 {
-			t.Errorf("%d LISTs for a node that a pod has reserved, want none", w.called("list pods"))
+		if w.callsOf("list pods") > 0 {
+			t.Errorf("%d LISTs for a node that a pod has reserved, want none", w.callsOf("list pods"))
 		}
 		if err := p.bind(next, "n1"); err != nil {
 			t.Error(err)
 		}
 		p.engine.Release(next.UID, "n1", OutcomeKnown)
-		p.leaves(next)
+		p.removeAndNotify(next)
 		w.sleep(releaseAfter + time.Second)
 		if w.dedicated("n1") {
 			t.Error("still dedicated after it has gone")
@@ -85,17 +85,17 @@ func TestNodeStaysDedicatedWhileAPodIsOnItsWay(t *testing.T) {
 	})
 }
 
-// The informer does not know of a pod that the API server has.
-func TestReleaseAsksTheAPIServer(t *testing.T) {
+// The API server has a pod that the informer has not.
+func TestNodeReleaseAsksTheAPIServer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open()
 		unseen := w.pod("unseen", "acme")
-		p.see(unseen, false)
-		w.bound(unseen, "n1")
-		p.leaves(pod)
+		p.setSeen(unseen, false)
+		w.bindPod(unseen, "n1")
+		p.removeAndNotify(pod)
 		w.sleep(time.Hour)
 		if !w.dedicated("n1") {
 			t.Error("released with a pod on it")
@@ -103,7 +103,7 @@ func TestReleaseAsksTheAPIServer(t *testing.T) {
 	})
 }
 
-func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
+func TestNodeReleaseYieldsToAReservation(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -118,16 +118,16 @@ func TestPodThatComesDuringAReleaseKeepsTheNode(t *testing.T) {
 			}
 			return fault{}
 		})
-		p.leaves(pod)
+		p.removeAndNotify(pod)
 		w.sleep(time.Hour)
-		if !w.dedicated("n1") || !p.engine.Held(next.UID, "n1") {
+		if !w.dedicated("n1") || !p.engine.ReadyToBind(next.UID, "n1") {
 			t.Error("released under a pod that reserved it during the LIST")
 		}
 	})
 }
 
-// It is bound and answered for, so that no bind is in flight, and the LIST has not seen it.
-func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
+// The pod's bind has ended, so it holds no reservation, and the LIST does not contain it.
+func TestNodeReleaseYieldsToABind(t *testing.T) {
 	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
 		t.Run(string(reuse), func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -149,25 +149,25 @@ func TestPodThatCameAndWasBoundDuringTheListKeepsTheNode(t *testing.T) {
 						})
 					}}
 				})
-				w.forget()
-				p.leaves(pod)
+				w.resetCounts()
+				p.removeAndNotify(pod)
 				w.sleep(releaseAfter)
-				if w.called("list pods") == 0 || w.wrote("") > 0 {
-					t.Errorf("%d LISTs and %d writes, want one LIST and the dedication as it was", w.called("list pods"), w.wrote(""))
+				if w.callsOf("list pods") == 0 || w.writesOf("") > 0 {
+					t.Errorf("%d LISTs and %d writes, want one LIST and the dedication as it was", w.callsOf("list pods"), w.writesOf(""))
 				}
 			})
 		})
 	}
 }
 
-func TestUnmanagedPodDoesNotKeepANodeDedicated(t *testing.T) {
+func TestNodeReleaseIgnoresUnmanagedPods(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
 		pod := p.open()
-		w.bound(w.pod("mirror", ""), "n1")
-		p.leaves(pod)
+		w.bindPod(w.pod("mirror", ""), "n1")
+		p.removeAndNotify(pod)
 		w.sleep(releaseAfter + time.Second)
 		if w.dedicated("n1") {
 			t.Error("still dedicated")
@@ -175,13 +175,13 @@ func TestUnmanagedPodDoesNotKeepANodeDedicated(t *testing.T) {
 	})
 }
 
-func TestDeletedNodeLosesItsEntry(t *testing.T) {
+func TestNodeReleaseOfADeletedNode(t *testing.T) {
 	tests := map[string]struct {
 		podStays bool
 		want     bool
 	}{
-		"with its pods":    {false, false},
-		"and its pods not": {true, true},
+		"without pods": {false, false},
+		"with a pod":   {true, true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -192,9 +192,9 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 				pod := p.open()
 				w.deleteNode()
 				if !tc.podStays {
-					w.gone(pod)
+					w.removePod(pod)
 				}
-				p.engine.Touch("n1")
+				p.engine.NodeChanged("n1")
 				w.sleep(0)
 				if _, got := w.entryOf("n1"); got != tc.want {
 					t.Errorf("entry %t, want %t", got, tc.want)
@@ -204,7 +204,7 @@ func TestDeletedNodeLosesItsEntry(t *testing.T) {
 	}
 }
 
-func TestReleaseIsTriedAgain(t *testing.T) {
+func TestNodeReleaseIsRetried(t *testing.T) {
 	for _, call := range []string{"list pods", "update configmaps", "patch nodes"} {
 		t.Run("after "+call+" failed", func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -220,7 +220,7 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 					}
 					return fault{}
 				})
-				p.leaves(pod)
+				p.removeAndNotify(pod)
 				w.sleep(10 * time.Minute)
 				if w.dedicated("n1") {
 					t.Error("still dedicated")
@@ -233,8 +233,8 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Its token is good until the node has another id.
-func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
+// The token of the lost bind is valid until the node has another id.
+func TestUnknownOutcomeNeedsANewID(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -250,11 +250,11 @@ func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
 		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
 			t.Fatal(err)
 		}
-		if p.engine.Held(next.UID, "n1") {
-			t.Error("held, want it opened anew first")
+		if p.engine.ReadyToBind(next.UID, "n1") {
+			t.Error("ready to bind, want another id first")
 		}
 		if _, ok := p.engine.Token("n1"); ok {
-			t.Error("a token, want none before the node is opened anew")
+			t.Error("a token, want none before the node has another id")
 		}
 		began := time.Now()
 		if err := p.engine.Ensure(t.Context(), next, "n1", p.subject(next)); err != nil {
@@ -264,12 +264,12 @@ func TestBindOfUnknownOutcomeClosesTheFastPath(t *testing.T) {
 			t.Errorf("took %v, want the settle time", took)
 		}
 		if err := w.bindWith(old, lost, "n1"); err == nil {
-			t.Error("the lost bind takes effect after the node was opened anew")
+			t.Error("the lost bind takes effect after the node got another id")
 		}
 	})
 }
 
-func TestBindOfUnknownOutcomeThatTookEffectIsSeen(t *testing.T) {
+func TestUnknownOutcomeThatTookEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -284,7 +284,7 @@ func TestBindOfUnknownOutcomeThatTookEffectIsSeen(t *testing.T) {
 	})
 }
 
-func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
+func TestNodeReleaseAfterAnUnknownOutcome(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -297,8 +297,8 @@ func TestNodeIsReleasedAfterABindOfUnknownOutcome(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
-		p.leaves(pod)
-		// The bind is admitted when the LIST of a release without a new id has been made.
+		p.removeAndNotify(pod)
+		// The lost bind arrives right after the LIST of the release.
 		w.onCall(func(call string) fault {
 			if call == "list pods" {
 				go func() { _ = w.bindWith(old, lost, "n1") }()
@@ -322,20 +322,20 @@ func (w *world) reboot(name, boot string) {
 	w.node(name, func(n *v1.Node) { n.Status.NodeInfo.BootID = boot })
 }
 
-func TestNodeIsReleasedAfterAReboot(t *testing.T) {
+func TestNodeReleaseAfterAReboot(t *testing.T) {
 	tests := map[string]struct {
 		before, while, after func(w *world, p *view)
 		want                 bool
 	}{
-		"that does not come":                  {nil, nil, nil, true},
-		"that comes when it has cooled down":  {nil, nil, func(w *world, _ *view) { w.reboot("n1", "second") }, false},
-		"that came while a pod was there":     {func(w *world, _ *view) { w.reboot("n1", "second") }, nil, nil, true},
-		"that comes while it cools down":      {nil, func(w *world, _ *view) { w.reboot("n1", "second") }, nil, true},
-		"of which nobody reports":             {nil, nil, func(w *world, _ *view) { w.reboot("n1", "") }, true},
-		"after which a pod of its own came":   {nil, nil, comeAndGo, true},
-		"two of them, a pod of its own first": {nil, nil, func(w *world, p *view) { comeAndGo(w, p); w.reboot("n1", "third") }, false},
-		"of another machine of the same name": {nil, nil, func(w *world, _ *view) { w.deleteNode(); w.node("n1") }, true},
-		"or deletion of the Node":             {nil, nil, func(w *world, p *view) { w.deleteNode(); p.engine.Touch("n1"); w.sleep(0); w.node("n1") }, false},
+		"no reboot":                        {nil, nil, nil, true},
+		"after the node has cooled down":   {nil, nil, func(w *world, _ *view) { w.reboot("n1", "second") }, false},
+		"while a pod was there":            {func(w *world, _ *view) { w.reboot("n1", "second") }, nil, nil, true},
+		"while the node cools down":        {nil, func(w *world, _ *view) { w.reboot("n1", "second") }, nil, true},
+		"the node reports no bootID":       {nil, nil, func(w *world, _ *view) { w.reboot("n1", "") }, true},
+		"followed by a pod of the tenant":  {nil, nil, comeAndGo, true},
+		"a second one, after such a pod":   {nil, nil, func(w *world, p *view) { comeAndGo(w, p); w.reboot("n1", "third") }, false},
+		"another machine of the same name": {nil, nil, func(w *world, _ *view) { w.deleteNode(); w.node("n1") }, true},
+		"the Node is deleted":              {nil, nil, func(w *world, p *view) { w.deleteNode(); p.engine.NodeChanged("n1"); w.sleep(0); w.node("n1") }, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -348,11 +348,11 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 					if f != nil {
 						f(w, p)
 					}
-					p.engine.Touch("n1")
+					p.engine.NodeChanged("n1")
 					w.sleep(0)
 				}
 				step(tc.before)
-				p.leaves(pod)
+				p.removeAndNotify(pod)
 				w.sleep(releaseAfter / 2)
 				step(tc.while)
 				w.sleep(releaseAfter)
@@ -366,21 +366,20 @@ func TestNodeIsReleasedAfterAReboot(t *testing.T) {
 	}
 }
 
-// comeAndGo is a pod of the same tenant that uses the node again before it is rebooted, is
-// there when it is, and goes.
+// comeAndGo places a pod of the same tenant on the node, reboots the node, and removes the pod.
 func comeAndGo(w *world, p *view) {
 	pod := w.pod("again", "acme")
 	if err := p.place(pod, "n1"); err != nil {
 		w.t.Error(err)
 	}
 	w.reboot("n1", "second")
-	p.engine.Touch("n1")
+	p.engine.NodeChanged("n1")
 	w.sleep(time.Minute)
-	p.leaves(pod)
+	p.removeAndNotify(pod)
 	w.sleep(releaseAfter + time.Second)
 }
 
-func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
+func TestNodeLimit(t *testing.T) {
 	tests := map[string]struct {
 		maximum intstr.IntOrString
 		want    int
@@ -392,7 +391,7 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 		"a percentage, at least 1":  {intstr.FromString("0%"), 1},
 		"a percentage of all":       {intstr.FromString("100%"), 10},
 		"a number above all":        {intstr.FromInt32(99), 10},
-		"what is no number at all":  {intstr.FromString("many"), 0},
+		"not a quantity":            {intstr.FromString("many"), 0},
 		"a percentage above a half": {intstr.FromString("51%"), 6},
 	}
 	names := []string{"n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}
@@ -406,7 +405,7 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 				p := w.leader(func(c *Config) { c.MaxNodesPerTenant = tc.maximum })
 				got := 0
 				for _, node := range names {
-					// Those in VMs count for the tenant that opens the node.
+					// Nodes of VMs count for the tenant that opens them.
 					pod := w.pod("on-"+node, "acme", func(pod *v1.Pod) {
 						if got%2 == 1 {
 							inVM(pod)
@@ -434,14 +433,14 @@ func TestTenantOpensNoMoreNodesThanItMay(t *testing.T) {
 	}
 }
 
-func TestReleasedNodesCountNoMore(t *testing.T) {
+func TestNodeLimitWithoutReleasedNodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		w.node("n2")
 		p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
 		pod := p.open()
-		p.leaves(pod)
+		p.removeAndNotify(pod)
 		w.sleep(releaseAfter + time.Second)
 		if err := p.place(w.pod("next", "acme"), "n2"); err != nil {
 			t.Error(err)
@@ -449,8 +448,8 @@ func TestReleasedNodesCountNoMore(t *testing.T) {
 	})
 }
 
-// The note of the boot is of before whoever uses the node again, however they come.
-func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
+// However a vacated node comes into use again, the boot in its entry is outdated then.
+func TestVacatedNodeUsedAgain(t *testing.T) {
 	tests := map[string]func(w *world, p *view) *view{
 		"by a pod of the tenant's": func(w *world, p *view) *view {
 			pod := w.pod("again", "acme")
@@ -461,7 +460,7 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 				w.t.Error(err)
 			}
 			if e, _ := w.entryOf("n1"); e.boot != "" {
-				w.t.Error("the note is still there when the pod is bound")
+				w.t.Error("the entry still has a boot when the pod is bound")
 			}
 			if err := p.place(pod, "n1"); err != nil {
 				w.t.Error(err)
@@ -475,14 +474,14 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 			}
 			return p
 		},
-		"by a pod that comes past the scheduler": func(w *world, p *view) *view {
-			w.bound(w.pod("again", "acme"), "n1")
-			p.engine.Touch("n1")
+		"by a pod that bypasses the scheduler": func(w *world, p *view) *view {
+			w.bindPod(w.pod("again", "acme"), "n1")
+			p.engine.NodeChanged("n1")
 			return p
 		},
-		"by a pod that comes while nobody leads": func(w *world, p *view) *view {
-			p.see(w.pod("again", "acme"), false)
-			w.bound(w.pod("again", "acme"), "n1")
+		"by a pod that comes while no process leads": func(w *world, p *view) *view {
+			p.setSeen(w.pod("again", "acme"), false)
+			w.bindPod(w.pod("again", "acme"), "n1")
 			return w.leader(afterReboot)
 		},
 	}
@@ -492,19 +491,19 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				p := w.leader(afterReboot)
-				p.leaves(p.open())
+				p.removeAndNotify(p.open())
 				w.sleep(releaseAfter)
 				if e, _ := w.entryOf("n1"); e.boot == "" {
-					t.Fatal("no boot noted for an empty node")
+					t.Fatal("no boot in the entry of an empty node")
 				}
 				p = use(w, p)
 				w.sleep(0)
 				if e, ok := w.entryOf("n1"); e.boot != "" || !ok {
-					t.Errorf("entry %v, want one without a note", e)
+					t.Errorf("entry %v, want one without a boot", e)
 				}
 				w.reboot("n1", "second")
-				p.engine.Touch("n1")
-				p.leaves(w.pod("again", "acme"))
+				p.engine.NodeChanged("n1")
+				p.removeAndNotify(w.pod("again", "acme"))
 				w.sleep(time.Hour)
 				if !w.dedicated("n1") {
 					t.Error("released in the boot in which it was used")
@@ -514,20 +513,20 @@ func TestNoteOfTheBootGoesWhenTheNodeIsUsedAgain(t *testing.T) {
 	}
 }
 
-func TestNodeThatReportsNoBootStaysDedicatedInPeace(t *testing.T) {
+func TestNodeReleaseWithoutABootID(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
 		w.reboot("n1", "")
 		p := w.leader(afterReboot)
-		p.leaves(p.open())
-		w.forget()
+		p.removeAndNotify(p.open())
+		w.resetCounts()
 		w.sleep(time.Hour)
 		if !w.dedicated("n1") {
-			t.Error("released, although nobody can tell of a reboot")
+			t.Error("released, although no reboot can be detected")
 		}
-		if w.wrote("") > 0 {
-			t.Errorf("%d writes, want none", w.wrote(""))
+		if w.writesOf("") > 0 {
+			t.Errorf("%d writes, want none", w.writesOf(""))
 		}
 	})
 }

@@ -10,10 +10,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// whenCrowded is when to try a repair again that was one too many.
-const whenCrowded = time.Second
+// repairRetry is the wait before a repair that exceeded the rate limit is tried again.
+const repairRetry = time.Second
 
-// openedBy returns the tenant for which a dedicated node counts, empty if for nobody.
+// openedBy returns the tenant towards whose limit a dedicated node counts, empty if there is none.
 func openedBy(node *v1.Node, dedication isolation.Dedication) string {
 	if tenant := node.Annotations[OpenedByAnnotation]; tenant != "" {
 		return tenant
@@ -22,38 +22,38 @@ func openedBy(node *v1.Node, dedication isolation.Dedication) string {
 	return tenant
 }
 
-// reconcile looks at one node: whether the cluster is as the book has it, and whether the
-// node is to be released. It returns when to look again, zero if an event will tell.
+// reconcile brings a Node in step with its record, and releases it if it is idle. It returns
+// after how long to try again, zero if an event will trigger that.
 func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
 	e.mu.Lock()
-	rec := e.book[name]
+	rec := e.records[name]
 	if rec == nil {
 		e.mu.Unlock()
-		return e.adopt(ctx, name)
+		return e.reconcileFree(ctx, name)
 	}
-	if rec.work != nil || rec.phase == planned {
-		// Its end comes back here.
+	if rec.operation != nil || rec.phase == planned {
+		// The end of the operation reconciles the node again.
 		e.mu.Unlock()
 		return 0
 	}
 	if rec.phase == closing {
-		rec.work = newWork()
+		rec.operation = newOperation()
 		e.mu.Unlock()
-		e.close(ctx, name, rec)
+		e.removeDedication(ctx, name, rec)
 		return 0
 	}
 	marks := marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)
 	known := rec.dedication.Known()
 	e.mu.Unlock()
-	if wait := e.mend(ctx, name, rec, marks, known); wait > 0 {
+	if wait := e.repairMarks(ctx, name, rec, marks, known); wait > 0 {
 		return wait
 	}
-	return e.idle(ctx, name, rec)
+	return e.releaseIfIdle(ctx, name, rec)
 }
 
-// adopt dedicates a free node on which managed pods are, if one dedication suits them all, and
-// removes taints that nobody's entry stands for.
-func (e *Engine) adopt(ctx context.Context, name string) time.Duration {
+// reconcileFree dedicates a node without record on which managed pods run, if one dedication
+// admits them all, and removes taints of a dedication that has no entry.
+func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 	node, exists := e.cluster.Node(name)
 	if !exists {
 		return 0
@@ -61,15 +61,15 @@ func (e *Engine) adopt(ctx context.Context, name string) time.Duration {
 	_, marked := e.cluster.DedicationOf(node)
 	occupancy := e.cluster.Occupancy(name)
 	dedication, fits := occupancy.Dedication()
-	// Where the rule is broken the audit says so, and taints only keep others away.
+	// Where the rule is broken the audit reports it, and the taints keep others away.
 	if !fits && (occupancy.Protected() || !marked) {
 		return 0
 	}
 	if !e.repairs.TryAccept() {
-		return whenCrowded
+		return repairRetry
 	}
 	if fits {
-		e.take(ctx, name, &record{phase: planned, dedication: dedication, openedBy: soleTenant(&occupancy)})
+		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: soleTenant(&occupancy)})
 		return 0
 	}
 	// The informer may still show what was just removed.
@@ -78,42 +78,42 @@ func (e *Engine) adopt(ctx context.Context, name string) time.Duration {
 		return 0
 	}
 	if err != nil {
-		e.logger.Error(err, "A node with taints of a dedication could not be looked at, trying again", "node", name)
+		e.logger.Error(err, "A node with taints of a dedication could not be read, trying again", "node", name)
 		return e.backoff.When(name)
 	}
 	switch dedication, marked := e.cluster.DedicationOf(node); {
 	case !marked:
 	case e.cfg.NodeReuse == ReuseAfterReboot && dedication.Known():
 		// A table that was lost must not free a kernel that hosted a tenant.
-		e.take(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)})
+		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)})
 	default:
-		e.take(ctx, name, &record{phase: closing})
+		e.addAndStart(ctx, name, &record{phase: closing})
 	}
 	return 0
 }
 
-// take adds a record of which the cluster's state was the reason, if the book has none
-// by now, and does what its phase asks for.
-func (e *Engine) take(ctx context.Context, name string, rec *record) {
+// addAndStart adds a record for what was found in the cluster, unless the node has one by now,
+// and starts the operation of its phase.
+func (e *Engine) addAndStart(ctx context.Context, name string, rec *record) {
 	e.mu.Lock()
-	if e.book[name] != nil {
+	if e.records[name] != nil {
 		e.mu.Unlock()
 		return
 	}
 	e.addRecord(name, rec)
 	if rec.phase == planned {
-		e.begin(name, rec)
+		e.startPrepare(name, rec)
 		e.mu.Unlock()
-		e.report(name)
+		e.reportChange(name)
 		return
 	}
-	rec.work = newWork()
+	rec.operation = newOperation()
 	e.mu.Unlock()
-	e.report(name)
-	e.close(ctx, name, rec)
+	e.reportChange(name)
+	e.removeDedication(ctx, name, rec)
 }
 
-// soleTenant returns the tenant of everybody who is on a node, empty if there are several.
+// soleTenant returns the only tenant with pods on a node, empty if there are several.
 func soleTenant(o *isolation.Occupancy) string {
 	tenant := ""
 	for _, group := range o.Groups() {
@@ -125,70 +125,70 @@ func soleTenant(o *isolation.Occupancy) string {
 	return tenant
 }
 
-// mend restores the marks of a dedicated Node. It returns when to try again, zero if
-// there is nothing to mend, or it is mended.
-func (e *Engine) mend(ctx context.Context, name string, rec *record, marks nodeMarks, known bool) time.Duration {
+// repairMarks restores the marks of a dedicated Node. It returns after how long to try again, zero
+// if the marks are right.
+func (e *Engine) repairMarks(ctx context.Context, name string, rec *record, marks nodeMarks, known bool) time.Duration {
 	node, exists := e.cluster.Node(name)
-	if !exists || (known && marks.onNode(node)) {
+	if !exists || (known && marks.areOn(node)) {
 		return 0
 	}
 	if !e.repairs.TryAccept() {
-		return whenCrowded
+		return repairRetry
 	}
 	e.mu.Lock()
-	if e.book[name] != rec || rec.work != nil || rec.phase == planned || rec.phase == closing {
+	if e.records[name] != rec || rec.operation != nil || rec.phase == planned || rec.phase == closing {
 		e.mu.Unlock()
 		return 0
 	}
-	w := newWork()
-	rec.work = w
+	op := newOperation()
+	rec.operation = op
 	from := rec.phase
 	e.mu.Unlock()
 
 	changed, err := e.restoreMarks(ctx, name, rec, from)
 
 	e.mu.Lock()
-	rec.work = nil
+	rec.operation = nil
 	e.mu.Unlock()
-	close(w.done)
+	close(op.done)
 	if changed {
-		e.report(name)
+		e.reportChange(name)
 	}
 	if err == nil || errors.Is(err, errNodeGone) || ctx.Err() != nil {
 		e.backoff.Forget(name)
 		return 0
 	}
-	e.logger.Error(err, "The taints of a dedicated node could not be mended, trying again", "node", name)
+	e.logger.Error(err, "The taints of a dedicated node could not be repaired, trying again", "node", name)
 	return e.backoff.When(name)
 }
 
-// restoreMarks asks the API server how a Node looks and mends it. Of what was inherited it finds
-// out what it is dedicated to, and reports whether that is news.
+// restoreMarks reads a Node from the API server and restores its marks. For an inherited node it
+// first finds the dedication, and reports whether that changed.
 func (e *Engine) restoreMarks(ctx context.Context, name string, rec *record, from phase) (changed bool, err error) {
 	node, err := e.current(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	if from == inherited {
-		if changed, err = e.identify(ctx, node, rec); err != nil || !rec.dedication.Known() {
+		if changed, err = e.findDedication(ctx, node, rec); err != nil || !rec.dedication.Known() {
 			return changed, err
 		}
 	}
 	marks := marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)
-	if marks.onNode(node) {
+	if marks.areOn(node) {
 		return changed, nil
 	}
-	e.logger.Info("Mending the taints of a dedicated node", "node", name, "dedication", rec.dedication)
+	e.logger.Info("Restoring the taints of a dedicated node", "node", name, "dedication", rec.dedication)
 	return changed, e.applyMarks(ctx, node, marks)
 }
 
-// identify finds out what an inherited node is dedicated to: what its taints say, else whom
-// the pods there are of. It reports whether that is news.
-func (e *Engine) identify(ctx context.Context, node *v1.Node, rec *record) (bool, error) {
+// findDedication finds what an inherited node is dedicated to: by its taints, else by the pods on
+// it. It reports whether that changed the record.
+func (e *Engine) findDedication(ctx context.Context, node *v1.Node, rec *record) (bool, error) {
 	dedication, marked := e.cluster.DedicationOf(node)
 	tenant := openedBy(node, dedication)
 	if !marked || !dedication.Known() {
-		found, err := e.list(ctx, node.Name)
+		found, err := e.listPods(ctx, node.Name)
 		if err != nil {
 			return false, err
 		}
@@ -201,22 +201,22 @@ func (e *Engine) identify(ctx context.Context, node *v1.Node, rec *record) (bool
 	if rec.dedication == dedication && rec.openedBy == tenant {
 		return false, nil
 	}
-	e.attribute(node.Name, rec, dedication, tenant)
+	e.setDedication(node.Name, rec, dedication, tenant)
 	return true, nil
 }
 
-// verify looks at a node that this process inherited: what it is dedicated to, and whether
-// all who are there may be.
-func (e *Engine) verify(ctx context.Context, name string, rec *record, w *work) error {
+// verifyInherited makes an inherited node ready for binds: it finds the dedication, restores the
+// marks, and checks that the dedication admits all pods on the node.
+func (e *Engine) verifyInherited(ctx context.Context, name string, rec *record, op *operation) error {
 	if rec.entry.boot != "" {
-		// It is used again, so it has not been left.
-		if err := e.note(ctx, name, rec, ""); err != nil {
+		// It is used again, so it is no longer vacated.
+		if err := e.setBoot(ctx, name, rec, ""); err != nil {
 			return err
 		}
 	}
 	changed, err := e.restoreMarks(ctx, name, rec, inherited)
 	if changed {
-		e.report(name)
+		e.reportChange(name)
 	}
 	if err != nil {
 		return err
@@ -224,5 +224,5 @@ func (e *Engine) verify(ctx context.Context, name string, rec *record, w *work) 
 	if !rec.dedication.Known() {
 		return ErrDedicated
 	}
-	return e.check(ctx, name, rec, w)
+	return e.checkResidents(ctx, name, rec, op)
 }

@@ -7,35 +7,35 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Outcome says what is known about a bind that has ended.
+// Outcome says what is known about the result of a bind request.
 type Outcome uint8
 
 const (
-	// OutcomeUnknown says that the request may still take effect; its answer was lost, or is an
-	// error that does not say that the pod was not bound.
+	// OutcomeUnknown: the request may still take effect. Its answer was lost, or is an error
+	// that does not exclude that the pod was bound.
 	OutcomeUnknown Outcome = iota
-	// OutcomeKnown says that the pod was bound, or never will be by that request.
+	// OutcomeKnown: the request has bound the pod, or never will.
 	OutcomeKnown
 )
 
-// Reserve keeps a node for a pod until Release: dedicated to the pod if it is free, and
-// not released meanwhile. It runs in the scheduling cycle and works in memory only. Pods that
-// no dedication concerns, the platform's, are none of its business.
+// Reserve reserves a node for a pod until Release. A free node is planned to be dedicated to
+// the pod's trust domain; a reserved node is not released. Reserve runs in the scheduling cycle
+// and works in memory only. For pods that need no dedication, the platform's, it does nothing.
 //
-// Whoever is refused is noted together with the refusal, so that no change after it is
-// missed: see DedicationChanged and Unlimited.
+// A refusal is recorded under the same lock, so that no later change is missed: see
+// Cluster.DedicationChanged and TenantsBelowLimit.
 func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
 	dedication, ok := subject.Dedication()
 	if !ok {
 		return nil
 	}
 	if !e.Ready() {
-		return e.refuse(ErrNotReady)
+		return e.countRefusal(ErrNotReady)
 	}
 	if err := e.reserve(uid, node, subject, dedication); err != nil {
-		return e.refuse(err)
+		return e.countRefusal(err)
 	}
-	e.report(node)
+	e.reportChange(node)
 	return nil
 }
 
@@ -43,74 +43,74 @@ func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject,
 	domain, _ := subject.TrustDomain()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rec := e.book[node]
+	rec := e.records[node]
 	switch {
-	case rec == nil && e.opened[domain.Tenant] >= e.limit():
-		e.limited[domain.Tenant] = true
+	case rec == nil && e.nodesOpened[domain.Tenant] >= e.limit():
+		e.limitedTenants[domain.Tenant] = true
 		return ErrTooManyNodes
 	case rec == nil:
 		rec = &record{phase: planned, dedication: dedication, openedBy: domain.Tenant}
 		e.addRecord(node, rec)
 	case rec.phase == closing || !rec.dedication.Admits(subject):
-		e.denied[node] = true
+		e.refusedNodes[node] = true
 		return ErrDedicated
 	}
-	rec.leases[uid] = struct{}{}
-	rec.uses++
+	rec.reservations[uid] = struct{}{}
+	rec.reserveCount++
 	return nil
 }
 
-// Held reports whether the pod has reserved the node and nothing is left to do before its
-// bind.
-func (e *Engine) Held(uid types.UID, node string) bool {
+// ReadyToBind reports whether the pod has reserved the node and Ensure has nothing left to do.
+func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	rec := e.book[node]
+	rec := e.records[node]
 	if rec == nil || rec.phase != held {
 		return false
 	}
-	_, leased := rec.leases[uid]
+	_, leased := rec.reservations[uid]
 	return leased
 }
 
-// Release ends what Reserve began: the pod will not be bound, or its bind has ended. Only
-// the first call for a pod and node counts, so Bind can tell of an unknown outcome before
-// Unreserve is called.
+// Release drops the reservation: the pod will not be bound, or its bind has ended. Only the
+// first call for a pod and node counts, so Bind can report an unknown outcome before Unreserve
+// is called.
 func (e *Engine) Release(uid types.UID, node string, outcome Outcome) {
 	e.release(uid, node, outcome)
-	e.report(node)
-	e.Touch(node)
+	e.reportChange(node)
+	e.NodeChanged(node)
 }
 
 func (e *Engine) release(uid types.UID, node string, outcome Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rec := e.book[node]
+	rec := e.records[node]
 	if rec == nil {
 		return
 	}
-	if _, leased := rec.leases[uid]; !leased {
+	if _, leased := rec.reservations[uid]; !leased {
 		return
 	}
-	delete(rec.leases, uid)
+	delete(rec.reservations, uid)
 	if outcome == OutcomeUnknown && rec.phase == held {
-		// Its token is good for as long as the id is: whoever comes next gets another.
-		e.advance(rec, doubtful)
+		// Its token is valid as long as the id is: before the next bind the node gets another.
+		e.setPhase(rec, doubtful)
 	}
-	if rec.phase == planned && rec.work == nil && len(rec.leases) == 0 {
+	if rec.phase == planned && rec.operation == nil && len(rec.reservations) == 0 {
 		e.deleteRecord(node, rec)
 	}
 }
 
-// Confine returns the subject as its tenant may open nodes now: confined while it has as
-// many as it may. If the pod is to wait for another node, the tenant is noted: see Unlimited.
+// Confine returns the subject, confined to dedicated nodes (isolation.Subject.Confined) if its
+// tenant has reached its limit of nodes. With wait, the tenant is recorded as one that waits: see
+// TenantsBelowLimit.
 func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
 	domain, ok := subject.TrustDomain()
 	if !ok {
 		return subject
 	}
 	e.mu.RLock()
-	within := e.opened[domain.Tenant] < e.limit()
+	within := e.nodesOpened[domain.Tenant] < e.limit()
 	e.mu.RUnlock()
 	if within {
 		return subject
@@ -118,35 +118,36 @@ func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject
 	if wait {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		// Asked again, so that no change since is missed.
-		if e.opened[domain.Tenant] < e.limit() {
+		// Checked again with the lock held, so that no change is missed.
+		if e.nodesOpened[domain.Tenant] < e.limit() {
 			return subject
 		}
-		e.limited[domain.Tenant] = true
+		e.limitedTenants[domain.Tenant] = true
 	}
 	return subject.Confined()
 }
 
-// Unlimited returns the tenants that waited for another node and may open one now, nil if
-// there is none.
-func (e *Engine) Unlimited() map[string]bool {
+// TenantsBelowLimit returns the tenants that waited for another node and may open one now, nil if
+// there is none. Each is returned once.
+func (e *Engine) TenantsBelowLimit() map[string]bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var tenants map[string]bool
-	for tenant := range e.limited {
-		if e.opened[tenant] >= e.limit() {
+	for tenant := range e.limitedTenants {
+		if e.nodesOpened[tenant] >= e.limit() {
 			continue
 		}
 		if tenants == nil {
 			tenants = map[string]bool{}
 		}
 		tenants[tenant] = true
-		delete(e.limited, tenant)
+		delete(e.limitedTenants, tenant)
 	}
 	return tenants
 }
 
-// Homes returns nodes with the dedication that the subject would bring, at most so many.
+// Homes returns at most that many nodes whose dedication is the one that the subject's pod would
+// give to a free node.
 func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
 	dedication, ok := subject.Dedication()
 	if !ok {
@@ -177,14 +178,14 @@ func (e *Engine) limit() int {
 	}
 	nodes, err := intstr.GetScaledValueFromIntOrPercent(&maximum, e.cluster.NodeCount(), true)
 	if err != nil {
-		// The arguments are validated; if they are not, nobody opens anything.
+		// The arguments are validated; if they are not, no tenant opens a node.
 		return 0
 	}
 	return max(nodes, 1)
 }
 
-// refuse counts an error that a pod gets.
-func (e *Engine) refuse(err error) error {
-	e.metrics.refused.WithLabelValues(refusal(err)).Inc()
+// countRefusal counts the error that a pod gets, and returns it.
+func (e *Engine) countRefusal(err error) error {
+	e.metrics.refused.WithLabelValues(refusalReason(err)).Inc()
 	return err
 }

@@ -12,10 +12,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Pods of several tenants come and go, others come past the scheduler, answers get lost, and
-// leaders are replaced while they still send: at every bind the rule holds on the node, and
-// when all is over no node stays dedicated to nobody.
-func TestRuleHoldsInAStorm(t *testing.T) {
+// Pods of several tenants come and go, others bypass the scheduler, answers get lost, and
+// leaders are replaced while they still send requests. At every bind the rule holds on the node,
+// and in the end no empty node stays dedicated.
+func TestStorm(t *testing.T) {
 	seeds := 30
 	if testing.Short() {
 		seeds = 5
@@ -42,7 +42,7 @@ type storm struct {
 	placed int
 	// hosted is the tenant whose containers a node hosted last, and in which boot.
 	hosted map[string][2]string
-	// deleted are the pods that nobody can bind any more.
+	// deleted are the pods that can no longer be bound.
 	deleted map[string]bool
 }
 
@@ -75,13 +75,13 @@ func (s *storm) run() {
 	for i := range 60 {
 		group.Go(func() {
 			s.pause(5 * time.Minute)
-			s.live(i)
+			s.runPod(i)
 		})
 	}
 	for i := range 12 {
 		group.Go(func() {
 			s.pause(5 * time.Minute)
-			s.intrude(i)
+			s.runUnmanaged(i)
 		})
 	}
 	for i := range 10 {
@@ -102,12 +102,12 @@ func (s *storm) run() {
 		name := fmt.Sprintf("n%d", n)
 		s.sleep(2 * time.Minute)
 		s.reboot(name, "last boot of "+name)
-		s.current().engine.Touch(name)
+		s.current().engine.NodeChanged(name)
 	}
 	s.sleep(10 * time.Minute)
 	for n := range stormNodes {
 		if name := fmt.Sprintf("n%d", n); s.dedicated(name) {
-			s.t.Errorf("%s stays dedicated to nobody", name)
+			s.t.Errorf("%s is empty and stays dedicated", name)
 		}
 	}
 	if s.placed < 10 {
@@ -115,7 +115,7 @@ func (s *storm) run() {
 	}
 }
 
-// elect starts another process that leads, beside whoever led until now.
+// elect starts another process that leads; the one that led until then keeps running.
 func (s *storm) elect() {
 	p, _ := s.process(func(c *Config) { c.NodeReuse = s.reuse })
 	p.engine.Lead()
@@ -130,8 +130,8 @@ func (s *storm) current() *view {
 	return s.leader
 }
 
-// live is the life of a pod: it is placed somewhere, runs, and goes.
-func (s *storm) live(i int) {
+// runPod places a pod somewhere, lets it run, and removes it.
+func (s *storm) runPod(i int) {
 	var change []func(*v1.Pod)
 	if s.intn(3) == 0 {
 		change = append(change, inVM)
@@ -141,8 +141,8 @@ func (s *storm) live(i int) {
 	}
 	pod := s.pod(fmt.Sprintf("pod-%d", i), []string{"acme", "bolt", "cask"}[s.intn(3)], change...)
 	for range 20 {
-		// Where a lost request has taken it is not where this attempt would.
-		if s.nodeOf(pod) != "" || s.try(s.current(), pod, fmt.Sprintf("n%d", s.intn(stormNodes))) {
+		// A lost request may have bound it already.
+		if s.nodeOf(pod) != "" || s.tryPlace(s.current(), pod, fmt.Sprintf("n%d", s.intn(stormNodes))) {
 			s.pause(time.Minute)
 			break
 		}
@@ -152,8 +152,8 @@ func (s *storm) live(i int) {
 	s.deleted[pod.Name] = true
 	s.mu.Unlock()
 	node := s.nodeOf(pod)
-	s.gone(pod)
-	s.current().engine.Touch(node)
+	s.removePod(pod)
+	s.current().engine.NodeChanged(node)
 }
 
 // nodeOf returns where a pod is bound, empty if nowhere.
@@ -166,8 +166,8 @@ func (s *storm) nodeOf(pod *v1.Pod) string {
 	return ""
 }
 
-// try is one attempt of the scheduler, with Filter before and the rule once more at the bind.
-func (s *storm) try(p *view, pod *v1.Pod, node string) bool {
+// tryPlace is one attempt of the scheduler: Filter, Reserve, Ensure, the rule again, and the bind.
+func (s *storm) tryPlace(p *view, pod *v1.Pod, node string) bool {
 	subject := p.subject(pod)
 	occupancy := p.Occupancy(node)
 	if !isolation.Decide(subject, &isolation.Node{Occupancy: occupancy}).Allowed() {
@@ -187,7 +187,7 @@ func (s *storm) try(p *view, pod *v1.Pod, node string) bool {
 		p.mu.Lock()
 		delete(p.assumed, pod.UID)
 		p.mu.Unlock()
-		p.engine.Touch(node)
+		p.engine.NodeChanged(node)
 	}()
 	if p.engine.Ensure(s.t.Context(), pod, node, subject) != nil {
 		return false
@@ -199,7 +199,7 @@ func (s *storm) try(p *view, pod *v1.Pod, node string) bool {
 		return false
 	}
 	if s.intn(10) == 0 {
-		// The request is long on its way, and nobody hears of it again.
+		// The request takes long, and its answer is lost.
 		outcome = OutcomeUnknown
 		go func() {
 			s.pause(20 * time.Second)
@@ -210,7 +210,7 @@ func (s *storm) try(p *view, pod *v1.Pod, node string) bool {
 	return s.commit(token, pod, node)
 }
 
-// commit is the API server: the fence, and then what an onlooker sees.
+// commit binds the pod as the API server does, if the fence lets it, and checks the node.
 func (s *storm) commit(token string, pod *v1.Pod, node string) bool {
 	s.mu.Lock()
 	deleted := s.deleted[pod.Name]
@@ -218,34 +218,34 @@ func (s *storm) commit(token string, pod *v1.Pod, node string) bool {
 	if deleted || s.nodeOf(pod) != "" || s.bindWith(token, pod, node) != nil {
 		return false
 	}
-	s.look(pod, node)
+	s.checkNode(pod, node)
 	s.mu.Lock()
 	s.placed++
 	s.mu.Unlock()
 	return true
 }
 
-// intrude is the stock scheduler with a pod of nobody's.
-func (s *storm) intrude(i int) {
+// runUnmanaged places an unmanaged pod as the stock scheduler does, and removes it.
+func (s *storm) runUnmanaged(i int) {
 	pod := s.pod(fmt.Sprintf("intruder-%d", i), "")
 	for range 5 {
 		node := fmt.Sprintf("n%d", s.intn(stormNodes))
 		if _, fenced := s.entryOf(node); !fenced && s.podsOn(node) == 0 {
-			s.bound(pod, node)
-			s.look(pod, node)
-			s.current().engine.Touch(node)
+			s.bindPod(pod, node)
+			s.checkNode(pod, node)
+			s.current().engine.NodeChanged(node)
 			s.pause(30 * time.Second)
-			s.gone(pod)
-			s.current().engine.Touch(node)
+			s.removePod(pod)
+			s.current().engine.NodeChanged(node)
 			return
 		}
 		s.pause(10 * time.Second)
 	}
 }
 
-// look is the onlooker: no two pods on the node break the rule, and with AfterReboot no kernel
-// has hosted containers of two tenants.
-func (s *storm) look(pod *v1.Pod, node string) {
+// checkNode checks that no pod on the node breaks the rule with the new one and that, with
+// AfterReboot, no kernel has hosted containers of two tenants.
+func (s *storm) checkNode(pod *v1.Pod, node string) {
 	subject := s.subject(pod)
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()

@@ -10,41 +10,40 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// termKey is the key of the leader's id. No node has it: that of a node named "term" is "rm".
+// termKey is the key of the leader's id. No node uses it: a node named "term" has the key "rm".
 const termKey = "term"
 
-// maxTable is how many bytes the API server takes in the values of a ConfigMap.
+// maxTable is how many bytes the API server accepts in the values of a ConfigMap.
 const maxTable = v1.MaxSecretSize
 
-// errTableFull tells an administrator what to do: the table does not grow with pods.
+// errTableFull says what an administrator can do: the table does not grow with pods.
 var errTableFull = errors.New("ConfigMap " + TableName + ": 1 MiB is full, no more nodes can be dedicated: " +
 	"use shorter node names, or claims.nodeReuse: Immediately and a shorter claims.releaseAfter")
 
-// entry is what the fence knows of a dedicated node.
+// entry is a dedicated node in the table.
 type entry struct {
 	// id is random for each dedication of a node.
 	id string
-	// boot identifies the boot of the node in which its last pod went. It is empty while
-	// the node is in use, and wherever nodes are used again without a reboot.
+	// boot identifies the boot in which the node's last pod ended. It is empty while the node
+	// is in use, and always where nodes are reused without a reboot.
 	boot string
 }
 
-// table is the fence: which nodes are dedicated, and by whom the table is written.
+// table is what the fence reads: the dedicated nodes, and the term of the writer.
 type table struct {
 	term    string
 	entries map[string]entry
 }
 
-// tableKey returns the key whose value holds a node's entry: the shorter the value, the
-// less it costs to look at it for each bind. Of a name with dots the first label counts,
-// because the machines of one place end alike: ip-10-0-3-41.ec2.internal.
+// tableKey returns the key whose value holds a node's entry. Entries are spread over keys, because
+// a shorter value costs less to search at each bind. Of a name with dots the first label counts,
+// because names of one site have the same suffix: ip-10-0-3-41.ec2.internal.
 func tableKey(node string) string {
 	label, _, _ := strings.Cut(node, ".")
 	return label[max(0, len(label)-2):]
 }
 
-// parseTable reads a ConfigMap's data. It leaves out what is damaged and returns one error
-// for each such place.
+// parseTable reads a ConfigMap's data. It skips damaged entries and returns an error for each.
 func parseTable(data map[string]string) (table, []error) {
 	t := table{term: data[termKey], entries: map[string]entry{}}
 	var damage []error
@@ -101,7 +100,7 @@ func (t table) data() map[string]string {
 	return data
 }
 
-// size returns how many bytes the table's values have at most.
+// size returns an upper bound of the bytes in the table's values.
 func (t table) size() int {
 	size := len(t.term)
 	for node, e := range t.entries {
@@ -110,8 +109,8 @@ func (t table) size() int {
 	return size
 }
 
-// entrySize returns the bytes of an entry, with both blanks, although all but one of them
-// are shared: so what an entry adds does not depend on the others.
+// entrySize returns the bytes of an entry with both its blanks, although neighbours share one, so
+// that the size of an entry does not depend on the others.
 func entrySize(node string, e entry) int {
 	return len(" ") + len(node) + len("=") + len(e.id) + len(":") + len(e.boot) + len(" ")
 }

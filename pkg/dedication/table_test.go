@@ -11,13 +11,13 @@ import (
 var compareTables = cmp.AllowUnexported(table{}, entry{})
 
 // What the fence's policies read is exactly this.
-func TestTableIsWrittenForTheFence(t *testing.T) {
+func TestTableData(t *testing.T) {
 	got := table{term: "t1", entries: map[string]entry{
 		"node-12": {id: "aaaa"},
 		"web-12":  {id: "bbbb", boot: "cafe"},
 		"x":       {id: "cccc"},
 		"term":    {id: "dddd"},
-		// What the machines of one place have in common tells nothing apart.
+		// The suffix that machines of one site share is no part of the key.
 		"ip-10-0-3-41.ec2.internal": {id: "eeee"},
 		"b.ec2.internal":            {id: "ffff"},
 	}}.data()
@@ -34,13 +34,13 @@ func TestTableIsWrittenForTheFence(t *testing.T) {
 	}
 }
 
-func TestDamageOfTheTableIsReportedAndLeftOut(t *testing.T) {
+func TestParseTableSkipsDamage(t *testing.T) {
 	tests := map[string]struct {
 		data       map[string]string
 		want       map[string]entry
 		wantDamage int
 	}{
-		"nothing":                     {nil, map[string]entry{}, 0},
+		"no data":                     {nil, map[string]entry{}, 0},
 		"more blanks than needed":     {map[string]string{"n1": "  n1=a:   "}, map[string]entry{"n1": {id: "a"}}, 0},
 		"no id":                       {map[string]string{"n1": " n1=: "}, map[string]entry{}, 1},
 		"no boot":                     {map[string]string{"n1": " n1=a "}, map[string]entry{}, 1},
@@ -62,17 +62,17 @@ func TestDamageOfTheTableIsReportedAndLeftOut(t *testing.T) {
 	}
 }
 
-func FuzzTableSurvivesBeingWritten(f *testing.F) {
+func FuzzParseTable(f *testing.F) {
 	f.Add("n1", "a", "b", "12", " n1=a:b ")
 	f.Add("x", "aa", "", "n1", " n1=: =:: ")
 	f.Fuzz(func(t *testing.T, node, id, boot, key, value string) {
 		read, _ := parseTable(map[string]string{key: value, termKey: "t"})
 		again, damage := parseTable(read.data())
 		if len(damage) > 0 {
-			t.Errorf("what was read of %q is written damaged: %v", value, damage)
+			t.Errorf("the table read from %q is damaged when written: %v", value, damage)
 		}
 		if diff := cmp.Diff(read, again, compareTables); diff != "" {
-			t.Errorf("read of %q (-once +twice):\n%s", value, diff)
+			t.Errorf("read from %q (-once +twice):\n%s", value, diff)
 		}
 		if key == termKey || node == "" || id == "" || strings.ContainsAny(node+id+boot, "=:") || len(strings.Fields(node+id+boot)) != 1 || strings.Fields(node + id + boot)[0] != node+id+boot {
 			return

@@ -8,8 +8,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// Run waits for Lead, takes over, and then releases and repairs dedications until ctx ends or
-// another process takes over.
+// Run waits for Lead, takes over the table, and then releases and repairs dedications until ctx
+// ends or another process takes over.
 func (e *Engine) Run(ctx context.Context) {
 	defer e.queue.ShutDown()
 	select {
@@ -19,16 +19,16 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	life, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e.life = life
-	e.end = func(err error) {
-		// Nothing is placed from this moment on.
+	e.running = life
+	e.stop = func(err error) {
+		// No pod is placed from here on.
 		e.ready.Store(false)
 		cancel(err)
 	}
 	if err := e.takeOver(life); err != nil {
-		e.end(err)
+		e.stop(err)
 	} else {
-		e.work(life)
+		e.runWorkers(life)
 	}
 	if err := context.Cause(life); errors.Is(err, errDeposed) {
 		e.logger.Error(err, "This process has been deposed")
@@ -38,17 +38,17 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// work does what there is to do until ctx ends.
-func (e *Engine) work(ctx context.Context) {
+// runWorkers writes the table and reconciles nodes until ctx ends.
+func (e *Engine) runWorkers(ctx context.Context) {
 	var workers sync.WaitGroup
 	workers.Go(func() {
-		if err := e.ledger.run(ctx, lookEvery); err != nil {
-			e.end(err)
+		if err := e.table.run(ctx, tableCheckEvery); err != nil {
+			e.stop(err)
 		}
 	})
-	for range releasers {
+	for range reconcilers {
 		workers.Go(func() {
-			for e.next(ctx) {
+			for e.reconcileNext(ctx) {
 			}
 		})
 	}
@@ -59,7 +59,7 @@ func (e *Engine) work(ctx context.Context) {
 	if e.cfg.OnReady != nil {
 		e.cfg.OnReady()
 	}
-	e.touchAll()
+	e.enqueueAll()
 
 	<-ctx.Done()
 	e.ready.Store(false)
@@ -67,13 +67,13 @@ func (e *Engine) work(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeOver makes this process the only one whose binds succeed, and learns what is dedicated.
-// It returns an error only if it never can.
+// takeOver makes this process the only one whose binds succeed, and reads which nodes are
+// dedicated. It returns an error only if it is deposed or ctx ends.
 func (e *Engine) takeOver(ctx context.Context) error {
 	var entries map[string]entry
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		var err error
-		if entries, err = e.ledger.takeOver(ctx); err == nil {
+		if entries, err = e.table.takeOver(ctx); err == nil {
 			break
 		}
 		if errors.Is(err, errDeposed) {
@@ -84,20 +84,20 @@ func (e *Engine) takeOver(ctx context.Context) error {
 			return err
 		}
 	}
-	// What was admitted under another term is done after this.
+	// After this, requests that were admitted under another term have ended.
 	if err := e.sleep(ctx, e.cfg.SettleTime); err != nil {
 		return err
 	}
-	e.inherit(entries)
+	e.addInherited(entries)
 	for name := range entries {
-		e.report(name)
+		e.reportChange(name)
 	}
 	return nil
 }
 
-// inherit fills the book. Nobody has looked at these nodes yet; that is done for each when
-// it is used first.
-func (e *Engine) inherit(entries map[string]entry) {
+// addInherited adds a record for each entry of the table. Each node is verified before its first
+// bind.
+func (e *Engine) addInherited(entries map[string]entry) {
 	nodes := e.cluster.Nodes()
 	byName := make(map[string]*v1.Node, len(nodes))
 	for _, node := range nodes {
@@ -115,14 +115,14 @@ func (e *Engine) inherit(entries map[string]entry) {
 	}
 }
 
-// touchAll has every node looked at, and every dedication.
-func (e *Engine) touchAll() {
+// enqueueAll enqueues every Node and every node with a record.
+func (e *Engine) enqueueAll() {
 	for _, node := range e.cluster.Nodes() {
 		e.queue.Add(node.Name)
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	for name := range e.book {
+	for name := range e.records {
 		e.queue.Add(name)
 	}
 }
@@ -135,13 +135,13 @@ func (e *Engine) resync(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C():
-			e.touchAll()
+			e.enqueueAll()
 		}
 	}
 }
 
-// next looks at one node; false when there will be no more.
-func (e *Engine) next(ctx context.Context) bool {
+// reconcileNext reconciles the next node of the queue; false when the queue has shut down.
+func (e *Engine) reconcileNext(ctx context.Context) bool {
 	name, shutdown := e.queue.Get()
 	if shutdown {
 		return false

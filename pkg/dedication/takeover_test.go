@@ -9,7 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-func TestDedicationsOutliveTheProcess(t *testing.T) {
+func TestTakeOverKeepsDedications(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -28,7 +28,7 @@ func TestDedicationsOutliveTheProcess(t *testing.T) {
 			t.Errorf("dedication %v, want acme's", dedication)
 		}
 		if second.changed["n1"] == 0 {
-			t.Error("the plugin was not told of an inherited dedication")
+			t.Error("an inherited dedication was not reported")
 		}
 		if err := second.place(w.pod("other", "bolt"), "n1"); !errors.Is(err, ErrDedicated) {
 			t.Errorf("another tenant: got %v, want %v", err, ErrDedicated)
@@ -43,7 +43,7 @@ func TestDedicationsOutliveTheProcess(t *testing.T) {
 	})
 }
 
-func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
+func TestInheritedNodeFirstUse(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -54,15 +54,15 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 
 		second, _ := w.process()
 		unseen := w.pod("unseen", "acme", privileged)
-		second.see(unseen, false)
-		w.bound(unseen, "n1")
+		second.setSeen(unseen, false)
+		w.bindPod(unseen, "n1")
 		second.lead()
 		next := w.pod("next", "acme")
 		if err := second.engine.Reserve(next.UID, "n1", second.subject(next)); err != nil {
 			t.Fatal(err)
 		}
-		if second.engine.Held(next.UID, "n1") {
-			t.Error("held before anybody has looked")
+		if second.engine.ReadyToBind(next.UID, "n1") {
+			t.Error("ready to bind before the node was verified")
 		}
 		done := make(chan error, 1)
 		go func() { done <- second.engine.Ensure(t.Context(), next, "n1", second.subject(next)) }()
@@ -72,18 +72,18 @@ func TestFirstUseOfAnInheritedNodeAsksWhoIsThere(t *testing.T) {
 			t.Fatalf("did not wait for the informer: %v", err)
 		default:
 		}
-		second.see(unseen, true)
+		second.setSeen(unseen, true)
 		if err := <-done; !errors.Is(err, ErrTaken) {
 			t.Errorf("got %v, want %v", err, ErrTaken)
 		}
 		if !w.dedicated("n1") {
-			t.Error("an inherited node lost its dedication to doubt")
+			t.Error("an inherited node lost its dedication by a failed verification")
 		}
 	})
 }
 
-// The informer still showed what the node was dedicated to before.
-func TestPodThatAnInheritedDedicationDoesNotAdmitAfterAll(t *testing.T) {
+// At the takeover the informer still showed the node's former dedication.
+func TestInheritedNodeWithAnotherDedication(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -91,7 +91,7 @@ func TestPodThatAnInheritedDedicationDoesNotAdmitAfterAll(t *testing.T) {
 		first.lead()
 		first.open()
 		stop()
-		w.gone(w.pod("first-on-n1", "acme"))
+		w.removePod(w.pod("first-on-n1", "acme"))
 		second := w.leader()
 		pod := w.pod("web", "acme")
 		if err := second.engine.Reserve(pod.UID, "n1", second.subject(pod)); err != nil {
@@ -113,8 +113,8 @@ func TestPodThatAnInheritedDedicationDoesNotAdmitAfterAll(t *testing.T) {
 	})
 }
 
-// A leader is paused with a bind decided, and wakes when another has taken over.
-func TestPausedLeaderBindsNobody(t *testing.T) {
+// A leader is paused after it decided a bind, and resumes when another has taken over.
+func TestPausedLeaderBindsNoPod(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -128,28 +128,28 @@ func TestPausedLeaderBindsNobody(t *testing.T) {
 		second := w.leader()
 		late := w.pod("late", "acme", privileged)
 		if err := w.bindWith(token, late, "n1"); err == nil {
-			t.Error("its bind takes effect")
+			t.Error("the bind of the paused leader takes effect")
 		}
 		if err := second.place(w.pod("next", "acme"), "n1"); err != nil {
 			t.Error(err)
 		}
 		if err := first.place(w.pod("more", "acme"), "n2"); err == nil {
-			t.Error("it opens another node")
+			t.Error("the paused leader opens another node")
 		}
 		w.sleep(0)
 		if !errors.Is(deposed, errDeposed) {
-			t.Errorf("it was told %v, want %v", deposed, errDeposed)
+			t.Errorf("OnDeposed got %v, want %v", deposed, errDeposed)
 		}
 		if first.engine.Ready() {
 			t.Error("still ready")
 		}
 		if w.dedicated("n2") {
-			t.Error("it left a dedication")
+			t.Error("the paused leader left a dedication")
 		}
 	})
 }
 
-// The taints of the successor were written between the entry of a paused leader and its own.
+// The successor writes its taints between the entry and the taints of a paused leader.
 func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
@@ -160,7 +160,7 @@ func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
 		w.onCall(func(call string) fault {
 			if call == "patch nodes" && !woken {
 				woken = true
-				w.edit(func(data map[string]string) { data[termKey] = second.engine.ledger.term })
+				w.editTable(func(data map[string]string) { data[termKey] = second.engine.table.term })
 				w.node("n1", func(n *v1.Node) {
 					n.Spec.Taints = []v1.Taint{{Key: "tenantisolation.dev/tenant", Value: "bolt", Effect: v1.TaintEffectNoSchedule}}
 				})
@@ -177,21 +177,21 @@ func TestPausedLeaderDoesNotOverwriteTaints(t *testing.T) {
 	})
 }
 
-func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
+func TestInheritedNodeRelease(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(w *world)
 		policy  func(*Config)
 		want    bool
 	}{
-		"as it was dedicated":                              {func(*world) {}, func(*Config) {}, false},
-		"dedicated by an entry alone":                      {func(w *world) { w.removeMarks("n1") }, func(*Config) {}, false},
-		"dedicated by taints alone":                        {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, func(*Config) {}, false},
-		"dedicated by taints alone, to be rebooted first":  {func(w *world) { w.edit(func(data map[string]string) { delete(data, "n1") }) }, afterReboot, true},
-		"with the table deleted, to be rebooted first":     {func(w *world) { w.lose() }, afterReboot, true},
-		"as it was dedicated, to be rebooted first":        {func(*world) {}, afterReboot, true},
-		"rebooted while nobody led, to be rebooted anyway": {func(w *world) { w.reboot("n1", "second") }, afterReboot, true},
-		"of which nobody knows whose it was":               {func(w *world) { w.halfTainted("n1") }, func(*Config) {}, false},
-		"without a Node":                                   {func(w *world) { w.deleteNode() }, func(*Config) {}, false},
+		"as it was dedicated":                             {func(*world) {}, func(*Config) {}, false},
+		"dedicated by an entry alone":                     {func(w *world) { w.removeMarks("n1") }, func(*Config) {}, false},
+		"dedicated by taints alone":                       {func(w *world) { w.editTable(func(data map[string]string) { delete(data, "n1") }) }, func(*Config) {}, false},
+		"dedicated by taints alone, to be rebooted first": {func(w *world) { w.editTable(func(data map[string]string) { delete(data, "n1") }) }, afterReboot, true},
+		"with the table deleted, to be rebooted first":    {func(w *world) { w.deleteTable() }, afterReboot, true},
+		"as it was dedicated, to be rebooted first":       {func(*world) {}, afterReboot, true},
+		"rebooted while no process led":                   {func(w *world) { w.reboot("n1", "second") }, afterReboot, true},
+		"dedicated by taints that name no tenant":         {func(w *world) { w.halfTainted("n1") }, func(*Config) {}, false},
+		"without a Node":                                  {func(w *world) { w.deleteNode() }, func(*Config) {}, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 				first.lead()
 				pod := first.open()
 				stop()
-				w.gone(pod)
+				w.removePod(pod)
 				tc.prepare(w)
 				second := w.leader(tc.policy)
 				w.sleep(10 * time.Minute)
@@ -212,7 +212,7 @@ func TestInheritedNodeIsReleasedIfNobodyIsThere(t *testing.T) {
 				if _, got := second.engine.Dedication("n1"); got != tc.want {
 					t.Errorf("the engine's dedication %t, want %t", got, tc.want)
 				}
-				if w.show("n1") != nil && w.dedicated("n1") != tc.want {
+				if w.getNode("n1") != nil && w.dedicated("n1") != tc.want {
 					t.Errorf("dedicated %t, want %t", !tc.want, tc.want)
 				}
 			})
@@ -230,15 +230,15 @@ func (w *world) halfTainted(name string) {
 	})
 }
 
-// Released or opened halfway: whatever a dead process left, its successor ends up with entry
-// and taints in step, and with pods only where both are.
-func TestSuccessorMendsWhatItFinds(t *testing.T) {
+// A process is killed while it opens or releases a node. Whatever it left, its successor brings
+// entry and taints in step, and keeps them exactly where pods are.
+func TestSuccessorRepairsACrash(t *testing.T) {
 	for _, call := range []string{"update configmaps", "patch nodes", "list pods"} {
 		for name, effect := range map[string]fault{"before": {before: errLost}, "after": {after: errLost}} {
 			for action, act := range map[string]func(p *view){
 				"opening": func(p *view) { go func() { _ = p.place(p.pod("web", "acme"), "n2") }() },
 				"releasing": func(p *view) {
-					p.leaves(p.pod("first-on-n1", "acme"))
+					p.removeAndNotify(p.pod("first-on-n1", "acme"))
 					p.sleep(releaseAfter)
 				},
 			} {
@@ -283,7 +283,7 @@ func TestSuccessorMendsWhatItFinds(t *testing.T) {
 	}
 }
 
-func TestManagedPodsOnAFreeNodeHaveItDedicated(t *testing.T) {
+func TestReconcileDedicatesAnOccupiedNode(t *testing.T) {
 	tests := map[string]struct {
 		pods func(w *world) []*v1.Pod
 		want string
@@ -293,9 +293,9 @@ func TestManagedPodsOnAFreeNodeHaveItDedicated(t *testing.T) {
 		"of two tenants, in VMs":       {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme", inVM), w.pod("b", "bolt", inVM)} }, "tenantisolation.dev/boundary=vm:NoSchedule"},
 		"of two tenants":               {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "bolt")} }, ""},
 		"of two privileges":            {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "acme", privileged)} }, ""},
-		"beside one of nobody's":       {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "")} }, ""},
+		"beside an unmanaged one":      {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "")} }, ""},
 		"beside one of the platform":   {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("a", "acme"), w.pod("b", "", platform)} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
-		"none, but one of nobody's":    {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("b", "")} }, ""},
+		"none, but an unmanaged one":   {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("b", "")} }, ""},
 		"none, but of the platform":    {func(w *world) []*v1.Pod { return []*v1.Pod{w.pod("b", "", platform)} }, ""},
 		"of one tenant, others' taint": {func(w *world) []*v1.Pod { w.halfTainted("n1"); return []*v1.Pod{w.pod("a", "acme")} }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
 	}
@@ -305,7 +305,7 @@ func TestManagedPodsOnAFreeNodeHaveItDedicated(t *testing.T) {
 				t := w.t
 				w.node("n1")
 				for _, pod := range tc.pods(w) {
-					w.bound(pod, "n1")
+					w.bindPod(pod, "n1")
 				}
 				w.leader()
 				w.sleep(time.Minute)
@@ -320,16 +320,16 @@ func TestManagedPodsOnAFreeNodeHaveItDedicated(t *testing.T) {
 	}
 }
 
-func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
+func TestReconcileRestoresTaints(t *testing.T) {
 	tests := map[string]struct {
 		change func(n *v1.Node)
 		want   string
 	}{
-		"all of them":      {func(n *v1.Node) { n.Spec.Taints = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
-		"one of them":      {func(n *v1.Node) { n.Spec.Taints = n.Spec.Taints[:1] }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
-		"for another's":    {func(n *v1.Node) { n.Spec.Taints[0].Value = "bolt" }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
-		"the labels":       {func(n *v1.Node) { n.Labels = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
-		"and added theirs": {func(n *v1.Node) { n.Spec.Taints = []v1.Taint{{Key: "x", Effect: v1.TaintEffectNoExecute}} }, "x:NoExecute tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"all of them":     {func(n *v1.Node) { n.Spec.Taints = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"one of them":     {func(n *v1.Node) { n.Spec.Taints = n.Spec.Taints[:1] }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"another's value": {func(n *v1.Node) { n.Spec.Taints[0].Value = "bolt" }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"the labels":      {func(n *v1.Node) { n.Labels = nil }, "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
+		"other taints":    {func(n *v1.Node) { n.Spec.Taints = []v1.Taint{{Key: "x", Effect: v1.TaintEffectNoExecute}} }, "x:NoExecute tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -339,12 +339,12 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 				p := w.leader()
 				p.open()
 				w.node("n1", tc.change)
-				p.engine.Touch("n1")
+				p.engine.NodeChanged("n1")
 				w.sleep(time.Second)
 				if got := w.taints("n1"); got != tc.want {
 					t.Errorf("taints %q, want %q", got, tc.want)
 				}
-				if got := w.show("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
+				if got := w.getNode("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
 					t.Errorf("label %q, want acme", got)
 				}
 			})
@@ -353,7 +353,7 @@ func TestTaintsThatSomebodyTookAwayComeBack(t *testing.T) {
 }
 
 // The informer still shows the taints that a release has removed.
-func TestReleasedNodeIsNotDedicatedAnewByWhatTheInformerShows(t *testing.T) {
+func TestReconcileWithAStaleInformer(t *testing.T) {
 	for _, reuse := range []NodeReuse{ReuseImmediately, ReuseAfterReboot} {
 		t.Run(string(reuse), func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -361,7 +361,7 @@ func TestReleasedNodeIsNotDedicatedAnewByWhatTheInformerShows(t *testing.T) {
 				w.node("n1")
 				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
 				pod := p.open()
-				p.leaves(pod)
+				p.removeAndNotify(pod)
 				w.sleep(releaseAfter - time.Second)
 				w.reboot("n1", "second")
 				p.freeze("n1")
@@ -369,23 +369,23 @@ func TestReleasedNodeIsNotDedicatedAnewByWhatTheInformerShows(t *testing.T) {
 				w.reboot("n1", "third")
 				p.thaw()
 				p.freeze("n1")
-				p.engine.Touch("n1")
+				p.engine.NodeChanged("n1")
 				w.sleep(0)
 				if w.dedicated("n1") {
 					t.Fatal("not released")
 				}
-				w.forget()
-				p.engine.Touch("n1")
+				w.resetCounts()
+				p.engine.NodeChanged("n1")
 				w.sleep(time.Minute)
-				if w.dedicated("n1") || w.wrote("") > 0 {
-					t.Errorf("dedicated %t with %d writes, want neither", w.dedicated("n1"), w.wrote(""))
+				if w.dedicated("n1") || w.writesOf("") > 0 {
+					t.Errorf("dedicated %t with %d writes, want neither", w.dedicated("n1"), w.writesOf(""))
 				}
 			})
 		})
 	}
 }
 
-func TestAnotherEffectIsWrittenToNodesThatAreDedicated(t *testing.T) {
+func TestReconcileChangesTheTaintEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.node("n1")
@@ -401,7 +401,7 @@ func TestAnotherEffectIsWrittenToNodesThatAreDedicated(t *testing.T) {
 	})
 }
 
-func TestRepairsLeaveRoomForPods(t *testing.T) {
+func TestRepairsAreRateLimited(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		names := make([]string, 0, 200)
@@ -412,7 +412,7 @@ func TestRepairsLeaveRoomForPods(t *testing.T) {
 		}
 		w.leader()
 		w.sleep(10 * time.Second)
-		if got, want := w.wrote("nodes"), repairsAtOnce+10*repairsPerSecond; got > want {
+		if got, want := w.writesOf("nodes"), repairsAtOnce+10*repairsPerSecond; got > want {
 			t.Errorf("%d repairs in 10 s, want at most %d", got, want)
 		}
 		w.sleep(2 * time.Minute)

@@ -12,9 +12,9 @@ import (
 )
 
 // activate returns when every policy that was applied before is in force. The API server
-// takes up policies in the order in which it hears of them, so two of our own that are
-// written last and are seen at work tell that all others are at work.
-func (w *world) activate(ctx context.Context, round string) error {
+// takes up policies in the order in which it receives them: once two of our own that are written
+// last are in force, all others are.
+func (w *environment) activate(ctx context.Context, round string) error {
 	name := "marker-" + round
 	if err := w.mark(ctx, name); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (w *world) activate(ctx context.Context, round string) error {
 
 // mark writes a mutating policy that marks a ConfigMap and a validating one that refuses
 // what is marked: a refusal shows both.
-func (w *world) mark(ctx context.Context, name string) error {
+func (w *environment) mark(ctx context.Context, name string) error {
 	rules := &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
 		ResourceNames: []string{name},
 		RuleWithOperations: admissionv1.RuleWithOperations{

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// phase is what stands against an attack.
+// phase is the state of the policies during an attack.
 type phase string
 
 const (
@@ -23,21 +23,21 @@ const (
 type attack struct {
 	// name is a sentence, unique within its threat.
 	name string
-	// run prepares a scene by means that are always allowed, makes the attack and returns
-	// the error of the one step that decides it.
+	// run prepares a scene by requests that are always allowed, makes the attack and returns the
+	// error of the step that decides it.
 	run func(s *scene) error
 	// names are what the refusal has to name: the label or field, at least.
 	names []string
 	// undone attacks are not refused: the request passes and does not do what it was for.
 	undone bool
 	// dedication makes an attack on dedicated nodes, which manifests/overlays/audit has switched
-	// off: nobody is warned.
+	// off: there are no warnings.
 	dedication bool
-	// indirect attacks are carried out by a controller, which alone hears the warnings.
+	// indirect attacks are carried out by a controller, which alone gets the warnings.
 	indirect bool
 }
 
-// threat is a row of the threat model, under the name of the test that faces it.
+// threat is a threat of the threat model, with the name of its test.
 type threat struct {
 	test    string
 	attacks []attack
@@ -46,7 +46,7 @@ type threat struct {
 // errUndone is the result of an attack whose request passed and had no effect.
 var errUndone = errors.New("it had no effect")
 
-// outcome is what came of an attack.
+// outcome is the result of an attack.
 type outcome struct {
 	err      error
 	warnings []string
@@ -55,7 +55,7 @@ type outcome struct {
 }
 
 // attackAll makes all attacks, several at once: each has namespaces of its own.
-func (w *world) attackAll(ctx context.Context, p phase) map[string]outcome {
+func (w *environment) attackAll(ctx context.Context, p phase) map[string]outcome {
 	const atOnce = 8
 	var (
 		mu       sync.Mutex
@@ -79,8 +79,8 @@ func (w *world) attackAll(ctx context.Context, p phase) map[string]outcome {
 	return outcomes
 }
 
-func (w *world) attack(ctx context.Context, p phase, a attack) (o outcome) {
-	s := &scene{world: w, ctx: ctx, phase: p, heard: &warnings{}}
+func (w *environment) attack(ctx context.Context, p phase, a attack) (o outcome) {
+	s := &scene{environment: w, ctx: ctx, phase: p, warned: &warnings{}}
 	defer func() {
 		switch broken := recover().(type) {
 		case nil:
@@ -91,14 +91,14 @@ func (w *world) attack(ctx context.Context, p phase, a attack) (o outcome) {
 		}
 	}()
 	o.err = a.run(s)
-	o.warnings = s.heard.take()
+	o.warnings = s.warned.take()
 	return o
 }
 
-// face judges what came of the attacks of a threat.
+// face checks the outcomes of a threat's attacks.
 func face(t *testing.T) {
 	t.Helper()
-	w := theWorld(t)
+	w := getEnvironment(t)
 	for _, threat := range threats() {
 		if threat.test != t.Name() {
 			continue
@@ -137,7 +137,7 @@ func expectWatched(t *testing.T, a attack, o outcome) {
 			return
 		}
 	}
-	t.Errorf("%s: the attacker hears %q, want a warning that names %q", watched, o.warnings, a.names)
+	t.Errorf("%s: the attacker gets %q, want a warning that names %q", watched, o.warnings, a.names)
 }
 
 func expectRefusal(t *testing.T, a attack, o outcome) {
@@ -158,28 +158,28 @@ func expectRefusal(t *testing.T, a attack, o outcome) {
 	}
 }
 
-// remedy is a word that tells the reader what to do.
+// remedy is a word that says what the reader can do.
 var remedy = regexp.MustCompile(`(?i)\b(remove|ask|set|use|leave|name|choose|delete|create|add|drop|give|write|let|keep|wait|make|put)\b`)
 
-// helps is an error where a refusal is not of a policy, or does not say what is wrong and
-// what to do about it.
+// helps returns an error if a refusal is not by a policy, or does not say what is wrong and what to
+// do about it.
 func helps(message string, names []string) error {
-	_, told, ours := strings.Cut(message, "ValidatingAdmissionPolicy '")
+	_, text, ours := strings.Cut(message, "ValidatingAdmissionPolicy '")
 	if !ours {
 		return fmt.Errorf("no policy says this: %s", message)
 	}
-	if _, sentence, ok := strings.Cut(told, "denied request: "); ok {
-		told = sentence
-	} else if _, sentence, ok := strings.Cut(told, "with binding "); ok {
-		_, told, _ = strings.Cut(sentence, ": ")
+	if _, sentence, ok := strings.Cut(text, "denied request: "); ok {
+		text = sentence
+	} else if _, sentence, ok := strings.Cut(text, "with binding "); ok {
+		_, text, _ = strings.Cut(sentence, ": ")
 	}
 	for _, name := range names {
-		if !strings.Contains(told, name) {
+		if !strings.Contains(text, name) {
 			return fmt.Errorf("the refusal does not name %q: %s", name, message)
 		}
 	}
-	if !remedy.MatchString(told) {
-		return fmt.Errorf("the refusal does not tell what to do: %s", message)
+	if !remedy.MatchString(text) {
+		return fmt.Errorf("the refusal does not say what to do: %s", message)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// large makes a pod about as large as pods get, and as costly to judge: a policy that takes
-// too long is a policy that refuses.
+// large makes a pod of about the maximum size and cost of evaluation: a policy that exceeds its
+// budget refuses the pod.
 func large(p *corev1.Pod) {
 	const many = 50
 	for i := range many {
@@ -91,9 +91,9 @@ func TestBudgetALargePodIsChanged(t *testing.T) {
 	}
 }
 
-// The ratios are for a reader: no machine that runs other things gives the same one twice.
-func TestBudgetWhatThePoliciesCost(t *testing.T) {
-	w := theWorld(t)
+// The ratios are only printed: they differ from run to run on a busy machine.
+func TestBudgetOfThePolicies(t *testing.T) {
+	w := getEnvironment(t)
 	free, err := w.newCreator(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestBudgetWhatThePoliciesCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	var speed, processor []float64
-	// By turns, so that both meet the same weather, and the first turn only to get warm.
+	// Alternately, so that both see the same load of the machine; the first turn is a warm-up.
 	for turn := range 6 {
 		without, err := free.create(t.Context())
 		if err != nil {
@@ -138,8 +138,8 @@ type rate struct {
 
 func (r rate) perSecond() float64 { return float64(r.pods) / r.took.Seconds() }
 
-// millisecondsEach is what a pod costs the API server: of a machine that runs other things
-// too, this is the steadier figure.
+// millisecondsEach is the processor time that the API server spends on a pod. On a busy machine this
+// varies less than the rate.
 func (r rate) millisecondsEach() float64 {
 	return float64(r.processor.Milliseconds()) / float64(r.pods)
 }
@@ -148,8 +148,8 @@ func (r rate) String() string {
 	return fmt.Sprintf("%.0f pods a second, %.1f ms of the API server's processor time each", r.perSecond(), r.millisecondsEach())
 }
 
-// processorTime is what the API server has used of it since it started.
-func (w *world) processorTime(ctx context.Context) (time.Duration, error) {
+// processorTime returns the processor time that the API server has used since its start.
+func (w *environment) processorTime(ctx context.Context) (time.Duration, error) {
 	metrics, err := w.admin.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(ctx).Raw()
 	if err != nil {
 		return 0, err
@@ -159,17 +159,17 @@ func (w *world) processorTime(ctx context.Context) (time.Duration, error) {
 			return time.ParseDuration(strings.TrimSpace(value) + "s")
 		}
 	}
-	return 0, errors.New("the API server does not tell its processor time")
+	return 0, errors.New("the API server does not report its processor time")
 }
 
 // creator creates pods in a namespace of its own, as a tenant does.
 type creator struct {
-	world     *world
-	namespace string
-	client    *kubernetes.Clientset
+	environment *environment
+	namespace   string
+	client      *kubernetes.Clientset
 }
 
-func (w *world) newCreator(ctx context.Context, namespaceLabels map[string]string) (*creator, error) {
+func (w *environment) newCreator(ctx context.Context, namespaceLabels map[string]string) (*creator, error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: namespaceLabels}}
 	if _, err := w.admin.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (w *world) newCreator(ctx context.Context, namespaceLabels map[string]strin
 		return nil, err
 	}
 	client, err := w.client(editor, &warnings{})
-	return &creator{world: w, namespace: ns.Name, client: client}, err
+	return &creator{environment: w, namespace: ns.Name, client: client}, err
 }
 
 // create creates pods as fast as it can, several at once, and deletes them: no scheduler of
@@ -188,7 +188,7 @@ func (c *creator) create(ctx context.Context) (rate, error) {
 		pods   = 60
 		atOnce = 4
 	)
-	before, err := c.world.processorTime(ctx)
+	before, err := c.environment.processorTime(ctx)
 	if err != nil {
 		return rate{}, err
 	}
@@ -207,7 +207,7 @@ func (c *creator) create(ctx context.Context) (rate, error) {
 	}
 	all.Wait()
 	took := time.Since(begin)
-	after, err := c.world.processorTime(ctx)
+	after, err := c.environment.processorTime(ctx)
 	if err != nil {
 		return rate{}, err
 	}

@@ -101,7 +101,7 @@ func graceSeconds(n int64) podOption {
 	return func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = &n }
 }
 
-// gated pods are bound by nobody.
+// gated pods are bound by no scheduler.
 func gated(p *corev1.Pod) {
 	p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/wait"}}
 }

@@ -15,12 +15,12 @@ import (
 const (
 	// attackedNode has no kubelet but the tests themselves; no scheduler puts a pod there.
 	attackedNode = "attacked"
-	// freeNode is like it, and dedicated to nobody.
+	// freeNode is like it, and not dedicated.
 	freeNode = "free"
-	// livingNode has a kubelet played by kwok.
+	// livingNode has a kubelet, which kwok simulates.
 	livingNode = "living"
-	// Living ones, each for pods that say so: one has Kata, one is for what runs from one end
-	// to the other, and one is for being drained.
+	// Nodes with a simulated kubelet, each for pods that select it: one has Kata, one is for the
+	// end-to-end test, and one is drained.
 	kataNode    = "kata"
 	poolNode    = "pool"
 	drainedNode = "drained"
@@ -34,7 +34,7 @@ const (
 // leave many behind.
 const reserved = "example.com/reserved"
 
-func (w *world) addNodes(ctx context.Context) error {
+func (w *environment) addNodes(ctx context.Context) error {
 	var errs []error
 	for _, name := range []string{attackedNode, freeNode, livingNode, kataNode, poolNode, drainedNode} {
 		node := newNode(name)
@@ -71,7 +71,7 @@ func newNode(name string) *corev1.Node {
 	}
 }
 
-func (w *world) addClasses(ctx context.Context) error {
+func (w *environment) addClasses(ctx context.Context) error {
 	steered := newClass(steeredClass, "kata-qemu")
 	steered.Overhead = &nodev1.Overhead{PodFixed: corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("250m"),

@@ -39,7 +39,7 @@ func startControllers(plane *controlplane.ControlPlane, root string) (stop func(
 		"--root-ca-file="+rootCA,
 		"--service-account-private-key-file="+filepath.Join(plane.Dir(), "kube-apiserver", "sa-signer.key"),
 		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
-		// Nobody plays the kubelet of the nodes that the attacks bind pods to.
+		// The nodes that the attacks bind pods to have no kubelet.
 		"--node-monitor-grace-period=1h",
 		"--kube-api-qps=1000", "--kube-api-burst=1000",
 	)

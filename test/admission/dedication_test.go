@@ -27,7 +27,7 @@ type nodeTable struct {
 	ids map[string]string
 }
 
-// token is what a Binding to the node has to bear; without a dedication, what none may bear.
+// token is what a Binding to the node must have; without a dedication, what none may have.
 func (t *nodeTable) token(node string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,7 +48,7 @@ func (t *nodeTable) data() map[string]string {
 }
 
 // dedicate writes entries with new ids, in one write.
-func (w *world) dedicate(ctx context.Context, nodes ...string) error {
+func (w *environment) dedicate(ctx context.Context, nodes ...string) error {
 	return w.writeTable(ctx, func(ids map[string]string) {
 		for _, node := range nodes {
 			ids[node] = strings.ReplaceAll(unique("id"), "-", "")
@@ -56,7 +56,7 @@ func (w *world) dedicate(ctx context.Context, nodes ...string) error {
 	})
 }
 
-func (w *world) writeTable(ctx context.Context, change func(ids map[string]string)) error {
+func (w *environment) writeTable(ctx context.Context, change func(ids map[string]string)) error {
 	w.table.mu.Lock()
 	defer w.table.mu.Unlock()
 	if w.table.ids == nil {
@@ -80,14 +80,14 @@ func (s *scene) dedicated() string {
 	return node
 }
 
-// released is the token of a dedication that is over, and whose node is dedicated anew if it is
+// released is the token of a dedication that is over, and whose node is dedicated again if it is
 // asked for.
-func (s *scene) released(node string, anew bool) (token string) {
+func (s *scene) released(node string, again bool) (token string) {
 	token = s.table.token(node)
 	witness := unique("witness")
 	s.must(s.writeTable(s.ctx, func(ids map[string]string) {
 		delete(ids, node)
-		if anew {
+		if again {
 			ids[node] = "another"
 		}
 		ids[witness] = "witness"

@@ -19,7 +19,7 @@ import (
 
 // Both schedulers run only here: elsewhere the tests bind pods themselves.
 func TestEndToEnd(t *testing.T) {
-	w := theWorld(t)
+	w := getEnvironment(t)
 	program := buildScheduler(t, w.root)
 	if err := w.clearWaiting(t.Context()); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestEndToEnd(t *testing.T) {
 
 // clearWaiting removes the pods that the attacks have left on no node: some tolerate every
 // taint, and would be placed on the nodes that are for something else here.
-func (w *world) clearWaiting(ctx context.Context) error {
+func (w *environment) clearWaiting(ctx context.Context) error {
 	pods, err := w.admin.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName="})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ leaderElection: {leaderElect: false}
 podInitialBackoffSeconds: 1
 `
 
-func (w *world) runScheduler(t *testing.T, program, name string, who user, config string) {
+func (w *environment) runScheduler(t *testing.T, program, name string, who user, config string) {
 	t.Helper()
 	scheduler, err := w.plane.StartScheduler(t.Context(), controlplane.SchedulerOptions{
 		Name: name, Program: program, Config: config, User: w.users[who],

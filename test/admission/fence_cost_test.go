@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// The figures are for a reader, as those of what the policies cost.
-func TestBudgetWhatTheFenceCosts(t *testing.T) {
+// The figures are only printed, as those of TestBudgetOfThePolicies.
+func TestBudgetOfTheFence(t *testing.T) {
 	s := newScene(t)
 	before := map[string]string{}
 	s.must(s.writeTable(s.ctx, func(ids map[string]string) { maps.Copy(before, ids) }))
@@ -37,7 +37,7 @@ func TestBudgetWhatTheFenceCosts(t *testing.T) {
 		wrote := time.Since(begin)
 		s.awaitFence(nodes[size-1])
 		none, fence, dedication := s.binder(metav1.NamespaceSystem), s.binder(s.namespace(nil)), s.binder(s.managed())
-		// One after the other, so that all meet the same weather, and the first ones only to get warm.
+		// Alternately, so that all see the same load of the machine; the first ones are a warm-up.
 		for turn := range 220 {
 			if turn == 20 {
 				none.took, fence.took, dedication.took = nil, nil, nil
@@ -55,8 +55,8 @@ func TestBudgetWhatTheFenceCosts(t *testing.T) {
 	}
 }
 
-// binder tries out how long a bind takes in a namespace, as our scheduler's account. Nothing is
-// written, as that takes longer than admission and varies more.
+// binder measures how long a bind takes in a namespace, as our scheduler's account. The binds are
+// dry runs, because a write takes longer than admission and varies more.
 type binder struct {
 	*scene
 	pod    *corev1.Pod

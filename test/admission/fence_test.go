@@ -13,9 +13,9 @@ import (
 
 var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// What a scheduler had decided before is refused from the moment that the dedication is written:
-// a pod is made meanwhile, and that is all the time there is.
-func TestFenceRefusesTheFirstBindAfterTheDedication(t *testing.T) {
+// A bind that a scheduler decided before is refused as soon as the dedication is written: only the
+// creation of a pod is in between.
+func TestFenceRefusesBindsAfterTheDedication(t *testing.T) {
 	const rounds = 20
 	s := newScene(t)
 	namespace := s.namespace(nil)
@@ -35,7 +35,7 @@ func TestFenceRefusesTheFirstBindAfterTheDedication(t *testing.T) {
 	}
 }
 
-func TestFenceTellsNodesApartByTheirWholeNames(t *testing.T) {
+func TestFenceComparesWholeNodeNames(t *testing.T) {
 	s := newScene(t)
 	dedicated := []string{"a", "bc", "fence-1", "fence-1.example.com", "dot.x", "fence-22", "x.fence-3"}
 	free := []string{
@@ -88,7 +88,7 @@ func TestFenceLetsThePlatformThrough(t *testing.T) {
 	s.allowed("its end", s.remove(kubelet, mirror, new(int64)))
 }
 
-// Whoever cannot read the table binds no tenant's pod; there is nobody to keep others from.
+// Without a readable table no tenant's pod can be bound; so there is none to keep others from.
 func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 	s := newScene(t)
 	node := s.dedicated()
@@ -124,17 +124,17 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 }
 
 // Tenants read these messages in the events of their pods.
-func TestFenceNamesNobody(t *testing.T) {
+func TestFenceNamesNoTenant(t *testing.T) {
 	s := newScene(t)
 	node := s.dedicated()
 	err := binders()["pods/binding"](s, stockScheduler, plainBindingOf(s.waiting(s.namespace(nil)), node))
 	if err == nil {
 		t.Fatal("the pod is bound")
 	}
-	_, told, _ := strings.Cut(err.Error(), "denied request: ")
+	_, text, _ := strings.Cut(err.Error(), "denied request: ")
 	for _, secret := range []string{node, "acme", s.table.token(node), term} {
-		if strings.Contains(told, secret) {
-			t.Errorf("the refusal names %q: %s", secret, told)
+		if strings.Contains(text, secret) {
+			t.Errorf("the refusal names %q: %s", secret, text)
 		}
 	}
 }

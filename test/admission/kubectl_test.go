@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// kubectl runs kubectl as a user and returns what it complains of.
+// kubectl runs kubectl as a user and returns its error output.
 func (s *scene) kubectl(who user, args ...string) error {
 	kubeconfig, err := s.plane.WriteKubeconfig(unique("kubectl"), s.users[who])
 	s.must(err)

@@ -2,12 +2,12 @@
 //
 // Every attack runs three times on the same control plane: without the policies, where it
 // must succeed; with those that only watch, where it must succeed and warn; and with those
-// that enforce, where it must be refused in words that help. So none can pass because it
-// was harmless, or because the attacker lacked a right.
+// that enforce, where it must be refused with a helpful message. So no attack can be refused
+// because it was harmless, or because the attacker lacked a right.
 //
 // The three runs of all attacks come before the first test, in the order in which an
-// administrator rolls the policies out. The tests named after threats look at what came of
-// them; all other tests find the enforcing policies in place.
+// administrator rolls the policies out. The tests named after threats check the outcomes; all
+// other tests run with the enforcing policies.
 package admission
 
 import (
@@ -31,22 +31,22 @@ const (
 	schedulerName   = "tenant-isolation-scheduler"
 )
 
-// world is the one control plane of all tests.
-type world struct {
+// environment is the control plane of all tests.
+type environment struct {
 	plane *controlplane.ControlPlane
 	root  string
 	admin *kubernetes.Clientset
 	users map[user]*rest.Config
 	table nodeTable
-	// outcomes are what came of every attack in every phase.
+	// outcomes are the outcomes of every attack in every phase.
 	outcomes map[phase]map[string]outcome
-	// created tells how fast pods were created before there were policies.
+	// created is how fast pods were created before there were policies.
 	created rate
 }
 
 var (
-	sharedWorld = sync.OnceValues(startWorld)
-	stopShared  []func() error
+	sharedEnvironment = sync.OnceValues(startEnvironment)
+	stopShared        []func() error
 )
 
 func TestMain(m *testing.M) {
@@ -60,9 +60,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func theWorld(tb testing.TB) *world {
+func getEnvironment(tb testing.TB) *environment {
 	tb.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,15 +72,15 @@ func theWorld(tb testing.TB) *world {
 	return w
 }
 
-func startWorld() (*world, error) {
+func startEnvironment() (*environment, error) {
 	ctx := context.Background()
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		return nil, err
 	}
-	// The controllers run as in a cluster, each as its own service account: what a tenant
-	// smuggles through one is judged as that. The harness has them all act as the
-	// administrator.
+	// The controllers run as in a cluster, each with its own service account, because the policies
+	// judge what a tenant smuggles through one by that user. By default the harness runs all of
+	// them as the administrator.
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		Kwok:           true,
 		APIServerFlags: map[string]string{"disable-admission-plugins": ""},
@@ -89,7 +89,7 @@ func startWorld() (*world, error) {
 		return nil, err
 	}
 	stopShared = append(stopShared, plane.Stop)
-	w := &world{plane: plane, root: root, users: map[user]*rest.Config{}, outcomes: map[phase]map[string]outcome{}}
+	w := &environment{plane: plane, root: root, users: map[user]*rest.Config{}, outcomes: map[phase]map[string]outcome{}}
 	if w.admin, err = w.quietAdmin(); err != nil {
 		return nil, err
 	}
@@ -105,14 +105,14 @@ func startWorld() (*world, error) {
 }
 
 // quietAdmin does not print what it is warned of.
-func (w *world) quietAdmin() (*kubernetes.Clientset, error) {
+func (w *environment) quietAdmin() (*kubernetes.Clientset, error) {
 	config := w.plane.Admin()
 	config.WarningHandler = rest.NoWarnings{}
 	return kubernetes.NewForConfig(config)
 }
 
-// furnish gives the cluster its users, nodes and RuntimeClasses.
-func (w *world) furnish(ctx context.Context) error {
+// furnish creates the cluster's users, nodes and RuntimeClasses.
+func (w *environment) furnish(ctx context.Context) error {
 	// The scheduler's namespace, identity and rights; nothing of it runs yet.
 	if err := w.apply(ctx, "base"); err != nil {
 		return err
@@ -121,13 +121,13 @@ func (w *world) furnish(ctx context.Context) error {
 }
 
 // rollOut runs every attack in every phase.
-func (w *world) rollOut(ctx context.Context) error {
+func (w *environment) rollOut(ctx context.Context) error {
 	w.outcomes[open] = w.attackAll(ctx, open)
 	managed, err := w.newCreator(ctx, acmeLabels())
 	if err != nil {
 		return err
 	}
-	// Once to get warm.
+	// A warm-up.
 	for range 2 {
 		if w.created, err = managed.create(ctx); err != nil {
 			return err
@@ -149,17 +149,17 @@ func (w *world) rollOut(ctx context.Context) error {
 }
 
 // apply applies a directory of manifests as an administrator does.
-func (w *world) apply(ctx context.Context, dir string) error {
+func (w *environment) apply(ctx context.Context, dir string) error {
 	_, err := w.plane.Kubectl(ctx, "apply", "-k", filepath.Join(w.root, "manifests", dir))
 	return err
 }
 
-// buildScheduler makes bin/scheduler as the Makefile does: a binary that somebody built
-// yesterday would prove yesterday's code.
+// buildScheduler builds bin/scheduler as the Makefile does: a binary that was built
+// earlier would test old code.
 func buildScheduler(tb testing.TB, root string) string {
 	tb.Helper()
-	// What the binary is made of are no imports of this package. Looked at, they are part
-	// of what decides whether go test may repeat an old result.
+	// This package does not import the sources of the binary. Reading them makes them part of
+	// what go test compares before it uses a cached result.
 	for _, dir := range []string{"cmd", "pkg"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil {

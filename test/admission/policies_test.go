@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A field that is misspelt in CEL is found by nobody but the controller that checks types.
-func TestThePoliciesNameNoFieldThatDoesNotExist(t *testing.T) {
+// Only the controller that checks types finds a field that is misspelt in CEL.
+func TestPoliciesNameOnlyExistingFields(t *testing.T) {
 	s := newScene(t)
 	var policies []admissionv1.ValidatingAdmissionPolicy
 	s.must(poll(s.ctx, func(ctx context.Context) (bool, error) {

@@ -12,22 +12,21 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// scene is the part of the cluster that one attack or test has to itself.
+// scene is the part of the cluster that only one attack or test uses.
 type scene struct {
-	*world
+	*environment
 
-	ctx   context.Context
-	phase phase
-	heard *warnings
-	// tb is the test that the scene is for; nil for an attack, which is made before there
-	// is one.
+	ctx    context.Context
+	phase  phase
+	warned *warnings
+	// tb is the test of the scene; nil for an attack, because attacks run before the tests.
 	tb testing.TB
 }
 
-// brokenScene is thrown by must and caught by whoever makes the attacks.
+// brokenScene is the panic of must in an attack; attackAll recovers it.
 type brokenScene struct{ why error }
 
-// must ends the scene on an error of what only prepares it.
+// must ends the scene if a step that only prepares it fails.
 func (s *scene) must(err error) {
 	if err == nil {
 		return
@@ -39,14 +38,14 @@ func (s *scene) must(err error) {
 	s.tb.Fatal(err)
 }
 
-// as acts as a user whose warnings are heard.
+// as returns the client of a user whose warnings are recorded.
 func (s *scene) as(who user) *kubernetes.Clientset {
-	client, err := s.client(who, s.heard)
+	client, err := s.client(who, s.warned)
 	s.must(err)
 	return client
 }
 
-// quietly acts as a user in what only prepares a scene.
+// quietly returns the client of a user for steps that only prepare the scene.
 func (s *scene) quietly(who user) *kubernetes.Clientset {
 	client, err := s.client(who, &warnings{})
 	s.must(err)
@@ -130,11 +129,11 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.list = append(w.list, text)
 }
 
-// take returns what was heard since it was last asked.
+// take returns the warnings since the last call.
 func (w *warnings) take() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	heard := w.list
+	taken := w.list
 	w.list = nil
-	return heard
+	return taken
 }

@@ -17,14 +17,14 @@ import (
 func TestThreat08DaemonSets(t *testing.T)                   { face(t) }
 func TestThreatsSmuggledThroughOtherTemplates(t *testing.T) { face(t) }
 
-// smuggled is what a template can carry past a policy that looks only at its author.
+// smuggled is a field that a template can carry past a policy that checks only its author.
 type smuggled struct {
 	what  string
 	pod   podOption
 	names []string
 }
 
-func contraband() []smuggled {
+func smuggledFields() []smuggled {
 	return []smuggled{
 		{"another tenant", labelled(tenant("globex")), []string{tenantKey}},
 		{"another data class", labelled(dataClass("nonsense")), []string{dataClassKey}},
@@ -37,7 +37,7 @@ func contraband() []smuggled {
 
 func daemonSets() threat {
 	row := threat{test: "TestThreat08DaemonSets"}
-	for _, c := range contraband() {
+	for _, c := range smuggledFields() {
 		row.attacks = append(row.attacks, through("a DaemonSet", (*scene).daemonSet, c))
 	}
 	return row
@@ -45,20 +45,20 @@ func daemonSets() threat {
 
 func templates() threat {
 	row := threat{test: "TestThreatsSmuggledThroughOtherTemplates"}
-	for _, c := range append(contraband(), smuggled{"a node", onNode(attackedNode), []string{"spec.nodeName"}}) {
+	for _, c := range append(smuggledFields(), smuggled{"a node", onNode(attackedNode), []string{"spec.nodeName"}}) {
 		row.attacks = append(row.attacks, through("a Deployment", (*scene).deployment, c))
 	}
 	for kind, make := range map[string]func(s *scene, namespace string, template corev1.PodTemplateSpec) error{
 		"a StatefulSet": (*scene).statefulSet, "a Job": (*scene).job, "a CronJob": (*scene).cronJob,
 	} {
-		for _, c := range contraband()[:3] {
+		for _, c := range smuggledFields()[:3] {
 			row.attacks = append(row.attacks, through(kind, make, c))
 		}
 	}
 	return row
 }
 
-// through has a controller make a pod, and reports what the controller was told.
+// through has a controller create a pod, and returns the answer that the controller got.
 func through(kind string, workload func(s *scene, namespace string, template corev1.PodTemplateSpec) error, c smuggled) attack {
 	return attack{
 		name: fmt.Sprintf("%s smuggles %s", kind, c.what), names: c.names, indirect: true,
@@ -153,7 +153,7 @@ func (s *scene) cronJob(namespace string, template corev1.PodTemplateSpec) error
 	return nil
 }
 
-// awaitPod waits until a controller has made a pod in the namespace, or has been told why
+// awaitPod waits until a controller has created a pod in the namespace, or got the reason why
 // it may not.
 func (s *scene) awaitPod(namespace string) error {
 	var refusal error

@@ -12,7 +12,7 @@ import (
 )
 
 // What a tenant may not even try, with or without policies.
-func TestThreat19ATenantCannotTurnThePoliciesOff(t *testing.T) {
+func TestThreat19TenantTurnsPoliciesOff(t *testing.T) {
 	s := newScene(t)
 	s.managed()
 	for _, who := range []user{editor, namespaceAdmin, owner} {
@@ -43,7 +43,7 @@ func errorOf[T any](_ T, err error) error { return err }
 // parameters is the ConfigMap that the policies read.
 const parameters = "tenant-isolation-parameters"
 
-func TestThreat19AMissingParameterDenies(t *testing.T) {
+func TestThreat19MissingParameterDenies(t *testing.T) {
 	s := newScene(t)
 	namespace, unmanaged := s.managed(), s.namespace(nil)
 	running := s.bound(namespace, evidenceOf("baseline"))
@@ -51,8 +51,8 @@ func TestThreat19AMissingParameterDenies(t *testing.T) {
 	there, err := maps.Get(t.Context(), parameters, metav1.GetOptions{})
 	s.must(err)
 	s.must(s.as(administrator).CoreV1().ConfigMaps(systemNamespace).Delete(t.Context(), parameters, metav1.DeleteOptions{}))
-	if heard := strings.Join(s.heard.take(), "\n"); !strings.Contains(heard, "parameter") {
-		t.Errorf("who deletes the parameters hears %q, want a warning", heard)
+	if got := strings.Join(s.warned.take(), "\n"); !strings.Contains(got, "parameter") {
+		t.Errorf("deleting the parameters warns %q, want a warning", got)
 	}
 	t.Cleanup(func() {
 		there.ResourceVersion, there.UID = "", ""

@@ -22,7 +22,7 @@ func labelSpoofing() threat {
 			run: creates(nil, labelled(tenant("globex"))),
 		},
 		{
-			name: "a pod says that it is nobody's", names: []string{tenantKey},
+			name: "a pod says that it has no tenant", names: []string{tenantKey},
 			run: creates(nil, labelled(tenant(""))),
 		},
 		{

@@ -60,7 +60,7 @@ func labelMutation() threat {
 	return row
 }
 
-// classified pods bear the labels that the attacks change, with and without policies.
+// classified pods have the labels that the attacks change, with and without policies.
 func classified(p *corev1.Pod) { labelled(tenant("acme"), dataClass("internal"))(p) }
 
 // way sets a label or an annotation of a pod.
@@ -127,7 +127,7 @@ func (s *scene) patch(who user, pod *corev1.Pod, form types.PatchType, change an
 	return err
 }
 
-// The other subresources of a pod ignore its labels; if they ever stop to, this tells.
+// The other subresources of a pod ignore its labels; if that changes, this test fails.
 func TestThreat02NoOtherSubresourceMovesALabel(t *testing.T) {
 	for _, subresource := range []string{"resize", "ephemeralcontainers"} {
 		t.Run(subresource, func(t *testing.T) {

@@ -14,17 +14,17 @@ func TestThreat09RuntimeClassesDeletedAndRecreated(t *testing.T) { face(t) }
 func runtimeClasses() threat {
 	return threat{"TestThreat09RuntimeClassesDeletedAndRecreated", []attack{
 		{
-			name: "somebody creates a RuntimeClass that isolates", names: []string{"handler", "administrator"},
+			name: "a user creates a RuntimeClass that isolates", names: []string{"handler", "administrator"},
 			run: func(s *scene) error {
 				return s.createClass(classKeeper, newClass(unique("class"), "kata-qemu"))
 			},
 		},
 		{
-			name: "somebody deletes a RuntimeClass that isolates", names: []string{"handler", "administrator"},
+			name: "a user deletes a RuntimeClass that isolates", names: []string{"handler", "administrator"},
 			run: func(s *scene) error { return s.deleteClass(classKeeper, s.class("kata-clh")) },
 		},
 		{
-			name: "somebody deletes a RuntimeClass that isolates, among all others", names: []string{"handler", "administrator"},
+			name: "a user deletes a RuntimeClass that isolates, among all others", names: []string{"handler", "administrator"},
 			run: func(s *scene) error {
 				name := s.class("kata-fc")
 				return s.as(classKeeper).NodeV1().RuntimeClasses().DeleteCollection(s.ctx, metav1.DeleteOptions{},
@@ -32,7 +32,7 @@ func runtimeClasses() threat {
 			},
 		},
 		{
-			name: "somebody makes a RuntimeClass again with a handler that does not isolate", names: []string{"handler", "administrator"},
+			name: "a user recreates a RuntimeClass with a handler that does not isolate", names: []string{"handler", "administrator"},
 			run: func(s *scene) error {
 				name := s.class("runsc")
 				if err := s.deleteClass(classKeeper, name); err != nil {
@@ -42,7 +42,7 @@ func runtimeClasses() threat {
 			},
 		},
 		{
-			name: "somebody steers the pods of a RuntimeClass that isolates elsewhere", names: []string{"handler", "administrator"},
+			name: "a user steers the pods of a RuntimeClass that isolates elsewhere", names: []string{"handler", "administrator"},
 			run: func(s *scene) error {
 				return s.updateClass(s.class("kata-qemu"), func(class *nodev1.RuntimeClass) {
 					class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{"example.com/pool": "mine"}}
@@ -50,7 +50,7 @@ func runtimeClasses() threat {
 			},
 		},
 		{
-			name: "somebody changes the overhead of a RuntimeClass that isolates", names: []string{"handler", "administrator"},
+			name: "a user changes the overhead of a RuntimeClass that isolates", names: []string{"handler", "administrator"},
 			run: func(s *scene) error {
 				return s.updateClass(s.class("kata-qemu"), func(class *nodev1.RuntimeClass) {
 					class.Overhead = &nodev1.Overhead{PodFixed: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Ti")}}

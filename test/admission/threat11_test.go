@@ -8,7 +8,7 @@ import (
 func TestThreat11HostSharing(t *testing.T)  { face(t) }
 func TestThreat12HolesInTheVM(t *testing.T) { face(t) }
 
-// hostSharing is what gets pods out of a virtual machine that their namespace demands.
+// hostSharing are the fields that void the virtual machine that a namespace demands.
 func hostSharing() threat {
 	row := threat{test: "TestThreat11HostSharing"}
 	for what, option := range map[string]podOption{
@@ -39,7 +39,7 @@ func hostSharing() threat {
 	return row
 }
 
-// holesInTheVM are what opens a virtual machine from within a pod's own fields.
+// holesInTheVM are the fields of a pod that give its virtual machine access to the host.
 func holesInTheVM() threat {
 	row := threat{test: "TestThreat12HolesInTheVM"}
 	for what, option := range map[string]podOption{

@@ -138,14 +138,14 @@ func (s *scene) relabel(namespace string, l label) {
 	if s.phase == open || l.key != tenantKey {
 		return
 	}
-	heard := &warnings{}
-	client, err := s.client(editor, heard)
+	warned := &warnings{}
+	client, err := s.client(editor, warned)
 	s.must(err)
 	s.must(poll(s.ctx, func(ctx context.Context) (bool, error) {
 		_, err := client.CoreV1().Pods(namespace).Create(ctx,
 			newPod(labelled(tenant("not-"+l.value))), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return apierrors.IsForbidden(err) || len(heard.take()) > 0, nil
+		return apierrors.IsForbidden(err) || len(warned.take()) > 0, nil
 	}))
-	// What the administrator was told of it.
-	s.heard.take()
+	// Drop the warnings that the administrator got for it.
+	s.warned.take()
 }

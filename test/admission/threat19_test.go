@@ -7,7 +7,7 @@ import (
 
 func TestThreat19PluginAbsent(t *testing.T) { face(t) }
 
-// pluginAbsent is what would leave a pod to a scheduler that knows nothing of isolation.
+// pluginAbsent are attacks that leave a pod to a scheduler without the plugin.
 func pluginAbsent() threat {
 	return threat{"TestThreat19PluginAbsent", []attack{
 		{

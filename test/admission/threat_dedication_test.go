@@ -9,10 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-func TestThreat04NodeNameOfADedicatedNode(t *testing.T)                    { face(t) }
-func TestThreat05UnmanagedPodsOnDedicatedNodes(t *testing.T)               { face(t) }
-func TestThreat05BindsOfADeposedScheduler(t *testing.T)                    { face(t) }
-func TestThreat10DedicatedNodesAreWrittenByTheSchedulerAlone(t *testing.T) { face(t) }
+func TestThreat04NodeNameOfADedicatedNode(t *testing.T)      { face(t) }
+func TestThreat05UnmanagedPodsOnDedicatedNodes(t *testing.T) { face(t) }
+func TestThreat05BindsOfADeposedScheduler(t *testing.T)      { face(t) }
+func TestThreat10NodesWrittenBySchedulerAlone(t *testing.T)  { face(t) }
 
 func nodeNameOfADedicatedNode() threat {
 	return threat{"TestThreat04NodeNameOfADedicatedNode", []attack{
@@ -101,7 +101,7 @@ func deposedScheduler() threat {
 
 // dedicationsWritten are tried out only, as all other attacks need the table.
 func dedicationsWritten() threat {
-	row := threat{test: "TestThreat10DedicatedNodesAreWrittenByTheSchedulerAlone"}
+	row := threat{test: "TestThreat10NodesWrittenBySchedulerAlone"}
 	try := []string{metav1.DryRunAll}
 	for what, write := range map[string]func(s *scene) error{
 		"frees a node": func(s *scene) error {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// user is somebody who talks to the API server.
+// user is a user of the API server.
 type user string
 
 const (
@@ -43,7 +43,7 @@ const (
 	administrator user = "admin"
 )
 
-func (w *world) addUsers(ctx context.Context) error {
+func (w *environment) addUsers(ctx context.Context) error {
 	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeKeeper, mapKeeper, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
@@ -97,7 +97,7 @@ func (w *world) addUsers(ctx context.Context) error {
 }
 
 // allow gives a user a right in the whole cluster.
-func (w *world) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule) error {
+func (w *environment) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule) error {
 	name := metav1.ObjectMeta{Name: "test:" + string(who)}
 	_, err := w.admin.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: name, Rules: rules}, metav1.CreateOptions{})
 	if err != nil {
@@ -111,14 +111,14 @@ func (w *world) allow(ctx context.Context, who user, rules ...rbacv1.PolicyRule)
 	return err
 }
 
-// settle makes the tenants' users at home in a namespace, and waits until the API server
-// knows of it.
-func (w *world) settle(ctx context.Context, namespace string) error {
+// settle gives the tenants' users their rights in a namespace, and waits until the API server knows
+// them.
+func (w *environment) settle(ctx context.Context, namespace string) error {
 	everything := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything"},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
-			// What the star means already, said in so many words.
+			// The star includes this already; here it is explicit.
 			{APIGroups: []string{"isolation.tenantisolation.dev"}, Resources: []string{"*"}, Verbs: []string{"administer"}},
 		},
 	}
@@ -153,7 +153,7 @@ func (w *world) settle(ctx context.Context, namespace string) error {
 	return nil
 }
 
-func (w *world) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
+func (w *environment) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:               string(who),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "pods"},
@@ -164,15 +164,15 @@ func (w *world) waitUntilAllowed(ctx context.Context, who user, namespace string
 	})
 }
 
-// client acts as a user, and tells the warnings that the user gets.
-func (w *world) client(who user, heard *warnings) (*kubernetes.Clientset, error) {
+// client returns a client of a user; warned receives the warnings that the user gets.
+func (w *environment) client(who user, warned *warnings) (*kubernetes.Clientset, error) {
 	config := rest.CopyConfig(w.users[who])
 	config.QPS = -1
-	config.WarningHandler = heard
+	config.WarningHandler = warned
 	return kubernetes.NewForConfig(config)
 }
 
-// patience is for a machine that compiles on all cores beside us.
+// patience is long enough for a machine whose cores are all busy.
 const patience = 30 * time.Second
 
 func poll(ctx context.Context, condition wait.ConditionWithContextFunc) error {

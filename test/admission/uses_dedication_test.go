@@ -32,7 +32,7 @@ func ours(tolerations []corev1.Toleration) []string {
 	return found
 }
 
-func TestUseAPodToleratesTheTaintsOfItsNodesAndNoOthers(t *testing.T) {
+func TestUseTolerationsOfAPod(t *testing.T) {
 	for what, tc := range map[string]struct {
 		namespace []label
 		pod       []podOption
@@ -85,7 +85,7 @@ func TestUseAPodToleratesTheTaintsOfItsNodesAndNoOthers(t *testing.T) {
 
 // No order holds between the policy that gives a pod its RuntimeClass and the one that asks
 // what it is.
-func TestUseAVirtualMachineByItsDataClass(t *testing.T) {
+func TestUseVMByDataClass(t *testing.T) {
 	s := newScene(t)
 	const classes = "tenant-isolation-runtime-classes"
 	maps := s.admin.CoreV1().ConfigMaps(systemNamespace)
@@ -108,7 +108,7 @@ func TestUseAVirtualMachineByItsDataClass(t *testing.T) {
 	}
 }
 
-func TestUseAPodOfATenantIsChangedToTolerateTheTaintsOfItsNodes(t *testing.T) {
+func TestUseTolerationsOfATenantsPod(t *testing.T) {
 	s := newScene(t)
 	namespace := s.namespace(nil)
 	// It was there before nodes were dedicated.
@@ -126,7 +126,7 @@ func TestUseAPodOfATenantIsChangedToTolerateTheTaintsOfItsNodes(t *testing.T) {
 	}
 }
 
-func TestUseAnUnmanagedPodToleratesWhatItSays(t *testing.T) {
+func TestUseTolerationsOfAnUnmanagedPod(t *testing.T) {
 	s := newScene(t)
 	got, err := s.create(s.namespace(nil), tolerating(corev1.Toleration{Key: tenantKey, Operator: corev1.TolerationOpExists}))
 	s.allowed("its creation", err)
@@ -136,7 +136,7 @@ func TestUseAnUnmanagedPodToleratesWhatItSays(t *testing.T) {
 }
 
 // The platform's pods come and stay wherever they are needed.
-func TestUseThePlatformToleratesEveryDedication(t *testing.T) {
+func TestUseTolerationsOfThePlatform(t *testing.T) {
 	s := newScene(t)
 	want := []string{"tenant", "data-class", "boundary"}
 	for what, option := range map[string]podOption{
@@ -174,7 +174,7 @@ func TestUseThePlatformToleratesEveryDedication(t *testing.T) {
 func last[T any](list []T, n int) []T { return list[max(0, len(list)-n):] }
 
 // The DaemonSet controller looks at the template, not at the pods that come of it.
-func TestUseADaemonSetComesToTheNodesOfItsTenantAlone(t *testing.T) {
+func TestUseDaemonSetOfATenant(t *testing.T) {
 	s := newScene(t)
 	node := newNode(unique("node"))
 	for key, value := range map[string]string{tenantKey: "acme", dataClassKey: "unclassified"} {
@@ -212,7 +212,7 @@ func TestUseADaemonSetComesToTheNodesOfItsTenantAlone(t *testing.T) {
 	}
 }
 
-func TestUseADaemonSetOfARelabelledNamespaceIsBroughtUpToDate(t *testing.T) {
+func TestUseDaemonSetOfARelabelledNamespace(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"))
 	gpu := corev1.Toleration{Key: "example.com/gpu", Operator: corev1.TolerationOpExists}
@@ -230,7 +230,7 @@ func TestUseADaemonSetOfARelabelledNamespaceIsBroughtUpToDate(t *testing.T) {
 	patch(types.JSONPatchType, []map[string]any{{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": disk}})
 	before := touch()
 	if again := touch(); again.Generation != before.Generation {
-		t.Errorf("generation %d after an update that changes nothing, want %d: its pods are rolled out anew", again.Generation, before.Generation)
+		t.Errorf("generation %d after an update that changes nothing, want %d: its pods are rolled out again", again.Generation, before.Generation)
 	}
 
 	s.relabel(namespace, dataClass("restricted"))
@@ -248,7 +248,7 @@ func TestUseADaemonSetOfARelabelledNamespaceIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-func TestUseTheSchedulerDedicatesNodes(t *testing.T) {
+func TestUseSchedulerDedicatesNodes(t *testing.T) {
 	s := newScene(t)
 	try := []string{metav1.DryRunAll}
 	maps := s.as(ourScheduler).CoreV1().ConfigMaps(systemNamespace)
@@ -265,7 +265,7 @@ func TestUseTheSchedulerDedicatesNodes(t *testing.T) {
 	s.allowed("an administrator who does it", err)
 }
 
-func TestUseNodesAreWrittenByOthersWhereNoDedicationChanges(t *testing.T) {
+func TestUseNodeWritesByOthers(t *testing.T) {
 	s := newScene(t)
 	for what, change := range map[string]map[string]any{
 		"another taint":      {"spec": map[string]any{"unschedulable": true}},
@@ -283,7 +283,7 @@ func TestUseNodesAreWrittenByOthersWhereNoDedicationChanges(t *testing.T) {
 }
 
 // NodeRestriction does it, before any policy.
-func TestThreat10AKubeletTaintsNoNode(t *testing.T) {
+func TestThreat10KubeletTaintsANode(t *testing.T) {
 	s := newScene(t)
 	taints := map[string]any{"spec": map[string]any{"taints": []any{map[string]any{"key": tenantKey, "value": "acme", "effect": "NoSchedule"}}}}
 	_, err := s.as(kubelet).CoreV1().Nodes().Patch(s.ctx, attackedNode, types.MergePatchType, s.marshal(taints), metav1.PatchOptions{})

@@ -17,23 +17,23 @@ import (
 // newScene gives a test a part of the cluster, with the enforcing policies in place.
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	return &scene{world: theWorld(t), ctx: t.Context(), phase: enforced, heard: &warnings{}, tb: t}
+	return &scene{environment: getEnvironment(t), ctx: t.Context(), phase: enforced, warned: &warnings{}, tb: t}
 }
 
-// allowed fails the test where a use is refused, or warned of by one of our policies.
+// allowed fails the test if one of our policies refuses a use or warns of it.
 func (s *scene) allowed(what string, err error) {
 	s.tb.Helper()
 	if err != nil {
 		s.tb.Errorf("%s: %v", what, err)
 	}
-	for _, warning := range s.heard.take() {
+	for _, warning := range s.warned.take() {
 		if strings.Contains(warning, "ValidatingAdmissionPolicy") {
 			s.tb.Errorf("%s: it is warned of: %s", what, warning)
 		}
 	}
 }
 
-func TestUseATenantSaysMoreOfAPodThanItsNamespaceDoes(t *testing.T) {
+func TestUsePodLabelsBeyondItsNamespaces(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"), privilege("baseline"))
 	for what, options := range map[string][]podOption{
@@ -53,7 +53,7 @@ func TestUseATenantSaysMoreOfAPodThanItsNamespaceDoes(t *testing.T) {
 	}
 }
 
-func TestUseAPodIsSteeredOnceAndNotOverwritten(t *testing.T) {
+func TestUsePodKeepsItsOwnFields(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"), defaultClass(kataClass))
 	pod, err := s.create(namespace, scheduledBy(""), labelled(dataClass("restricted")), runtimeClass(plainClass))
@@ -72,9 +72,9 @@ func TestUseAPodIsSteeredOnceAndNotOverwritten(t *testing.T) {
 	}
 }
 
-func TestUseAMirrorPodIsWhatItsKubeletSays(t *testing.T) {
+func TestUseMirrorPod(t *testing.T) {
 	s := newScene(t)
-	// Kubelets report what runs anyway, however much it is against the rules.
+	// Kubelets report what runs anyway, even if it breaks the rules.
 	options := []podOption{
 		annotated(corev1.MirrorPodAnnotationKey, "hash"), onNode(attackedNode), scheduledBy("default-scheduler"),
 		hostNetwork, hostPath, privileged, graceSeconds(0),
@@ -123,7 +123,7 @@ func ownedBy(node *corev1.Node) podOption {
 	}
 }
 
-// report tells as its kubelet that a pod runs.
+// report reports, as its kubelet, that a pod runs.
 func (s *scene) report(pod *corev1.Pod) error {
 	return s.patch(kubelet, pod, types.StrategicMergePatchType, map[string]any{"status": map[string]any{
 		"phase":      corev1.PodRunning,
@@ -131,7 +131,7 @@ func (s *scene) report(pod *corev1.Pod) error {
 	}}, "status")
 }
 
-func TestUseAPodLivesOnWhenItsNamespaceIsRelabelled(t *testing.T) {
+func TestUsePodOfARelabelledNamespace(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(dataClass("internal"))
 	pod := s.bound(namespace, evidenceOf("baseline"))
@@ -166,9 +166,9 @@ func (s *scene) resize(pod *corev1.Pod) error {
 	}}, "resize")
 }
 
-func TestUseAServerSideApplyThatChangesNothing(t *testing.T) {
+func TestUseServerSideApplyWithoutChange(t *testing.T) {
 	s := newScene(t)
-	// It says nothing of what steering gives it, and goes on saying nothing.
+	// The apply does not contain the fields that steering sets, neither at first nor again.
 	pod := newPod(scheduledBy(""))
 	pod.Namespace = s.managed(dataClass("internal"), defaultClass(kataClass))
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
@@ -183,7 +183,7 @@ func TestUseAServerSideApplyThatChangesNothing(t *testing.T) {
 	}
 }
 
-func TestUseWhoMayDeleteAtOnce(t *testing.T) {
+func TestUseDeletionAtOnce(t *testing.T) {
 	now := ptr.To[int64](0)
 	for what, tc := range map[string]struct {
 		who   user
@@ -215,7 +215,7 @@ func running(s *scene, namespace string) *corev1.Pod {
 	return pod
 }
 
-func TestUseATenantEvictsItsPod(t *testing.T) {
+func TestUseTenantEvictsItsPod(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed()
 	s.allowed("an eviction", s.evict(running(s, namespace), nil))
@@ -258,7 +258,7 @@ func (s *scene) waitingIn(namespace string) *corev1.Pod {
 	return pod
 }
 
-func TestUseNamespacesWithoutAnIsolationMeaning(t *testing.T) {
+func TestUseNamespacesWithoutIsolation(t *testing.T) {
 	s := newScene(t)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: map[string]string{"example.com/team": "web"}}}
 	_, err := s.as(namespaceKeeper).CoreV1().Namespaces().Create(s.ctx, ns, metav1.CreateOptions{})
@@ -268,7 +268,7 @@ func TestUseNamespacesWithoutAnIsolationMeaning(t *testing.T) {
 	s.allowed("deleting it", s.as(namespaceKeeper).CoreV1().Namespaces().Delete(s.ctx, ns.Name, metav1.DeleteOptions{}))
 }
 
-func TestUseRuntimeClassesWithoutAnIsolationMeaning(t *testing.T) {
+func TestUseRuntimeClassesWithoutIsolation(t *testing.T) {
 	s := newScene(t)
 	class := newClass(unique("class"), "crun")
 	s.allowed("creating one", s.createClass(classKeeper, class))
@@ -278,7 +278,7 @@ func TestUseRuntimeClassesWithoutAnIsolationMeaning(t *testing.T) {
 	s.allowed("deleting it", s.deleteClass(classKeeper, class.Name))
 }
 
-func TestUseAnIsolationAdministratorSetsWhatTenantsMayNot(t *testing.T) {
+func TestUseIsolationAdministrator(t *testing.T) {
 	s := newScene(t)
 	// An ordinary user with the right to write namespaces, and the one that the policies ask for.
 	const keeper user = "ida"
@@ -304,10 +304,10 @@ func TestUseAnIsolationAdministratorSetsWhatTenantsMayNot(t *testing.T) {
 	s.allowed("deleting the namespace", s.as(keeper).CoreV1().Namespaces().Delete(s.ctx, ns.Name, metav1.DeleteOptions{}))
 }
 
-func TestUseLosingTheLastProtectionIsReported(t *testing.T) {
+func TestUseTenantLabelRemovalWarns(t *testing.T) {
 	s := newScene(t)
 	s.must(s.patchNamespace(administrator, s.managed(), types.MergePatchType, metadata("labels", tenantKey, nil)))
-	if heard := strings.Join(s.heard.take(), "\n"); !strings.Contains(heard, tenantKey) {
-		t.Errorf("who removes the tenant of a namespace hears %q, want a warning that names the label", heard)
+	if got := strings.Join(s.warned.take(), "\n"); !strings.Contains(got, tenantKey) {
+		t.Errorf("removing the tenant of a namespace warns %q, want a warning that names the label", got)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTheAuditOverlayIsTheWayBack(t *testing.T) {
+func TestAuditOverlayIsTheWayBack(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed(defaultClass(kataClass))
 	t.Cleanup(func() {
@@ -24,7 +24,7 @@ func TestTheAuditOverlayIsTheWayBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("what was refused before is still refused: %v", err)
 	}
-	if warned := s.heard.take(); len(warned) == 0 {
+	if warned := s.warned.take(); len(warned) == 0 {
 		t.Error("it is not warned of any more")
 	}
 	if pod.Spec.RuntimeClassName != nil || pod.Labels[tenantKey] != "globex" {

@@ -1,6 +1,6 @@
-// Package autoscaling tests what an autoscaler sees of dedicated nodes: it asks the filter that the
-// Cluster Autoscaler's simulation runs, and Karpenter has an equal of, about the taints
-// that dedication writes and the tolerations that a real API server gives to pods.
+// Package autoscaling tests what an autoscaler sees of dedicated nodes. It runs the filter of the
+// Cluster Autoscaler's simulation, to which Karpenter has an equivalent, on the taints that
+// dedication writes and the tolerations that a real API server adds to pods.
 package autoscaling
 
 import (
@@ -31,26 +31,26 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// kataHandler is one of the handlers that are virtual machines by default.
+// kataHandler is one of the handlers that have the boundary vm by default.
 const kataHandler = "kata-qemu"
 
-// cluster is a real API server with the policies that give tolerations, and the store
-// that judges its pods.
-type cluster struct {
+// simulation is a real API server with the policies that add tolerations, the store that judges
+// its pods, and the filter that an autoscaler simulates.
+type simulation struct {
 	*testing.T
 	api    *kubernetes.Clientset
 	store  *judged.Store
 	filter fwk.FilterPlugin
 }
 
-func newCluster(t *testing.T) *cluster {
+func newSimulation(t *testing.T) *simulation {
 	t.Helper()
 	plane := controlplanetest.Start(t, controlplane.Options{})
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{T: t}
+	c := &simulation{T: t}
 	if c.api, err = plane.Client(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,14 +80,14 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-func (c *cluster) must(err error) {
+func (c *simulation) must(err error) {
 	c.Helper()
 	if err != nil {
 		c.Fatal(err)
 	}
 }
 
-func (c *cluster) namespace(name string, labels map[string]string) {
+func (c *simulation) namespace(name string, labels map[string]string) {
 	c.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	if name != metav1.NamespaceSystem {
@@ -98,7 +98,7 @@ func (c *cluster) namespace(name string, labels map[string]string) {
 }
 
 // admitted returns a pod as the API server keeps it, and what it is judged to be.
-func (c *cluster) admitted(namespace, name string, change ...func(*corev1.Pod)) (*corev1.Pod, isolation.Subject) {
+func (c *simulation) admitted(namespace, name string, change ...func(*corev1.Pod)) (*corev1.Pod, isolation.Subject) {
 	c.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -118,7 +118,7 @@ func (c *cluster) admitted(namespace, name string, change ...func(*corev1.Pod)) 
 }
 
 // policiesActive waits until the API server has read the policies.
-func (c *cluster) policiesActive(namespace string) {
+func (c *simulation) policiesActive(namespace string) {
 	c.Helper()
 	probe := func(change ...func(*corev1.Pod)) int {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: namespace}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}}}
@@ -137,7 +137,7 @@ func (c *cluster) policiesActive(namespace string) {
 }
 
 // fits asks the autoscaler's filter.
-func (c *cluster) fits(pod *corev1.Pod, taints []corev1.Taint) bool {
+func (c *simulation) fits(pod *corev1.Pod, taints []corev1.Taint) bool {
 	c.Helper()
 	info := framework.NewNodeInfo()
 	info.SetNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{Taints: taints}})
@@ -164,8 +164,8 @@ func privileged(p *corev1.Pod) {
 	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
 }
 
-func TestWhatAnAutoscalerSees(t *testing.T) {
-	c := newCluster(t)
+func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
+	c := newSimulation(t)
 	const prefix = "tenantisolation.dev/"
 	c.namespace("acme", map[string]string{prefix + "tenant": "acme"})
 	c.namespace("acme-secret", map[string]string{prefix + "tenant": "acme", prefix + "data-class": "confidential"})
@@ -228,7 +228,7 @@ func TestWhatAnAutoscalerSees(t *testing.T) {
 		t.Errorf("nodes, by who opened them, on which pods fit in the simulation (-want +got):\n%s", diff)
 	}
 
-	t.Run("a pod that no dedicated node admits has a node added, if templates bear no taints of one", func(t *testing.T) {
+	t.Run("a pod that no dedicated node admits has a node added, if templates have no taints of one", func(t *testing.T) {
 		newcomer, _ := c.admitted("globex", "newcomer")
 		var dedicated [][]corev1.Taint
 		for _, opener := range []string{"acme", "acme-secret", "acme-vm"} {

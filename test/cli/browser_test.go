@@ -27,16 +27,16 @@ func page(t *testing.T, nodes int) string {
 	if err := cluster.Write(file, true); err != nil {
 		t.Fatal(err)
 	}
-	got := (&world{}).run(t, filepath.Join(t.TempDir(), "none"), "report", "--html", "-f", path)
+	got := (&environment{}).run(t, filepath.Join(t.TempDir(), "none"), "report", "--html", "-f", path)
 	if got.status != 0 {
 		t.Fatalf("status %d: %s", got.status, got.errOut)
 	}
 	return got.out
 }
 
-// In a real browser, without network: the script runs under the page's own policy, one tile
-// is a stop of the Tab key, and what is drawn in light is drawn otherwise in dark.
-func TestThePageInABrowser(t *testing.T) {
+// In a real browser, without network: the script runs under the page's own policy, only one tile
+// is a stop of the Tab key, and the dark theme differs from the light one.
+func TestReportPageInABrowser(t *testing.T) {
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

@@ -13,13 +13,13 @@ import (
 )
 
 // kubectl finds the tool by its name, and passes its own flags on.
-func TestAsAPluginOfKubectl(t *testing.T) {
-	w := newWorld(t)
+func TestKubectlPlugin(t *testing.T) {
+	w := newEnvironment(t)
 	w.node(t, "plugin-1")
 	binary := build(t)
 	w.namespace(t, "plugin", "")
 	w.pod(t, plainPod("plugin", "web", "plugin-1"))
-	// Those of the README.
+	// The flags of the README.
 	for _, command := range []string{"audit --tenant-key=namespace", "plan --tenant-key=namespace"} {
 		args := append([]string{"isolation"}, strings.Fields(command)...)
 		cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), append(args, "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")...)
@@ -37,9 +37,9 @@ func TestAsAPluginOfKubectl(t *testing.T) {
 	}
 }
 
-// Who may list pods and not namespaces learns what is missing and gets no "clean".
-func TestWithoutTheRightToListNamespaces(t *testing.T) {
-	w := newWorld(t)
+// A user who may list pods but not namespaces learns which right is missing, and gets no "clean".
+func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
+	w := newEnvironment(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
 	if _, err := w.api.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -73,10 +73,9 @@ func TestWithoutTheRightToListNamespaces(t *testing.T) {
 	}
 }
 
-// A pod that another scheduler put beside a tenant's is found, and is none once it is gone
-// from there.
-func TestAuditFindsWhatAnotherSchedulerDid(t *testing.T) {
-	w := newWorld(t)
+// A pod that another scheduler put beside a tenant's is a finding until it is gone.
+func TestAuditOfAnotherSchedulersPods(t *testing.T) {
+	w := newEnvironment(t)
 	w.node(t, "live-1")
 	w.namespace(t, "live-acme", "acme")
 	w.namespace(t, "live-wiki", "")

@@ -1,5 +1,5 @@
-// Package cli runs kubectl isolation against a real control plane, and on manifests that
-// others have made.
+// Package cli runs kubectl isolation against a real control plane, and on manifests of other
+// projects.
 package cli
 
 import (
@@ -21,55 +21,55 @@ import (
 	tool "tenantisolation.dev/scheduler/pkg/cli"
 )
 
-// world is the one control plane of all tests. Each test has namespaces and nodes of its
-// own where it can; the audit sees all of them.
-type world struct {
+// environment is the control plane of all tests. Each test has its own namespaces and nodes where
+// it can; the audit sees all of them.
+type environment struct {
 	plane *controlplane.ControlPlane
 	api   *kubernetes.Clientset
 }
 
 var (
-	sharedWorld = sync.OnceValues(startWorld)
-	stopWorld   []func() error
+	sharedEnvironment = sync.OnceValues(startEnvironment)
+	stopEnvironment   []func() error
 )
 
 func TestMain(m *testing.M) {
 	m.Run()
-	for _, stop := range stopWorld {
+	for _, stop := range stopEnvironment {
 		if err := stop(); err != nil {
 			panic(err)
 		}
 	}
 }
 
-func startWorld() (*world, error) {
+func startEnvironment() (*environment, error) {
 	// Not a test's context: it would end with the first of them.
 	plane, err := controlplane.Start(testContext(), controlplane.Options{})
 	if err != nil {
 		return nil, err
 	}
-	stopWorld = append(stopWorld, plane.Stop)
+	stopEnvironment = append(stopEnvironment, plane.Stop)
 	api, err := plane.Client()
-	return &world{plane, api}, err
+	return &environment{plane, api}, err
 }
 
-func newWorld(t *testing.T) *world {
+func newEnvironment(t *testing.T) *environment {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// result is what somebody at a shell gets.
+// result is what a command prints, and its exit status.
 type result struct {
 	out, errOut string
 	status      int
 }
 
 // run runs the tool with a kubeconfig.
-func (w *world) run(t *testing.T, kubeconfig string, args ...string) result {
+func (w *environment) run(t *testing.T, kubeconfig string, args ...string) result {
 	t.Helper()
 	t.Setenv("KUBECONFIG", kubeconfig)
 	t.Setenv("HOME", t.TempDir())
@@ -83,7 +83,7 @@ func (w *world) run(t *testing.T, kubeconfig string, args ...string) result {
 	return result{out.String(), errOut.String(), tool.ExitStatus(err)}
 }
 
-func (w *world) node(t *testing.T, name string) {
+func (w *environment) node(t *testing.T, name string) {
 	t.Helper()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	created, err := w.api.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
@@ -104,7 +104,7 @@ func (w *world) node(t *testing.T, name string) {
 	})
 }
 
-func (w *world) namespace(t *testing.T, name, tenant string) {
+func (w *environment) namespace(t *testing.T, name, tenant string) {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if tenant != "" {
@@ -116,7 +116,7 @@ func (w *world) namespace(t *testing.T, name, tenant string) {
 }
 
 // pod creates a pod on a node, as if some scheduler had put it there.
-func (w *world) pod(t *testing.T, pod *corev1.Pod) {
+func (w *environment) pod(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	if _, err := w.api.CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

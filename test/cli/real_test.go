@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// realManifests returns the folder with manifests that others have made. They are not part
-// of the repository.
+// realManifests returns the folder with manifests of other projects, which are not part of the
+// repository.
 func realManifests(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("TENANTISOLATION_REAL_MANIFESTS")
@@ -49,11 +49,11 @@ func deployments(t *testing.T, path string) []appsv1.Deployment {
 
 // Online Boutique, installed once by each of two tenants: 12 Deployments without a seccomp
 // profile, so all at the baseline level. The first tenant's pods are on the first node, the
-// second's on the second, but for its redis-cart, which somebody put on the first. So on the
+// second's on the second, except its redis-cart, which is on the first. So on the
 // first node each of the 12 shares a kernel with it, and that is all.
-func TestOnlineBoutiqueOfTwoTenants(t *testing.T) {
+func TestPlanOfOnlineBoutiqueForTwoTenants(t *testing.T) {
 	file := filepath.Join(realManifests(t), "online-boutique.yaml")
-	w := newWorld(t)
+	w := newEnvironment(t)
 	for _, name := range []string{"real-1", "real-2", "real-3"} {
 		w.node(t, name)
 	}
@@ -65,7 +65,7 @@ func TestOnlineBoutiqueOfTwoTenants(t *testing.T) {
 			pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: *d.Spec.Template.Spec.DeepCopy()}
 			pod.Namespace, pod.Name = place.namespace, d.Name
 			pod.Spec.NodeName = place.node
-			// The manifests' service accounts are made by nobody here.
+			// Nothing creates the manifests' service accounts here.
 			pod.Spec.ServiceAccountName = ""
 			if place.namespace == "globex-shop" && d.Name == "redis-cart" {
 				pod.Spec.NodeName = "real-1"
@@ -128,7 +128,7 @@ func TestOnlineBoutiqueOfTwoTenants(t *testing.T) {
 			t.Fatalf("%v: %s%s", err, got.out, got.errOut)
 		}
 		if plan.NodesInUse != 2 || plan.NodesWithoutRule != 1 || plan.NodesWithRule != 2 || len(plan.TrustDomains) != 2 || len(plan.Raising) != 0 {
-			t.Errorf("plan %+v, want 2 nodes in use, 1 without and 2 with the rule, two trust domains, nobody to mend", plan)
+			t.Errorf("plan %+v, want 2 nodes in use, 1 without and 2 with the rule, two trust domains, nothing to mend", plan)
 		}
 		if len(plan.Moves) != 1 || plan.Moves[0].Workload != "globex-shop/pod/redis-cart" {
 			t.Errorf("moves %+v, want redis-cart of globex alone", plan.Moves)
@@ -155,7 +155,7 @@ func TestOnlineBoutiqueOfTwoTenants(t *testing.T) {
 
 // The manifests as they are, in one file, each namespace a tenant.
 func TestRealManifestsAreRead(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	files, err := filepath.Glob(filepath.Join(realManifests(t), "*.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -8,12 +8,12 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
-// What follows installs the policies, which stay: it is in the last file, because tests run in
-// the order of their files, and the others put pods where no scheduler would.
+// This test installs the policies, which stay. It is in the last file, because tests run in the
+// order of their files, and the others put pods where the policies forbid it.
 
-// Before the installation preflight says that nothing is there, and afterwards that all is.
+// Before the installation preflight reports that everything is missing, and afterwards nothing.
 func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.node(t, "preflight-1")
 	before := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
@@ -26,7 +26,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	}
 	for _, result := range before {
 		if result.Status != preflight.Pass && result.Fix == "" {
-			t.Errorf("nobody is told what to do about %+v", result)
+			t.Errorf("it does not say what to do about %+v", result)
 		}
 	}
 
@@ -42,7 +42,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	after := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
 		"policies": preflight.Pass, "scheduler rights": preflight.Pass,
-		// Nobody runs its pods here.
+		// No kubelet runs its pods here.
 		"scheduler": preflight.Fail,
 	} {
 		if got := worst(after, check); got != want {
@@ -62,7 +62,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	}
 }
 
-func preflightOf(t *testing.T, w *world) []preflight.Result {
+func preflightOf(t *testing.T, w *environment) []preflight.Result {
 	t.Helper()
 	got := w.run(t, w.plane.AdminKubeconfig(), "preflight", "-o", "json")
 	var results []preflight.Result

@@ -1,6 +1,6 @@
-// Package dedication tests the dedication engine against a real kube-apiserver: what its writes
-// look like there, how it stands to others that write the same objects, and what outlives
-// its process. There are no kubelets and no scheduler: the test plays both.
+// Package dedication tests the dedication engine against a real kube-apiserver: what it writes,
+// how it gets along with other writers of the same objects, and what outlives its process. There
+// are no kubelets and no scheduler: the test does their part.
 package dedication
 
 import (
@@ -32,21 +32,21 @@ const (
 	system       = "tenant-isolation-system"
 	settleTime   = 200 * time.Millisecond
 	releaseAfter = 300 * time.Millisecond
-	// patience is the deadline of whatever happens some time.
+	// patience is the deadline of all that the tests wait for.
 	patience = time.Minute
 )
 
-// world is a cluster and an administrator's view of it.
-type world struct {
+// environment is a control plane with an administrator's client.
+type environment struct {
 	t      *testing.T
 	plane  *controlplane.ControlPlane
 	api    *kubernetes.Clientset
 	policy *isolation.Policy
 }
 
-func startWorld(t *testing.T) *world {
+func startEnvironment(t *testing.T) *environment {
 	t.Helper()
-	w := &world{t: t, plane: controlplanetest.Start(t, controlplane.Options{})}
+	w := &environment{t: t, plane: controlplanetest.Start(t, controlplane.Options{})}
 	var err error
 	if w.api, err = w.plane.Client(); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func startWorld(t *testing.T) *world {
 }
 
 // node makes a Node as a kubelet would.
-func (w *world) node(name string, taints ...v1.Taint) {
+func (w *environment) node(name string, taints ...v1.Taint) {
 	w.t.Helper()
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1.NodeSpec{Taints: taints}}
 	if _, err := w.api.CoreV1().Nodes().Create(w.t.Context(), node, metav1.CreateOptions{}); err != nil {
@@ -79,7 +79,7 @@ func (w *world) node(name string, taints ...v1.Taint) {
 }
 
 // boot has a node report that it was started.
-func (w *world) boot(name, id string) {
+func (w *environment) boot(name, id string) {
 	w.t.Helper()
 	node := w.get(name)
 	node.Status.NodeInfo.BootID = id
@@ -88,7 +88,7 @@ func (w *world) boot(name, id string) {
 	}
 }
 
-func (w *world) get(name string) *v1.Node {
+func (w *environment) get(name string) *v1.Node {
 	w.t.Helper()
 	node, err := w.api.CoreV1().Nodes().Get(w.t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -97,9 +97,9 @@ func (w *world) get(name string) *v1.Node {
 	return node
 }
 
-// dedicated says of a node whether its taints and the table say that it is dedicated, and by
-// which id.
-func (w *world) dedicated(name string) (tainted bool, table string) {
+// dedicated returns whether a node has the taints of a dedication, and the value of the table with
+// its entry.
+func (w *environment) dedicated(name string) (tainted bool, table string) {
 	w.t.Helper()
 	for _, taint := range w.get(name).Spec.Taints {
 		tainted = tainted || taint.Key == isolation.TenantTaint
@@ -115,7 +115,7 @@ func (w *world) dedicated(name string) (tainted bool, table string) {
 }
 
 // eventually waits until the condition holds.
-func (w *world) eventually(what string, holds func() bool) {
+func (w *environment) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	err := wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		return holds(), nil
@@ -125,8 +125,8 @@ func (w *world) eventually(what string, holds func() bool) {
 	}
 }
 
-// free waits until nothing says any more that the node is dedicated.
-func (w *world) free(name string) {
+// free waits until the node has neither taints nor an entry.
+func (w *environment) free(name string) {
 	w.t.Helper()
 	w.eventually(name+" is released", func() bool {
 		tainted, table := w.dedicated(name)
@@ -134,8 +134,8 @@ func (w *world) free(name string) {
 	})
 }
 
-// pod makes a pending pod of the tenant whose name its namespace has.
-func (w *world) pod(tenant, name string) *v1.Pod {
+// pod makes a pending pod of a tenant. Its namespace has the tenant's name.
+func (w *environment) pod(tenant, name string) *v1.Pod {
 	w.t.Helper()
 	pod, err := w.api.CoreV1().Pods(tenant).Create(w.t.Context(), &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -150,21 +150,21 @@ func (w *world) pod(tenant, name string) *v1.Pod {
 	return pod
 }
 
-func (w *world) bind(pod *v1.Pod, node string) error {
+func (w *environment) bind(pod *v1.Pod, node string) error {
 	return w.api.CoreV1().Pods(pod.Namespace).Bind(w.t.Context(), &v1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 		Target:     v1.ObjectReference{Kind: "Node", Name: node},
 	}, metav1.CreateOptions{})
 }
 
-func (w *world) remove(pod *v1.Pod) {
+func (w *environment) remove(pod *v1.Pod) {
 	w.t.Helper()
 	if err := w.api.CoreV1().Pods(pod.Namespace).Delete(w.t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) Subject(pod *v1.Pod) isolation.Subject {
+func (w *environment) Subject(pod *v1.Pod) isolation.Subject {
 	return w.policy.Resolve(isolation.Pod{
 		Privilege: isolation.PrivilegeRestricted,
 		Namespace: &isolation.Namespace{Name: pod.Namespace, Labels: map[string]string{"tenantisolation.dev/tenant": pod.Namespace}},
@@ -173,11 +173,11 @@ func (w *world) Subject(pod *v1.Pod) isolation.Subject {
 
 // process is a scheduler process, as far as dedication is concerned.
 type process struct {
-	*world
+	*environment
 	engine *dedication.Engine
 	nodes  cache.Store
 	pods   cache.Indexer
-	// stop ends it, without a word.
+	// stop ends it without cleaning up.
 	stop func()
 
 	mu     sync.Mutex
@@ -187,7 +187,7 @@ type process struct {
 var _ dedication.Cluster = &process{}
 
 // start starts a process that leads and has taken over.
-func (w *world) start(change ...func(*dedication.Config)) *process {
+func (w *environment) start(change ...func(*dedication.Config)) *process {
 	w.t.Helper()
 	p := w.standby(change...)
 	p.engine.Lead()
@@ -195,7 +195,7 @@ func (w *world) start(change ...func(*dedication.Config)) *process {
 	return p
 }
 
-func (w *world) standby(change ...func(*dedication.Config)) *process {
+func (w *environment) standby(change ...func(*dedication.Config)) *process {
 	w.t.Helper()
 	cfg := dedication.Config{
 		Namespace: system, TaintEffect: v1.TaintEffectNoSchedule,
@@ -204,7 +204,7 @@ func (w *world) standby(change ...func(*dedication.Config)) *process {
 	for _, c := range change {
 		c(&cfg)
 	}
-	p := &process{world: w, writes: map[string]int{}}
+	p := &process{environment: w, writes: map[string]int{}}
 	config := w.plane.Admin()
 	config.QPS, config.Burst = 1000, 1000
 	config.Wrap(transport.WrapperFunc(p.count))
@@ -230,9 +230,9 @@ func (w *world) standby(change ...func(*dedication.Config)) *process {
 		}
 		switch o := obj.(type) {
 		case *v1.Node:
-			p.engine.Touch(o.Name)
+			p.engine.NodeChanged(o.Name)
 		case *v1.Pod:
-			p.engine.Touch(o.Spec.NodeName)
+			p.engine.NodeChanged(o.Spec.NodeName)
 		}
 	}
 	for _, informer := range []cache.SharedIndexInformer{nodes, pods} {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// roundTripper is a function as http.RoundTripper.
+// roundTripper is a function that is an http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// count counts what a process writes, by resource.
+// count counts the writes of a process, by resource.
 func (p *process) count(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodGet {
@@ -26,14 +26,14 @@ func (p *process) count(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// forget begins to count anew.
+// forget sets the counts to zero.
 func (p *process) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.writes)
 }
 
-// wrote returns what was written since.
+// wrote returns the number of writes since.
 func (p *process) wrote(resource string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

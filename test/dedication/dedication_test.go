@@ -13,20 +13,20 @@ import (
 	"tenantisolation.dev/scheduler/pkg/dedication"
 )
 
-// One control plane serves all of them, one after the other: starting it takes longer.
+// All cases share one control plane, one after the other: starting it takes longer than a case.
 func TestDedications(t *testing.T) {
-	w := startWorld(t)
+	w := startEnvironment(t)
 	for _, test := range []struct {
 		name string
-		run  func(w *world)
+		run  func(w *environment)
 	}{
-		{"a dedication is written for everybody to see and taken back", dedicateAndRelease},
-		{"the taints of others stay as they are", foreignTaints},
-		{"dedications outlive the process, and their last pod too", restart},
-		{"a process that was replaced writes no more", deposed},
-		{"a table that somebody deletes is written anew", deletedTable},
-		{"a node to be rebooted stays dedicated until it was", reboot},
-		{"openings of one time share writes, and pods cost none", writes},
+		{"a dedication is written and removed", dedicateAndRelease},
+		{"taints of others stay unchanged", foreignTaints},
+		{"dedications outlive the process, and are released by the next", restart},
+		{"a replaced process writes no more", deposed},
+		{"a deleted table is written again", deletedTable},
+		{"a node stays dedicated until its reboot", reboot},
+		{"concurrent openings share writes, and later pods cost none", writes},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inner := *w
@@ -36,7 +36,7 @@ func TestDedications(t *testing.T) {
 	}
 }
 
-func dedicateAndRelease(w *world) {
+func dedicateAndRelease(w *environment) {
 	w.node("node-a1")
 	p := w.start()
 	pod := w.pod("acme", "web")
@@ -70,7 +70,7 @@ func dedicateAndRelease(w *world) {
 	}
 }
 
-func foreignTaints(w *world) {
+func foreignTaints(w *environment) {
 	theirs := v1.Taint{Key: "example.com/gpu", Value: "yes", Effect: v1.TaintEffectNoExecute, TimeAdded: &metav1.Time{Time: metav1.Now().Rfc3339Copy().Time}}
 	w.node("node-b1", theirs)
 	p := w.start()
@@ -78,7 +78,7 @@ func foreignTaints(w *world) {
 	if err := p.place(pod, "node-b1"); err != nil {
 		w.t.Fatal(err)
 	}
-	// Somebody else writes the Node while it is dedicated.
+	// Another client writes the Node while it is dedicated.
 	node := w.get("node-b1")
 	more := v1.Taint{Key: "example.com/drain", Effect: v1.TaintEffectNoSchedule}
 	node.Spec.Taints = append(node.Spec.Taints, more)
@@ -92,7 +92,7 @@ func foreignTaints(w *world) {
 	}
 }
 
-func restart(w *world) {
+func restart(w *environment) {
 	w.node("node-c1")
 	w.node("node-c2")
 	first := w.start()
@@ -118,7 +118,7 @@ func restart(w *world) {
 	}
 }
 
-func deposed(w *world) {
+func deposed(w *environment) {
 	w.node("node-d1")
 	told := make(chan error, 1)
 	first := w.start(func(c *dedication.Config) { c.OnDeposed = func(err error) { told <- err } })
@@ -126,7 +126,7 @@ func deposed(w *world) {
 	if err := first.place(w.pod("acme", "late"), "node-d1"); err == nil {
 		w.t.Error("placed by a process that was replaced")
 	}
-	w.eventually("it is told", func() bool { return len(told) > 0 })
+	w.eventually("OnDeposed is called", func() bool { return len(told) > 0 })
 	if first.engine.Ready() {
 		w.t.Error("still ready")
 	}
@@ -135,7 +135,7 @@ func deposed(w *world) {
 	}
 }
 
-func deletedTable(w *world) {
+func deletedTable(w *environment) {
 	w.node("node-e1")
 	p := w.start()
 	if err := p.place(w.pod("acme", "before-deletion"), "node-e1"); err != nil {
@@ -155,7 +155,7 @@ func deletedTable(w *world) {
 	}
 }
 
-func reboot(w *world) {
+func reboot(w *environment) {
 	w.node("node-f1")
 	p := w.start(func(c *dedication.Config) { c.NodeReuse = dedication.ReuseAfterReboot })
 	pod := w.pod("acme", "before-reboot")
@@ -164,7 +164,7 @@ func reboot(w *world) {
 	}
 	_, inUse := w.dedicated("node-f1")
 	w.remove(pod)
-	w.eventually("the boot is noted", func() bool {
+	w.eventually("the entry has the boot", func() bool {
 		_, table := w.dedicated("node-f1")
 		return table != inUse
 	})
@@ -180,7 +180,7 @@ func reboot(w *world) {
 	w.free("node-f1")
 }
 
-func writes(w *world) {
+func writes(w *environment) {
 	const nodes, podsEach = 20, 100
 	for n := range nodes {
 		w.node(fmt.Sprintf("node-g%02d", n))
@@ -190,7 +190,7 @@ func writes(w *world) {
 	for n := range nodes {
 		first = append(first, w.pod("acme", fmt.Sprintf("opens-%d", n)))
 	}
-	// A Node that the informer has of before its kubelet's report costs a write more.
+	// If the informer has a Node from before its kubelet's report, opening it costs another write.
 	w.eventually("the informer sees the nodes", func() bool {
 		for n := range nodes {
 			node, ok := p.Node(fmt.Sprintf("node-g%02d", n))

@@ -17,9 +17,9 @@ var commands = map[string]proof{
 	"make demo":     {target: "demo"},
 	"make test":     {target: "test"},
 	"make simulate": {test: "TestTheDemosWorkloadIsSimulatedInEveryVariant"},
-	"kubectl isolation audit --tenant-key=namespace": {test: "TestAsAPluginOfKubectl"},
-	"kubectl isolation plan --tenant-key=namespace":  {test: "TestAsAPluginOfKubectl"},
-	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyAndApplyAgain"},
+	"kubectl isolation audit --tenant-key=namespace": {test: "TestKubectlPlugin"},
+	"kubectl isolation plan --tenant-key=namespace":  {test: "TestKubectlPlugin"},
+	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyTwice"},
 }
 
 func TestEveryCommandOfTheReadmeIsRun(t *testing.T) {

@@ -27,11 +27,11 @@ const (
 	schedulerName = "tenant-isolation-scheduler"
 	tenantLabel   = "tenantisolation.dev/tenant"
 	patience      = 3 * time.Minute
-	// perNode is how many of the pods here fit onto a node.
+	// perNode is how many of the test's pods fit onto a node.
 	perNode = 10
 )
 
-// arena is a cluster with two schedulers on the same nodes, and who looks on.
+// arena is a cluster with two schedulers for the same nodes, and a witness of their binds.
 type arena struct {
 	*testing.T
 
@@ -45,16 +45,16 @@ type arena struct {
 	fleet              *fleet
 }
 
-type scale struct {
+type burstSize struct {
 	nodes, tenants, managed, unmanaged int
 }
 
 // newArena starts a control plane with the shipped manifests, and no scheduler yet.
-func newArena(t *testing.T, s scale, dedicating bool) *arena {
+func newArena(t *testing.T, s burstSize, dedicating bool) *arena {
 	t.Helper()
 	a := &arena{T: t, dedicating: dedicating}
 	a.plane = controlplanetest.Start(t, controlplane.Options{APIServerFlags: map[string]string{
-		// What the witness may still want to read stays.
+		// The witness reads etcd's history, so it is not compacted.
 		"etcd-compaction-interval": "0",
 	}})
 	var err error
@@ -213,7 +213,7 @@ func restrict(pod *corev1.Pod) {
 }
 
 // load is the pods that are to be created, in the order of a seed.
-func (a *arena) load(random *rand.Rand, s scale) []*corev1.Pod {
+func (a *arena) load(random *rand.Rand, s burstSize) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range s.managed {
 		pod := a.newPod(a.managed[random.IntN(len(a.managed))], fmt.Sprintf("m-%04d", i))

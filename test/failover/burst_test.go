@@ -16,11 +16,11 @@ const slowest = 3 * time.Second
 // A burst of tenants' pods is placed while the stock scheduler places unmanaged pods on the
 // same nodes and the leader is killed again and again. The same without dedication shows that
 // there was something to prevent.
-func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
-	s := scale{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
+func TestBurstWithKilledLeaders(t *testing.T) {
+	s := burstSize{nodes: 40, tenants: 8, managed: 200, unmanaged: 60}
 	faults := []fault{killTheLeader, killTheLeader}
 	if *full {
-		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
+		s = burstSize{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
 		faults = append(faults, killTheLeader)
 	}
 	seed := theSeed(t)
@@ -46,7 +46,7 @@ func TestNoBindOfABurstBreaksTheRuleThoughItsLeadersAreKilled(t *testing.T) {
 	})
 }
 
-// expectSound judges a burst, and that dedications go with its pods.
+// expectSound checks a burst, and that dedications end with its pods.
 func (a *arena) expectSound() {
 	a.Helper()
 	for _, line := range a.witness.report().broken {
@@ -58,12 +58,12 @@ func (a *arena) expectSound() {
 		a.Logf("at the end: %s", final)
 	}
 	a.expectConsistentDedication()
-	a.expectNothingDedicatedToNobody()
+	a.expectAllReleased()
 }
 
 // burst creates pods as fast as they are placed, has something fail again and again
 // meanwhile, and returns when every pod is placed.
-func (a *arena) burst(seed uint64, s scale, faults ...fault) {
+func (a *arena) burst(seed uint64, s burstSize, faults ...fault) {
 	a.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	a.startStock(func() time.Duration { return time.Duration(rand.Int64N(int64(slowest))) })
@@ -73,7 +73,7 @@ func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	begin := time.Now()
 	pods := a.load(random, s)
 	var creating sync.WaitGroup
-	// Never all at once: whatever fails, there are pods that wait, and pods still to come.
+	// Never all at once: at every failure there are pods that wait, and pods still to come.
 	creating.Go(func() { a.create(pods, len(pods)/5) })
 	part := s.managed / (len(faults) + 1)
 	for i, fails := range faults {
@@ -89,7 +89,7 @@ func (a *arena) burst(seed uint64, s scale, faults ...fault) {
 	a.figures(begin)
 }
 
-// expectAllPlaced: nobody is lost.
+// expectAllPlaced waits until all pods are bound.
 func (a *arena) expectAllPlaced(want int) {
 	a.Helper()
 	deadline := time.Now().Add(patience)
@@ -109,7 +109,7 @@ func (a *arena) figures(begin time.Time) {
 	a.Helper()
 	r := a.witness.report()
 	a.Logf("%d pods bound in %.1f s: %d of tenants, %d unmanaged", r.binds, time.Since(begin).Seconds(), r.managed, r.unmanaged)
-	a.Logf("%d pairs looked at, one bind after the other: %d break the rule", r.pairs, len(r.broken))
+	a.Logf("%d pairs checked at binds: %d break the rule", r.pairs, len(r.broken))
 	if !a.dedicating {
 		return
 	}
@@ -121,8 +121,7 @@ func (a *arena) figures(begin time.Time) {
 	a.Logf("%d writes of the table, %d of Nodes; refused binds: %s", r.tableWrites, r.nodeWrites-len(a.nodes), a.refusals())
 }
 
-// expectConsistentDedication: once nothing moves, whoever says which nodes are dedicated says the
-// same.
+// expectConsistentDedication waits until table, taints and pods agree on which nodes are dedicated.
 func (a *arena) expectConsistentDedication() {
 	a.Helper()
 	var c dedicated
@@ -135,8 +134,8 @@ func (a *arena) expectConsistentDedication() {
 	a.Logf("dedicated nodes: %s", c)
 }
 
-// expectNothingDedicatedToNobody removes all pods: nothing may remind of them.
-func (a *arena) expectNothingDedicatedToNobody() {
+// expectAllReleased removes all pods and waits until all nodes are released.
+func (a *arena) expectAllReleased() {
 	a.Helper()
 	begin := time.Now()
 	a.removeAll()

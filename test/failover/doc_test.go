@@ -1,5 +1,5 @@
-// Package failover does to a cluster what races and failures do to it, and looks at each
-// bind from outside: the shipped binary with its policies and rights beside the stock
+// Package failover injects races and failures into a cluster, and checks each bind from
+// outside: the shipped binary with its policies and rights beside the stock
 // kube-scheduler on the same nodes, leaders that are killed and leaders that are paused,
 // kube-apiserver and etcd that are killed.
 //
@@ -29,8 +29,8 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What the binary is made of are no imports of this package. Looked at, they are part
-	// of what decides whether go test may repeat an old result.
+	// This package does not import the sources of the binary. Reading them makes them part of
+	// what go test compares before it uses a cached result.
 	for _, dir := range []string{"cmd", "pkg", "manifests"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil {

@@ -17,8 +17,8 @@ func killTheLeader(a *arena) {
 	a.untilNextLeaderBinds(old.name+" killed", old.Kill)
 }
 
-// pauseTheLeader stops it until another has taken its lease and has bound a pod, and lets
-// it go on then, in the middle of whatever it was doing.
+// pauseTheLeader stops the leader until another has taken its lease and has bound a pod, and then
+// resumes it where it was stopped.
 func pauseTheLeader(a *arena) {
 	a.Helper()
 	old := a.theLeader()
@@ -53,8 +53,7 @@ func (a *arena) theLeader() *replica {
 	return leader
 }
 
-// untilNextLeaderBinds returns when a bind of a leader that had bound nobody before was
-// committed.
+// untilNextLeaderBinds returns when the first bind of a new leader has been committed.
 func (a *arena) untilNextLeaderBinds(what string, do func()) {
 	a.Helper()
 	before := a.witness.report()
@@ -100,10 +99,10 @@ func (f *fleet) tend() {
 	}
 }
 
-func TestNoBindOfABurstBreaksTheRuleThoughLeadersArePausedAndTheControlPlaneIsKilled(t *testing.T) {
-	s := scale{nodes: 60, tenants: 8, managed: 300, unmanaged: 90}
+func TestBurstWithPausesAndAKilledControlPlane(t *testing.T) {
+	s := burstSize{nodes: 60, tenants: 8, managed: 300, unmanaged: 90}
 	if *full {
-		s = scale{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
+		s = burstSize{nodes: 200, tenants: 20, managed: 1000, unmanaged: 300}
 	}
 	seed := theSeed(t)
 	a := newArena(t, s, true)

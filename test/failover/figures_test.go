@@ -57,7 +57,7 @@ func (w *witness) waitingPods() []string {
 	return keys
 }
 
-// dedicated are the nodes that the cluster says are dedicated, by each of the three who say so.
+// dedicated are the dedicated nodes by each source: the table, the taints and the pods.
 type dedicated struct {
 	table, taints, tenants []string
 }

@@ -15,9 +15,8 @@ import (
 	"tenantisolation.dev/scheduler/internal/controlplane"
 )
 
-// A leader that is gone is replaced within seconds here and not within half a minute, so
-// that a test sees several. On a machine that does other things a shorter one is lost for
-// no reason.
+// Short leases, so that a killed leader is replaced within seconds and a test sees several. On a busy
+// machine a leader would lose even shorter ones without a fault.
 const leaseSeconds, renewSeconds = 6, 5
 
 const (
@@ -97,7 +96,7 @@ func (r *replica) running() bool {
 	}
 }
 
-// hasLed reads the log: which process has a lease is nowhere else to be seen.
+// hasLed reads the log, because nothing else shows which process has the lease.
 func (r *replica) hasLed(t *testing.T) bool {
 	t.Helper()
 	text, err := os.ReadFile(r.Log())
@@ -171,7 +170,7 @@ func (a *arena) startStock(delay func() time.Duration) {
 	a.Helper()
 	user, err := a.plane.AddUser("system:kube-scheduler")
 	a.must(err)
-	d := a.newDetour(user)
+	d := a.newSlowProxy(user)
 	d.delay = delay
 	a.startStockAs(d.Config)
 }

@@ -15,15 +15,15 @@ import (
 
 const poolLabel = "example.com/pool"
 
-// The stock scheduler decides while the node is free, and what it sends arrives when the
-// node is a tenant's.
-func TestABindThatTheStockSchedulerDecidedBeforeTheDedicationIsRefused(t *testing.T) {
+// The stock scheduler decides while the node is free, and its bind arrives when the node is
+// dedicated to a tenant.
+func TestHeldBackBindOfTheStockScheduler(t *testing.T) {
 	for name, dedicating := range map[string]bool{"with dedication": true, "without dedication it arrives": false} {
 		t.Run(name, func(t *testing.T) {
-			a := newArena(t, scale{nodes: 1, tenants: 1}, dedicating)
+			a := newArena(t, burstSize{nodes: 1, tenants: 1}, dedicating)
 			user, err := a.plane.AddUser("system:kube-scheduler")
 			a.must(err)
-			d := a.newDetour(user)
+			d := a.newSlowProxy(user)
 			early := a.newPod(a.unmanaged[0], "early")
 			h := d.hold(a, early)
 			a.startStockAs(d.Config)
@@ -57,14 +57,14 @@ func TestABindThatTheStockSchedulerDecidedBeforeTheDedicationIsRefused(t *testin
 	}
 }
 
-// A leader is stopped with a bind on its way. Whatever becomes of the node, it never
-// arrives.
-func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
-	a := newArena(t, scale{nodes: 1, tenants: 2}, true)
+// A leader is stopped while a bind is under way. Whatever happens to the node, the bind is never
+// committed.
+func TestHeldBackBindOfAPausedLeader(t *testing.T) {
+	a := newArena(t, burstSize{nodes: 1, tenants: 2}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")
 	a.prepareFleet()
-	d := a.newDetour(a.fleet.user)
+	d := a.newSlowProxy(a.fleet.user)
 	pods := map[string]*corev1.Pod{}
 	for name, namespace := range map[string]string{"prompt": a.managed[0], "late": a.managed[0], "next": a.managed[2]} {
 		pods[name] = a.newPod(namespace, name)
@@ -100,7 +100,7 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 	late.expectRefused("after the node was released")
 	a.create([]*corev1.Pod{pods["next"]}, 3)
 	a.untilBound(pods["next"])
-	late.expectRefused("after the node was dedicated anew")
+	late.expectRefused("after the node was dedicated again")
 
 	a.must(old.Resume())
 	a.eventually("the paused leader to end itself", func(context.Context) (bool, error) { return !old.running(), nil })
@@ -109,14 +109,14 @@ func TestABindOfAPausedLeaderIsRefused(t *testing.T) {
 	}
 }
 
-// The leader goes on leading, the dedication stands, and only the id tells a bind that was given
+// The leader keeps leading, the dedication stays, and only the id distinguishes a bind that was given
 // up from those that are meant.
-func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T) {
-	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
+func TestHeldBackBindWithALostAnswer(t *testing.T) {
+	a := newArena(t, burstSize{nodes: 1, tenants: 1}, true)
 	node := a.nodes[0]
 	a.pool(node, "a")
 	a.prepareFleet()
-	d := a.newDetour(a.fleet.user)
+	d := a.newSlowProxy(a.fleet.user)
 	lost, probe, other := a.newPod(a.managed[0], "lost"), a.newPod(a.managed[0], "probe"), a.newPod(a.managed[0], "other")
 	lost.Spec.NodeSelector = map[string]string{poolLabel: "a"}
 	probe.Spec.NodeSelector = map[string]string{poolLabel: "b"}
@@ -143,7 +143,7 @@ func TestABindWhoseAnswerWasLostDoesNotArriveBesideAnotherPrivilege(t *testing.T
 	}
 }
 
-// termOf is the term that a held bind bears.
+// termOf returns the term in the token of a held bind.
 func termOf(h *heldBind) string {
 	// In JSON or in protobuf.
 	binding := &corev1.Binding{}

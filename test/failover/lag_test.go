@@ -12,22 +12,22 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Each kube-apiserver has the table from an informer of its own. How long after a write by
-// the one the other still admits is what the settle time has to cover; the test has no
-// scheduler, and is the leader itself.
-func TestTheLagOfAnotherAPIServersFence(t *testing.T) {
+// Each kube-apiserver reads the table by its own informer. The settle time has to cover the time in
+// which one still admits binds after a write by another. The test has no scheduler, and acts as
+// the leader.
+func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 	if !*full {
 		t.Skip("a figure and no law, for -full")
 	}
 	const rounds = 30
-	a := newArena(t, scale{nodes: 1, tenants: 1}, true)
+	a := newArena(t, burstSize{nodes: 1, tenants: 1}, true)
 	config, err := a.plane.AddAPIServer(t.Context())
 	a.must(err)
 	other, err := kubernetes.NewForConfig(config)
 	a.must(err)
 	node := a.nodes[0]
 	pod := a.newPod(a.unmanaged[0], "probe")
-	pod.Spec.SchedulerName = "nobody"
+	pod.Spec.SchedulerName = "none"
 	a.create([]*corev1.Pod{pod}, 1)
 
 	tables := a.api.CoreV1().ConfigMaps(systemNamespace)

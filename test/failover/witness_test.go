@@ -20,15 +20,15 @@ const (
 	systemNamespace = "tenant-isolation-system"
 )
 
-// witness sees every bind in the order in which they were committed, and asks of each
-// whether the pod may be with those who are there.
+// witness sees all binds in the order in which they were committed, and checks for each whether
+// the pod may share the node with the pods on it.
 type witness struct {
 	namespaces []corev1.Namespace
 
 	mu    sync.Mutex
 	pods  map[string]*corev1.Pod // by namespace/name
 	nodes map[string]map[string]*corev1.Pod
-	// table is that of the moment.
+	// table is the current table.
 	table *corev1.ConfigMap
 
 	binds          []bind
@@ -118,7 +118,7 @@ func (w *witness) see(key string, pod *corev1.Pod, revision int64) {
 	}
 }
 
-// judge looks at every pair on the node of a pod that has just been bound.
+// judge checks every pair on the node of a pod that has just been bound.
 func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 	cluster := &checker.Cluster{Namespaces: w.namespaces}
 	for _, resident := range w.nodes[pod.Spec.NodeName] {
@@ -141,8 +141,8 @@ func (w *witness) judge(key string, pod *corev1.Pod, revision int64) {
 	}
 }
 
-// contradicts tells what the table of the moment says against a bind. The bind was admitted
-// some time before, so this is the window that the settle time is for, and not a breach.
+// contradicts returns why the current table would refuse a bind, empty if it would not. The bind
+// was admitted some time before: this is the window that the settle time covers, not a breach.
 func (w *witness) contradicts(b bind) string {
 	if w.table == nil {
 		return ""
@@ -167,8 +167,8 @@ func cutToken(token string) (term, id string) {
 	return term, id
 }
 
-// entryOf is the id of a node's entry, empty if it has none. It reads the table as the
-// document about dedication describes it.
+// entryOf returns the id of a node's entry, empty if it has none. It reads the table as
+// docs/dedication-protocol.md describes it.
 func entryOf(data map[string]string, node string) string {
 	for field := range strings.FieldsSeq(data[node[max(0, len(node)-2):]]) {
 		if rest, ok := strings.CutPrefix(field, node+"="); ok {

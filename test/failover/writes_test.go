@@ -32,12 +32,12 @@ func (w writes) since(before writes) writes {
 	}
 }
 
-// Nobody else writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
-func TestDedicationCostsWritesPerOpenedNodeAndNonePerPod(t *testing.T) {
-	s := scale{nodes: 30, tenants: 5}
+// No other client writes Nodes or ConfigMaps here: there are no kubelets and no controllers.
+func TestWritesPerOpenedNode(t *testing.T) {
+	s := burstSize{nodes: 30, tenants: 5}
 	openers, joiners := 100, 400
 	if *full {
-		s, joiners = scale{nodes: 60, tenants: 10}, 1900
+		s, joiners = burstSize{nodes: 60, tenants: 10}, 1900
 	}
 	a := newArena(t, s, true)
 	a.startFleet(1)

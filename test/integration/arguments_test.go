@@ -16,10 +16,10 @@ import (
 )
 
 // schedulerCommand runs the binary until it ends, and returns what it prints and its exit
-// status. It has a cluster to talk to, so that nothing but the configuration is at fault.
+// status. It has a cluster to connect to, so that only the configuration can be at fault.
 func schedulerCommand(t *testing.T, config string, args ...string) (string, int) {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func schedulerCommand(t *testing.T, config string, args ...string) (string, int)
 
 func adminKubeconfig(t *testing.T, config map[string]any) {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func adminKubeconfig(t *testing.T, config map[string]any) {
 	}
 }
 
-func TestATypoInTheArgumentsStopsTheStartAndIsNamed(t *testing.T) {
+func TestArgumentsTypoStopsTheStart(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args map[string]any
 		want string
@@ -91,7 +91,7 @@ func TestATypoInTheArgumentsStopsTheStartAndIsNamed(t *testing.T) {
 	}
 }
 
-func TestEveryFaultOfTheArgumentsIsReportedAtOnceWithItsPath(t *testing.T) {
+func TestArgumentsReportEveryFault(t *testing.T) {
 	output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), adminKubeconfig, pluginArgs(map[string]any{
 		"labelKeys":                 map[string]any{"tenant": "not a key"},
 		"dataClasses":               []any{"public", "public", "unclassified"},
@@ -121,7 +121,7 @@ func TestEveryFaultOfTheArgumentsIsReportedAtOnceWithItsPath(t *testing.T) {
 	}
 }
 
-func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
+func TestConfigurationIsWrittenAsRead(t *testing.T) {
 	written, again := filepath.Join(t.TempDir(), "written.yaml"), filepath.Join(t.TempDir(), "again.yaml")
 	shipped := writeConfig(t, adminKubeconfig)
 	for _, step := range []struct{ from, to string }{{shipped, written}, {written, again}} {
@@ -133,12 +133,12 @@ func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
 	if diff := cmp.Diff(text, readFile(t, again)); diff != "" {
 		t.Errorf("written, read and written once more it differs (-first +second):\n%s", diff)
 	}
-	// It writes them in order.
+	// The scheduler writes the fields in order.
 	sorted := cmpopts.SortSlices(func(a, b config.PluginConfig) bool { return a.Name < b.Name })
 	if diff := cmp.Diff(decodeConfig(t, readFile(t, shipped)).Profiles, decodeConfig(t, text).Profiles, sorted); diff != "" {
 		t.Errorf("what is written means something else than what was read (-read +written):\n%s", diff)
 	}
-	// With every default spelled out, so that an administrator sees what holds.
+	// With every default, so that an administrator sees the effective values.
 	for _, want := range []string{"kind: TenantIsolationArgs", "minimumBoundary: vm", "preemption: Never", "kata-qemu: vm", "tenant: tenantisolation.dev/tenant"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not write %q:\n%s", want, text)
@@ -147,11 +147,11 @@ func TestTheConfigurationThatItWritesIsTheOneThatItRead(t *testing.T) {
 }
 
 // A filter that comes first can have preemption empty a node of another trust domain, and
-// whoever binds first leaves no evidence.
-func TestAProfileWithThePluginInTheWrongPlacePlacesNobody(t *testing.T) {
+// a scheduler that binds first leaves no evidence.
+func TestProfileWithThePluginMisplaced(t *testing.T) {
 	for _, point := range []string{"filter", "bind"} {
 		t.Run(point, func(t *testing.T) {
-			c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
+			c := newFixtureRunning(t, func(t *testing.T, config map[string]any) {
 				t.Helper()
 				unstructured.RemoveNestedField(theProfile(t, config), "plugins", point)
 			})
@@ -162,9 +162,9 @@ func TestAProfileWithThePluginInTheWrongPlacePlacesNobody(t *testing.T) {
 	}
 }
 
-func TestAChangedArgumentIsHeeded(t *testing.T) {
+func TestArgumentsChanged(t *testing.T) {
 	t.Run("another label key", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
+		c := newFixtureWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
 		node := c.node()
 		red, blue := c.namespace(otherLabel("red")), c.namespace(otherLabel("blue"), tenant("red"))
 		c.expectOn(node, c.pod(red))
@@ -172,14 +172,14 @@ func TestAChangedArgumentIsHeeded(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("red"))), noTenant)
 	})
 	t.Run("axes that do not separate", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"separateBy": []any{"tenant"}})
+		c := newFixtureWith(t, map[string]any{"separateBy": []any{"tenant"}})
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("restricted")), privileged, hostNetwork))
 		c.refused(c.pod(c.namespace(tenant("globex"))), foreignThere)
 	})
 	t.Run("data classes that share", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"sharing": map[string]any{"dataClasses": []any{[]any{"public", "internal"}}}})
+		c := newFixtureWith(t, map[string]any{"sharing": map[string]any{"dataClasses": []any{[]any{"public", "internal"}}}})
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("public"))))
 		c.expectOn(node, c.pod(c.namespace(tenant("acme"), dataClass("internal"))))
@@ -187,14 +187,14 @@ func TestAChangedArgumentIsHeeded(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("globex"), dataClass("public"))), foreignThere)
 	})
 	t.Run("a handler that is no boundary", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"boundaryByHandler": map[string]any{handlerOf[otherKata]: "vm"}})
+		c := newFixtureWith(t, map[string]any{"boundaryByHandler": map[string]any{handlerOf[otherKata]: "vm"}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(otherKata)))
 		c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata)), foreignThere)
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(otherKata)))
 	})
 	t.Run("an annotation that is allowed", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"allowedRuntimeAnnotations": []any{kataAnnotation}})
+		c := newFixtureWith(t, map[string]any{"allowedRuntimeAnnotations": []any{kataAnnotation}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata), annotated(kataAnnotation, "true")))
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata)))

@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// smuggle puts a pod on a node past every scheduler, as whoever may bind can.
-func (c *cluster) smuggle(pod *corev1.Pod, node string) {
+// smuggle binds a pod to a node past every scheduler, as any user with the right to bind can.
+func (c *fixture) smuggle(pod *corev1.Pod, node string) {
 	c.Helper()
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Bind(c.Context(), &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Name: pod.Name},
@@ -25,8 +25,8 @@ func (c *cluster) smuggle(pod *corev1.Pod, node string) {
 	}, metav1.CreateOptions{}))
 }
 
-// started plays the kubelet that starts a pod.
-func (c *cluster) started(pod *corev1.Pod) {
+// started marks a pod as started, as a kubelet does.
+func (c *fixture) started(pod *corev1.Pod) {
 	c.Helper()
 	patch := fmt.Sprintf(`{"status":{"phase":"Running","startTime":%q,"conditions":[{"type":"Ready","status":"True"}]}}`, time.Now().UTC().Format(time.RFC3339))
 	_, err := c.api.CoreV1().Pods(pod.Namespace).Patch(c.Context(), pod.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, "status")
@@ -34,7 +34,7 @@ func (c *cluster) started(pod *corev1.Pod) {
 }
 
 // findings reads the gauge of a reason, 0 as long as the scheduler does not audit.
-func (c *cluster) findings(token, reason string) int {
+func (c *fixture) findings(token, reason string) int {
 	c.Helper()
 	for series, value := range c.metric(token, "tenant_isolation_audit_findings") {
 		if strings.Contains(series, strconv.Quote(reason)) {
@@ -45,7 +45,7 @@ func (c *cluster) findings(token, reason string) int {
 }
 
 // auditing waits until the scheduler of the test audits.
-func (c *cluster) auditing(token string) {
+func (c *fixture) auditing(token string) {
 	c.Helper()
 	c.eventually("the first sweep", func(context.Context) (bool, error) {
 		return len(c.metric(token, "tenant_isolation_audit_findings")) > 0, nil
@@ -54,7 +54,7 @@ func (c *cluster) auditing(token string) {
 
 // administratorsRead returns the notes of the Events that are about the scheduler's
 // Deployment and name one of the pods.
-func (c *cluster) administratorsRead(reason string, pods ...*corev1.Pod) []eventsv1.Event {
+func (c *fixture) administratorsRead(reason string, pods ...*corev1.Pod) []eventsv1.Event {
 	c.Helper()
 	list, err := c.api.EventsV1().Events(systemNamespace).List(c.Context(), metav1.ListOptions{})
 	c.must(err)
@@ -66,10 +66,10 @@ func (c *cluster) administratorsRead(reason string, pods ...*corev1.Pod) []event
 	})
 }
 
-// reported waits until a violation is told by metric and by Event, and says how long that
-// took since it came about: 5 seconds are promised. A busy machine breaks no rule, so it is
-// package audit's tests that hold it to that, by their own clock.
-func (c *cluster) reported(token, reason string, since time.Time, pods ...*corev1.Pod) {
+// reported waits until a violation is reported by metric and by Event, and logs how long that
+// took since it came about. Because the machine may be busy, the promised 5 seconds are checked by
+// the tests of package audit, with a clock of their own.
+func (c *fixture) reported(token, reason string, since time.Time, pods ...*corev1.Pod) {
 	c.Helper()
 	c.eventually("a finding "+reason+" in the metric", func(context.Context) (bool, error) {
 		return c.findings(token, reason) > 0, nil
@@ -84,18 +84,18 @@ func (c *cluster) reported(token, reason string, since time.Time, pods ...*corev
 		c.Errorf("%s: want one Event, got %d", reason, len(events))
 	}
 	for _, pod := range pods {
-		told, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
+		events, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
 		c.must(err)
-		for i := range told.Items {
-			if told.Items[i].ReportingController == "tenantisolation.dev/audit" {
-				c.Errorf("a tenant reads in its own namespace: %s", told.Items[i].Note)
+		for i := range events.Items {
+			if events.Items[i].ReportingController == "tenantisolation.dev/audit" {
+				c.Errorf("a tenant reads in its own namespace: %s", events.Items[i].Note)
 			}
 		}
 	}
 }
 
-// over waits until a finding is there no more and its end was told.
-func (c *cluster) over(token, reason string) {
+// over waits until a finding has ended and its end was reported.
+func (c *fixture) over(token, reason string) {
 	c.Helper()
 	c.eventually("the end of the findings "+reason, func(context.Context) (bool, error) {
 		return c.findings(token, reason) == 0, nil
@@ -103,7 +103,7 @@ func (c *cluster) over(token, reason string) {
 }
 
 // mayEvict gives the scheduler the right that remediation needs, which the base lacks.
-func (w *world) mayEvict(ctx context.Context) error {
+func (w *environment) mayEvict(ctx context.Context) error {
 	const name = "may-evict"
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

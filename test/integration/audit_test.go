@@ -13,14 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Each of these is made past the scheduler, or long after it: only the audit can tell.
-func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
-	c := newCluster(t)
+// Each of these violations bypasses the scheduler, or comes long after it: only the audit can find it.
+func TestAuditReportsViolations(t *testing.T) {
+	c := newFixture(t)
 	token := c.scraper()
 	c.auditing(token)
 
 	t.Run("a pod that was bound by hand", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		resident := c.pod(c.namespace(tenant("acme")), onlyOn(node))
 		c.expectOn(node, resident)
@@ -33,7 +33,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("a pod without a tenant, made with its node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), onlyOn(node)))
 		since := time.Now()
@@ -44,7 +44,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("a static pod, by its mirror", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), onlyOn(node)))
 		since := time.Now()
@@ -57,7 +57,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("a namespace that moves to another tenant", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		moving := c.namespace(tenant("acme"))
 		stays, moves := c.pod(c.namespace(tenant("acme")), onlyOn(node)), c.pod(moving, onlyOn(node))
@@ -69,8 +69,8 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 		c.over(token, "ForeignResident")
 	})
 
-	t.Run("a RuntimeClass that is made anew with another handler", func(t *testing.T) {
-		c := newCluster(t)
+	t.Run("a RuntimeClass that is recreated with another handler", func(t *testing.T) {
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		class := c.name("kata")
 		c.runtimeClass(class, handlerOf[kata])
@@ -88,7 +88,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("an ephemeral container that raises the privilege", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("acme"))
 		a, b := c.pod(ns, onlyOn(node)), c.pod(ns, onlyOn(node))
@@ -101,7 +101,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("one PVC in two trust domains, on two nodes", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		one, other := c.node(), c.node()
 		ns := c.namespace(tenant("acme"))
 		c.pod(ns, boundTo(one), pvc("data"))
@@ -113,7 +113,7 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 
 	t.Run("one directory of a node in two trust domains", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		c.pod(c.namespace(tenant("acme")), boundTo(node), hostPath)
 		since := time.Now()
@@ -125,10 +125,10 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 		c.over(token, "SharedHostPath")
 	})
 
-	// Every end was told as well, once for each finding that was told.
+	// Every end was reported too, once for each finding that was reported.
 	t.Run("their end", func(t *testing.T) {
-		c := newCluster(t)
-		c.eventually("Events that tell of the end", func(context.Context) (bool, error) {
+		c := newFixture(t)
+		c.eventually("Events about the end", func(context.Context) (bool, error) {
 			list, err := c.api.EventsV1().Events(systemNamespace).List(t.Context(), metav1.ListOptions{})
 			if err != nil {
 				return false, err
@@ -144,15 +144,15 @@ func TestViolationsAreReportedAndTheirEnd(t *testing.T) {
 	})
 }
 
-func TestRemediationEvictsWhoCameLastAndRespectsBudgets(t *testing.T) {
-	w, err := sharedWorld()
+func TestAuditEvictsTheLastPod(t *testing.T) {
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.mayEvict(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := newClusterWith(t, map[string]any{"audit": map[string]any{"remediation": "Evict", "evictionsPerMinute": 60}})
+	c := newFixtureWith(t, map[string]any{"audit": map[string]any{"remediation": "Evict", "evictionsPerMinute": 60}})
 	token := c.scraper()
 	c.auditing(token)
 
@@ -179,7 +179,7 @@ func TestRemediationEvictsWhoCameLastAndRespectsBudgets(t *testing.T) {
 		t.Fatal("a pod was evicted in spite of its budget")
 	}
 	c.must(c.api.PolicyV1().PodDisruptionBudgets(elsewhere).Delete(t.Context(), "web", metav1.DeleteOptions{}))
-	// It is asked again half a minute later, which is as long as tests wait.
+	// The eviction is requested again half a minute later, which is as long as tests wait.
 	c.remove(kept)
 	evicted := c.pod(elsewhere, boundTo(node))
 	c.eventually("the eviction of the pod that came last", func(ctx context.Context) (bool, error) {
@@ -189,13 +189,13 @@ func TestRemediationEvictsWhoCameLastAndRespectsBudgets(t *testing.T) {
 		}), err
 	})
 	if c.get(resident).DeletionTimestamp != nil || c.get(agent).DeletionTimestamp != nil {
-		t.Error("somebody else was evicted as well")
+		t.Error("another pod was evicted too")
 	}
 	c.over(token, "ForeignResident")
 }
 
-// budget lets no pod of an app go. No controller runs here that would work out its status.
-func (c *cluster) budget(namespace, app string) error {
+// budget allows no disruption of an app. No controller runs here that would compute its status.
+func (c *fixture) budget(namespace, app string) error {
 	none := intstr.FromInt32(0)
 	b, err := c.api.PolicyV1().PodDisruptionBudgets(namespace).Create(c.Context(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: app},

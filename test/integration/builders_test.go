@@ -99,7 +99,7 @@ func priority(class string) podOption {
 	return func(p *corev1.Pod) { p.Spec.PriorityClassName = class }
 }
 
-// lingering pods stay, terminating, for as long as nobody plays the kubelet; all others
+// lingering pods stay terminating as long as no kubelet ends them; all others
 // are gone as soon as they are deleted.
 func lingering(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = ptr.To[int64](30) }
 
@@ -133,7 +133,7 @@ func scheduledBy(profile string) podOption {
 }
 
 // nodeOption changes a node that would otherwise have room for 110 pods and 8 CPUs, and
-// report no runtime handlers, as a kubelet does whose runtime does not tell.
+// report no runtime handlers, as a kubelet does whose runtime reports none.
 type nodeOption func(*corev1.Node)
 
 func newNode(name string) *corev1.Node {

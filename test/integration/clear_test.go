@@ -13,7 +13,7 @@ import (
 
 // clear takes away what the test made, except namespaces, which need a controller to go,
 // and waits until the schedulers know: a bind to a node that is gone would succeed.
-func (c *cluster) clear() {
+func (c *fixture) clear() {
 	c.Helper()
 	ctx := context.WithoutCancel(c.Context())
 	if c.Failed() {
@@ -60,7 +60,7 @@ func (c *cluster) clear() {
 	}
 }
 
-func (c *cluster) clearPVCs(ctx context.Context, namespace string) {
+func (c *fixture) clearPVCs(ctx context.Context, namespace string) {
 	c.Helper()
 	pvcs, err := c.api.CoreV1().PersistentVolumeClaims(namespace).List(ctx, metav1.ListOptions{})
 	c.must(err)
@@ -71,7 +71,7 @@ func (c *cluster) clearPVCs(ctx context.Context, namespace string) {
 
 // removePVC plays the controllers that hold a PVC and its volume back while they are
 // in use.
-func (c *cluster) removePVC(ctx context.Context, pvc *corev1.PersistentVolumeClaim) {
+func (c *fixture) removePVC(ctx context.Context, pvc *corev1.PersistentVolumeClaim) {
 	c.Helper()
 	core := c.api.CoreV1()
 	free := []byte(`{"metadata":{"finalizers":null}}`)

@@ -18,16 +18,16 @@ import (
 
 // newDedicating gives the test a scheduler that dedicates nodes, quickly, with further
 // arguments for it.
-func newDedicating(t *testing.T, further ...map[string]any) *cluster {
+func newDedicating(t *testing.T, further ...map[string]any) *fixture {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.mayDedicate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return newClusterWith(t, dedicationArgs(further...))
+	return newFixtureWith(t, dedicationArgs(further...))
 }
 
 // dedicationArgs are arguments by which nodes are dedicated and released quickly.
@@ -40,7 +40,7 @@ func dedicationArgs(further ...map[string]any) map[string]any {
 }
 
 // mayDedicate gives the scheduler the rights that dedication needs, which the base lacks.
-func (w *world) mayDedicate(ctx context.Context) error {
+func (w *environment) mayDedicate(ctx context.Context) error {
 	const name = "may-dedicate"
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -75,13 +75,13 @@ func tolerant(p *corev1.Pod) {
 }
 
 // tenantPod makes a pod with the tolerations that admission would give it.
-func (c *cluster) tenantPod(namespace string, options ...podOption) *corev1.Pod {
+func (c *fixture) tenantPod(namespace string, options ...podOption) *corev1.Pod {
 	c.Helper()
 	return c.pod(namespace, append([]podOption{tolerant}, options...)...)
 }
 
-// dedicationOn returns the taints of a node's dedication, "" if it bears none.
-func (c *cluster) dedicationOn(node string) string {
+// dedicationOn returns the taints of a node's dedication, "" if it has none.
+func (c *fixture) dedicationOn(node string) string {
 	c.Helper()
 	got, err := c.api.CoreV1().Nodes().Get(c.Context(), node, metav1.GetOptions{})
 	c.must(err)
@@ -95,7 +95,7 @@ func (c *cluster) dedicationOn(node string) string {
 }
 
 // entryOf returns the id of a node's entry in the fence, "" if there is none.
-func (c *cluster) entryOf(node string) string {
+func (c *fixture) entryOf(node string) string {
 	c.Helper()
 	table, err := c.api.CoreV1().ConfigMaps(systemNamespace).Get(c.Context(), dedication.TableName, metav1.GetOptions{})
 	c.must(err)
@@ -113,15 +113,15 @@ func (c *cluster) entryOf(node string) string {
 	return ""
 }
 
-func (c *cluster) term() string {
+func (c *fixture) term() string {
 	c.Helper()
 	table, err := c.api.CoreV1().ConfigMaps(systemNamespace).Get(c.Context(), dedication.TableName, metav1.GetOptions{})
 	c.must(err)
 	return table.Data["term"]
 }
 
-// released waits until a node is dedicated to nobody.
-func (c *cluster) released(node string) {
+// released waits until a node is free.
+func (c *fixture) released(node string) {
 	c.Helper()
 	c.eventually("the release of "+node, func(context.Context) (bool, error) {
 		return c.dedicationOn(node) == "" && c.entryOf(node) == "", nil

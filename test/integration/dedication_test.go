@@ -21,31 +21,31 @@ const (
 	sharedByVMs  = "boundary=vm:NoSchedule"
 )
 
-// forever is a dedication that no test sees the end of.
+// forever is a time after which no test still runs.
 var forever = map[string]any{"releaseAfter": "1h"}
 
-func (c *cluster) expectDedication(node, want string) {
+func (c *fixture) expectDedication(node, want string) {
 	c.Helper()
 	if got := c.dedicationOn(node); got != want {
-		c.Errorf("%s bears the dedication %q, want %q", node, got, want)
+		c.Errorf("%s has the dedication %q, want %q", node, got, want)
 	}
 }
 
-func (c *cluster) getNode(name string) *corev1.Node {
+func (c *fixture) getNode(name string) *corev1.Node {
 	c.Helper()
 	node, err := c.api.CoreV1().Nodes().Get(c.Context(), name, metav1.GetOptions{})
 	c.must(err)
 	return node
 }
 
-func (c *cluster) table() *corev1.ConfigMap {
+func (c *fixture) table() *corev1.ConfigMap {
 	c.Helper()
 	table, err := c.api.CoreV1().ConfigMaps(systemNamespace).Get(c.Context(), dedication.TableName, metav1.GetOptions{})
 	c.must(err)
 	return table
 }
 
-func TestTheFirstPodDedicatesItsNode(t *testing.T) {
+func TestDedicationByTheFirstPod(t *testing.T) {
 	c := newDedicating(t)
 	ns := c.namespace(tenant("acme"), dataClass("internal"))
 	node := c.node()
@@ -66,14 +66,14 @@ func TestTheFirstPodDedicatesItsNode(t *testing.T) {
 	id := c.entryOf(node)
 	bound := c.get(pod)
 	if token := bound.Annotations[dedication.TokenAnnotation]; id == "" || token != c.term()+"-"+id {
-		t.Errorf("the pod bears %q, the node's entry is %q of term %q", token, id, c.term())
+		t.Errorf("the pod has the token %q, the node's entry is %q of term %q", token, id, c.term())
 	}
 	if bound.Annotations[isolation.EvidenceAnnotation] == "" {
-		t.Error("the pod bears no evidence")
+		t.Error("the pod has no evidence")
 	}
 }
 
-func TestThePodsThatFollowCostNoWrite(t *testing.T) {
+func TestDedicationCostsLaterPodsNoWrite(t *testing.T) {
 	c := newDedicating(t, forever)
 	ns := c.namespace(tenant("acme"))
 	node := c.node()
@@ -96,7 +96,7 @@ func TestThePodsThatFollowCostNoWrite(t *testing.T) {
 	}
 }
 
-func TestWhoMayUseADedicatedNode(t *testing.T) {
+func TestDedicatedNodeAdmission(t *testing.T) {
 	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
 	for name, tc := range map[string]struct {
 		first, second        []label
@@ -141,8 +141,8 @@ func TestWhoMayUseADedicatedNode(t *testing.T) {
 	}
 }
 
-func TestAClassThatDoesNotSeparateIsInNoTaint(t *testing.T) {
-	w, err := sharedWorld()
+func TestDedicationTaintsNameSeparateByOnly(t *testing.T) {
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +151,14 @@ func TestAClassThatDoesNotSeparateIsInNoTaint(t *testing.T) {
 	}
 	args := dedicationArgs()
 	args["separateBy"] = []any{"tenant", "privilege"}
-	c := newClusterWith(t, args)
+	c := newFixtureWith(t, args)
 	node := c.node()
 	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("internal"))))
 	c.expectOn(node, c.tenantPod(c.namespace(tenant("acme"), dataClass("restricted"))))
 	c.expectDedication(node, "tenant=acme:NoSchedule")
 }
 
-func TestANodeIsReleasedAfterItsLastPod(t *testing.T) {
+func TestReleaseAfterTheLastPod(t *testing.T) {
 	c := newDedicating(t)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	node := c.node()
@@ -179,7 +179,7 @@ func TestANodeIsReleasedAfterItsLastPod(t *testing.T) {
 	c.released(node)
 }
 
-func TestANodeIsReleasedAfterARestart(t *testing.T) {
+func TestReleaseAfterARestart(t *testing.T) {
 	c := newDedicating(t)
 	node := c.node()
 	pod := c.tenantPod(c.namespace(tenant("acme")))
@@ -188,8 +188,8 @@ func TestANodeIsReleasedAfterARestart(t *testing.T) {
 	c.scheduler.Stop()
 	c.remove(pod)
 	c.expectDedication(node, acmeAlone)
-	// No pod waits: that it leads is all that the next one knows.
-	next, err := c.world.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
+	// No pod waits: the next process only knows that it leads.
+	next, err := c.environment.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
 	c.must(err)
 	t.Cleanup(next.Stop)
 	c.scheduler, c.journal = next, newJournal(t, next.Log())
@@ -207,7 +207,7 @@ func elected(profile string) configEdit {
 	}
 }
 
-func TestATenantMayNotTakeAllNodes(t *testing.T) {
+func TestNodeLimit(t *testing.T) {
 	c := newDedicating(t, map[string]any{"maxNodesPerTenant": 1})
 	acme := c.namespace(tenant("acme"))
 	first, second := c.node(), c.node()
@@ -216,7 +216,7 @@ func TestATenantMayNotTakeAllNodes(t *testing.T) {
 	waiting := c.tenantPod(acme, onlyOn(second))
 	c.refused(waiting, limitReached)
 
-	// Its own node takes its pods, and the free one takes others.
+	// Its own node takes its pods, and the free node takes those of others.
 	c.expectOn(first, c.tenantPod(acme, named("another")))
 	c.expectOn(second, c.tenantPod(c.namespace(tenant("globex")), named("guest")))
 	c.remove(c.mustGet(c.lastNamespace(), "guest"))
@@ -228,9 +228,9 @@ func TestATenantMayNotTakeAllNodes(t *testing.T) {
 	c.expectOn(second, waiting)
 }
 
-func (c *cluster) lastNamespace() string { return c.namespaces[len(c.namespaces)-1] }
+func (c *fixture) lastNamespace() string { return c.namespaces[len(c.namespaces)-1] }
 
-func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
+func (c *fixture) mustGet(namespace, name string) *corev1.Pod {
 	c.Helper()
 	pod, err := c.api.CoreV1().Pods(namespace).Get(c.Context(), name, metav1.GetOptions{})
 	c.must(err)
@@ -238,7 +238,7 @@ func (c *cluster) mustGet(namespace, name string) *corev1.Pod {
 }
 
 func TestPreemptionDoesNotCrossADedication(t *testing.T) {
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 	}
 	args := dedicationArgs(forever)
 	args["preemption"] = "Any"
-	c := newClusterWith(t, args)
+	c := newFixtureWith(t, args)
 	node := c.node(cpus("1"))
 	acme := c.namespace(tenant("acme"))
 	low := c.tenantPod(acme, cpu("1"), priority(lowPriority))
@@ -256,13 +256,13 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 	if got := c.get(low); got.DeletionTimestamp != nil {
 		t.Error("a pod was evicted for one that may not use its node")
 	}
-	// Within the dedication it goes on as ever.
+	// Within the dedication preemption works as usual.
 	high := c.tenantPod(acme, cpu("1"), priority(highPriority))
 	c.expectOn(node, high)
 	c.expectDedication(node, acmeAlone)
 }
 
-func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
+func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 	c := newDedicating(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
 	node := c.node()
 	waiting := c.tenantPod(c.namespace(tenant("acme")))
@@ -275,8 +275,8 @@ func TestAPodThatAnotherSchedulerPlacedMeanwhileIsSeen(t *testing.T) {
 	c.expectOn(node, waiting)
 }
 
-func TestWithoutDedicationsNoNodeIsWritten(t *testing.T) {
-	c := newCluster(t)
+func TestDedicationDisabledWritesNoNode(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	before := c.getNode(node)
 	pod := c.pod(c.namespace(tenant("acme")))
@@ -285,6 +285,6 @@ func TestWithoutDedicationsNoNodeIsWritten(t *testing.T) {
 		t.Errorf("the node was written: version %s, before %s", got, before.ResourceVersion)
 	}
 	if token, ok := c.get(pod).Annotations[dedication.TokenAnnotation]; ok {
-		t.Errorf("the pod bears the token %q", token)
+		t.Errorf("the pod has the token %q", token)
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func newObserving(t *testing.T) *cluster {
+func newObserving(t *testing.T) *fixture {
 	t.Helper()
-	return newClusterWith(t, map[string]any{"enforcement": "Audit"})
+	return newFixtureWith(t, map[string]any{"enforcement": "Audit"})
 }
 
-// placements are the scheduler's counts of placements by reason and enforcement, as soon as
-// there are so many of them.
-func (c *cluster) placements(token string, want int) map[string]int {
+// placements returns the scheduler's counts of placements by reason and enforcement, once there are
+// that many of them.
+func (c *fixture) placements(token string, want int) map[string]int {
 	c.Helper()
 	var got map[string]int
 	c.eventually("the metric to count the placements", func(context.Context) (bool, error) {
@@ -36,7 +36,7 @@ func placementSeries(enforcement, reason string) string {
 	return `tenant_isolation_placements_total{enforcement="` + enforcement + `",reason="` + reason + `"`
 }
 
-func TestWhoOnlyObservesKeepsTheRuleWhereItCan(t *testing.T) {
+func TestEnforcementAuditKeepsTheRuleIfItCan(t *testing.T) {
 	c := newObserving(t)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.node()
@@ -51,7 +51,7 @@ func TestWhoOnlyObservesKeepsTheRuleWhereItCan(t *testing.T) {
 	c.expectOn(onGlobex, c.pod(globex), c.pod(globex))
 }
 
-func TestWhoOnlyObservesPlacesAndReportsTheRest(t *testing.T) {
+func TestEnforcementAuditReportsTheRest(t *testing.T) {
 	c := newObserving(t)
 	token := c.scraper()
 	node := c.node()
@@ -84,7 +84,7 @@ func TestWhoOnlyObservesPlacesAndReportsTheRest(t *testing.T) {
 		t.Errorf("evidence: got %s, want %s", got, evidence)
 	}
 	if got, ok := c.get(stray).Annotations[isolation.EvidenceAnnotation]; ok {
-		t.Errorf("a pod without a trust domain bears the evidence %q", got)
+		t.Errorf("a pod without a trust domain has the evidence %q", got)
 	}
 	said := c.journal.reported()
 	if diff := cmp.Diff([]string{podKey(globex), podKey(stray), podKey(weak)}, said); diff != "" {
@@ -92,7 +92,7 @@ func TestWhoOnlyObservesPlacesAndReportsTheRest(t *testing.T) {
 	}
 }
 
-// reported are the pods that the log says would have been refused.
+// reported returns the pods that, by the log, would have been refused.
 func (j *journal) reported() []string {
 	var pods []string
 	j.read()
@@ -104,8 +104,8 @@ func (j *journal) reported() []string {
 	return slices.Compact(pods)
 }
 
-func TestAPlacementIsCountedWhenItIsMade(t *testing.T) {
-	c := newClusterWith(t, nil)
+func TestPlacementMetric(t *testing.T) {
+	c := newFixtureWith(t, nil)
 	token := c.scraper()
 	node := c.node()
 	acme := c.namespace(tenant("acme"))

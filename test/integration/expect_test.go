@@ -26,11 +26,11 @@ const (
 	boundaryWeak     = "pod's boundary is weaker than its namespace demands: name a VM-isolated RuntimeClass and share nothing with the host"
 )
 
-// eventually waits for a condition that is to come true by itself.
-func (c *cluster) eventually(what string, condition wait.ConditionWithContextFunc) {
+// eventually waits until a condition holds.
+func (c *fixture) eventually(what string, condition wait.ConditionWithContextFunc) {
 	c.Helper()
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		if err := c.world.plane.Failed(); err != nil {
+		if err := c.environment.plane.Failed(); err != nil {
 			return false, err
 		}
 		return condition(ctx)
@@ -41,21 +41,21 @@ func (c *cluster) eventually(what string, condition wait.ConditionWithContextFun
 }
 
 // placed waits until a pod is on a node, and returns the node.
-func (c *cluster) placed(pod *corev1.Pod) string {
+func (c *fixture) placed(pod *corev1.Pod) string {
 	c.Helper()
-	node, told := "", ""
+	node, reason := "", ""
 	err := wait.PollUntilContextTimeout(c.Context(), 10*time.Millisecond, patience, true, func(context.Context) (bool, error) {
 		got := c.get(pod)
-		node, told = got.Spec.NodeName, refusal(got)
-		return node != "", c.world.plane.Failed()
+		node, reason = got.Spec.NodeName, refusal(got)
+		return node != "", c.environment.plane.Failed()
 	})
 	if err != nil {
-		c.Fatalf("%s is on no node (%v): %s", podKey(pod), err, told)
+		c.Fatalf("%s is on no node (%v): %s", podKey(pod), err, reason)
 	}
 	return node
 }
 
-func (c *cluster) expectOn(node string, pods ...*corev1.Pod) {
+func (c *fixture) expectOn(node string, pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		if got := c.placed(pod); got != node {
@@ -64,9 +64,9 @@ func (c *cluster) expectOn(node string, pods ...*corev1.Pod) {
 	}
 }
 
-// refused waits until the scheduler has said no to a pod with this sentence. The pod is
-// then back in the queue: the scheduler puts it there before it says so.
-func (c *cluster) refused(pod *corev1.Pod, sentence string) {
+// refused waits until the scheduler has refused a pod with this reason. The pod is back in the queue
+// then: the scheduler requeues it before it writes the reason.
+func (c *fixture) refused(pod *corev1.Pod, sentence string) {
 	c.Helper()
 	c.eventually("the refusal of "+podKey(pod)+" with "+sentence, func(context.Context) (bool, error) {
 		got := c.get(pod)
@@ -77,7 +77,7 @@ func (c *cluster) refused(pod *corev1.Pod, sentence string) {
 	})
 }
 
-// refusal is what the pod's owner is told.
+// refusal returns why the pod was refused, as its owner reads it.
 func refusal(pod *corev1.Pod) string {
 	i := slices.IndexFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
 		return condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse
@@ -88,8 +88,8 @@ func refusal(pod *corev1.Pod) string {
 	return pod.Status.Conditions[i].Message
 }
 
-// stillRefused looks once: a pod that could not be placed is on no node.
-func (c *cluster) stillRefused(pods ...*corev1.Pod) {
+// stillRefused checks, once, that the pods are on no node.
+func (c *fixture) stillRefused(pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		if node := c.get(pod).Spec.NodeName; node != "" {
@@ -104,20 +104,20 @@ type mark struct {
 	attempts, wakes int
 }
 
-// mark notes where a refused pod stands, so that a change can be told from what was before.
-func (c *cluster) mark(pod *corev1.Pod) mark {
+// mark records how often a refused pod was tried and woken so far, to compare with after a change.
+func (c *fixture) mark(pod *corev1.Pod) mark {
 	c.Helper()
 	key := podKey(pod)
 	m := mark{pod: pod, attempts: c.journal.attempts(key), wakes: len(c.journal.wakes(key))}
 	if m.attempts == 0 {
-		c.Fatalf("%s was never tried: this test would not see what it is about", key)
+		c.Fatalf("%s was never tried: this test would show nothing", key)
 	}
 	return m
 }
 
 // woken waits until a change has brought a refused pod to a node, and checks that it took
 // one attempt and that nothing else woke it since the mark.
-func (c *cluster) woken(m mark, since time.Time) {
+func (c *fixture) woken(m mark, since time.Time) {
 	c.Helper()
 	node := c.placed(m.pod)
 	c.Logf("%s was on %s %d ms after the change", podKey(m.pod), node, time.Since(since).Milliseconds())
@@ -125,7 +125,7 @@ func (c *cluster) woken(m mark, since time.Time) {
 }
 
 // tried checks how often a pod was woken and tried since the mark.
-func (c *cluster) tried(m mark, want int) {
+func (c *fixture) tried(m mark, want int) {
 	c.Helper()
 	key := podKey(m.pod)
 	if wakes := c.journal.wakes(key)[m.wakes:]; len(wakes) != want {
@@ -137,22 +137,22 @@ func (c *cluster) tried(m mark, want int) {
 }
 
 // asleep checks that nothing has woken a refused pod since the mark.
-func (c *cluster) asleep(m mark) {
+func (c *fixture) asleep(m mark) {
 	c.Helper()
 	c.tried(m, 0)
 	c.stillRefused(m.pod)
 }
 
 // roundTrip returns when the scheduler has placed a platform pod that is created now: by
-// then it has got word of what happened before.
-func (c *cluster) roundTrip() {
+// then it has received the events of what happened before.
+func (c *fixture) roundTrip() {
 	c.Helper()
 	pod := c.pod(metav1.NamespaceSystem, tolerant)
 	c.placed(pod)
 	c.remove(pod)
 }
 
-func (c *cluster) eventsOf(pod *corev1.Pod, reason string) []eventsv1.Event {
+func (c *fixture) eventsOf(pod *corev1.Pod, reason string) []eventsv1.Event {
 	c.Helper()
 	events, err := c.api.EventsV1().Events(pod.Namespace).List(c.Context(), metav1.ListOptions{})
 	c.must(err)

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestAPodThatIsMadeAnewUnderItsOldNameIsJudgedAnew(t *testing.T) {
-	c := newCluster(t)
+func TestPodRecreatedUnderItsName(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	c.expectOn(node, c.pod(ns))
@@ -23,8 +23,8 @@ func TestAPodThatIsMadeAnewUnderItsOldNameIsJudgedAnew(t *testing.T) {
 	c.refused(c.pod(ns, named("web-0"), labelled(dataClass("restricted"))), foreignThere)
 }
 
-func TestANodeThatComesBackStillHoldsItsPods(t *testing.T) {
-	c := newCluster(t)
+func TestNodeRecreatedUnderItsName(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 	c.must(c.api.CoreV1().Nodes().Delete(c.Context(), node, metav1.DeleteOptions{}))
@@ -36,9 +36,9 @@ func TestANodeThatComesBackStillHoldsItsPods(t *testing.T) {
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 }
 
-// Pods can outlive their namespace where somebody finalizes it by force.
-func TestWhatIsLeftOfANamespaceIsNobodysNeighbour(t *testing.T) {
-	c := newCluster(t)
+// Pods can outlive their namespace if it is finalized by force.
+func TestNamespaceDeletedBeforeItsPods(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	gone := c.namespace(tenant("acme"))
 	c.expectOn(node, c.pod(gone))
@@ -47,14 +47,14 @@ func TestWhatIsLeftOfANamespaceIsNobodysNeighbour(t *testing.T) {
 	c.refused(sameTenant, foreignThere)
 	before := c.mark(sameTenant)
 
-	// It comes back late, and belongs to somebody again.
+	// The namespace comes back late, and belongs to a tenant again.
 	since := time.Now()
 	c.namespaceNamed(gone, tenant("acme"))
 	c.woken(before, since)
 }
 
-func TestAPodWaitsForItsNamespace(t *testing.T) {
-	c := newCluster(t)
+func TestNamespaceMissing(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	pod := c.pod(ns, gated)
@@ -81,7 +81,7 @@ func TestAPodWaitsForItsNamespace(t *testing.T) {
 }
 
 // dropNamespace deletes a namespace and leaves what is in it.
-func (c *cluster) dropNamespace(name string) {
+func (c *fixture) dropNamespace(name string) {
 	c.Helper()
 	namespaces := c.api.CoreV1().Namespaces()
 	c.must(namespaces.Delete(c.Context(), name, metav1.DeleteOptions{}))
@@ -98,14 +98,14 @@ func (c *cluster) dropNamespace(name string) {
 
 // Between the filter's look at a pod and the bind, its owner may still edit the labels. The
 // pod is bound as what it was judged to be, or not at all.
-func TestALabelThatIsEditedInTheLastMomentGainsNothing(t *testing.T) {
-	c := newCluster(t)
+func TestLabelEditedBeforeTheBind(t *testing.T) {
+	c := newFixture(t)
 	for range 4 {
 		c.node()
 	}
 	ns := c.namespace(tenant("acme"))
 	classes := []string{"public", "internal", "confidential", "restricted"}
-	// The classes have their nodes, so that every edit means another node.
+	// Each class has its node, so that every edit leads to another node.
 	for _, class := range classes {
 		c.placed(c.pod(ns, labelled(dataClass(class))))
 	}
@@ -134,7 +134,7 @@ func TestALabelThatIsEditedInTheLastMomentGainsNothing(t *testing.T) {
 
 // editUntilBound opens a pod's gate and then gives it one data class after the other, as
 // long as it is on no node. It returns how often that succeeded.
-func (c *cluster) editUntilBound(pod *corev1.Pod, classes []string) int {
+func (c *fixture) editUntilBound(pod *corev1.Pod, classes []string) int {
 	pods := c.api.CoreV1().Pods(pod.Namespace)
 	pod.Spec.SchedulingGates = nil
 	edits := 0
@@ -145,7 +145,7 @@ func (c *cluster) editUntilBound(pod *corev1.Pod, classes []string) int {
 			pod = updated
 			edits++
 		case apierrors.IsConflict(err):
-			// Somebody has written a status, or bound it.
+			// Another client has written its status, or bound it.
 			if pod, err = pods.Get(c.Context(), pod.Name, metav1.GetOptions{}); err != nil {
 				c.Error(err)
 				return edits

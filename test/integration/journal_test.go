@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// journal is what a scheduler has logged since the journal was opened. The log tells of
+// journal is what a scheduler has logged since the journal was opened. The log has
 // every attempt at a pod and of every move between the queues, pod by pod, which no metric
-// does; that what it tells is complete has a test of its own.
+// does; a test of its own shows that it is complete.
 type journal struct {
 	file    *os.File
 	partial []byte
@@ -22,7 +22,7 @@ type journal struct {
 
 type entry struct {
 	message string
-	// fields has those that are quoted strings.
+	// fields has the fields whose values are quoted strings.
 	fields map[string]string
 }
 
@@ -53,7 +53,7 @@ func newJournal(t *testing.T, path string) *journal {
 	return &journal{file: file}
 }
 
-// read takes in what has been logged meanwhile.
+// read reads what has been logged since.
 func (j *journal) read() {
 	var fresh bytes.Buffer
 	// An error shows as lines that never come.
@@ -92,7 +92,7 @@ func (j *journal) added(node string) bool { return j.count(nodeAddMessage, "node
 // attempts counts how often the scheduler has tried to place a pod.
 func (j *journal) attempts(pod string) int { return j.count(attemptMessage, "pod", pod) }
 
-// allAttempts counts those at any pod.
+// allAttempts counts the attempts at all pods.
 func (j *journal) allAttempts() int {
 	j.read()
 	n := 0

@@ -10,11 +10,11 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Above 100 nodes the framework looks for a sample of those that fit, beginning where it
-// left off the last time.
+// Above 100 nodes the framework searches for a sample of nodes that fit, and starts where its last
+// search ended.
 const largeCluster = 150
 
-func (c *cluster) manyNodes(options func(i int) []nodeOption) []string {
+func (c *fixture) manyNodes(options func(i int) []nodeOption) []string {
 	c.Helper()
 	var names []string
 	for i := range largeCluster {
@@ -24,7 +24,7 @@ func (c *cluster) manyNodes(options func(i int) []nodeOption) []string {
 }
 
 // atOnce checks that the first attempt at a pod placed it.
-func (c *cluster) atOnce(pod *corev1.Pod) {
+func (c *fixture) atOnce(pod *corev1.Pod) {
 	c.Helper()
 	if n := c.journal.attempts(podKey(pod)); n != 1 {
 		c.Errorf("%s took %d attempts, want 1", podKey(pod), n)
@@ -34,8 +34,8 @@ func (c *cluster) atOnce(pod *corev1.Pod) {
 	}
 }
 
-func TestInALargeClusterATenantsPodsStayTogether(t *testing.T) {
-	c := newCluster(t)
+func TestLargeClusterKeepsTenantsTogether(t *testing.T) {
+	c := newFixture(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	// Many tenants, because each attempt begins at another node.
 	for i := range 25 {
@@ -49,8 +49,8 @@ func TestInALargeClusterATenantsPodsStayTogether(t *testing.T) {
 	}
 }
 
-func TestInALargeClusterVirtualMachinesShareMachines(t *testing.T) {
-	c := newCluster(t)
+func TestLargeClusterOfVMs(t *testing.T) {
+	c := newFixture(t)
 	c.manyNodes(func(int) []nodeOption { return []nodeOption{kataCapable} })
 	var tenants []string
 	for i := range 15 {
@@ -65,10 +65,10 @@ func TestInALargeClusterVirtualMachinesShareMachines(t *testing.T) {
 	}
 }
 
-// The node of the pod's own trust domain will not do. The pod has to find another one as
-// if nobody had pointed it there.
-func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.T) {
-	c := newCluster(t)
+// The node of the pod's own trust domain does not fit. The pod has to find another one as if
+// the plugin had not proposed that node.
+func TestLargeClusterWithAFullHome(t *testing.T) {
+	c := newFixture(t)
 	nodes := c.manyNodes(func(i int) []nodeOption {
 		options := []nodeOption{nodeLabel(corev1.LabelTopologyZone, fmt.Sprint(i%2))}
 		if i%3 == 0 {
@@ -86,7 +86,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		c.Fatal("no node is free")
 		return ""
 	}
-	// Long before it matters: nothing tells when the scheduler has heard of it.
+	// Long before it matters: nothing shows when the scheduler has received it.
 	limited := nodes[2]
 	c.volumeLimit(limited, 0)
 	var unbound *corev1.PersistentVolumeClaim
@@ -98,20 +98,20 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 		// after does what its placement waits for.
 		between func(namespace, node string) []podOption
 		after   func()
-		// told is why the node of the first pod refuses the second one.
-		told string
+		// reason is why the node of the first pod refuses the second one.
+		reason string
 	}{
-		{name: "the node is full", first: []podOption{cpu("6")}, second: []podOption{cpu("4")}, told: "Insufficient cpu"},
+		{name: "the node is full", first: []podOption{cpu("6")}, second: []podOption{cpu("4")}, reason: "Insufficient cpu"},
 		{
 			name:   "a node selector excludes it",
 			first:  []podOption{inZone("0")},
 			second: []podOption{inZone("1")},
-			told:   noMatch,
+			reason: noMatch,
 		},
 		{
 			name:    "a required node affinity excludes it",
 			between: func(_, node string) []podOption { return []podOption{notOn(node)} },
-			told:    noMatch,
+			reason:  noMatch,
 		},
 		{
 			name: "it has a taint",
@@ -120,7 +120,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 				c.changeNode(node, `{"spec":{"taints":[{"key":"example.com/closed","effect":"NoSchedule"}]}}`)
 				return nil
 			},
-			told: "untolerated taint",
+			reason: "untolerated taint",
 		},
 		{
 			name: "it is cordoned",
@@ -129,24 +129,24 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 				c.changeNode(node, `{"spec":{"unschedulable":true}}`)
 				return nil
 			},
-			told: "unschedulable",
+			reason: "unschedulable",
 		},
-		{name: "anti-affinity", first: []podOption{apart}, second: []podOption{apart}, told: "anti-affinity rules"},
+		{name: "anti-affinity", first: []podOption{apart}, second: []podOption{apart}, reason: "anti-affinity rules"},
 		{
 			name:   "anti-affinity of the first pod alone",
 			first:  []podOption{apart},
 			second: []podOption{labelled(apartLabel)},
-			told:   "anti-affinity rules",
+			reason: "anti-affinity rules",
 		},
-		{name: "topology spread", first: []podOption{spread}, second: []podOption{spread}, told: "topology spread"},
-		{name: "a host port", first: []podOption{hostPort}, second: []podOption{hostPort}, told: "free ports"},
+		{name: "topology spread", first: []podOption{spread}, second: []podOption{spread}, reason: "topology spread"},
+		{name: "a host port", first: []podOption{hostPort}, second: []podOption{hostPort}, reason: "free ports"},
 		{
 			name: "a volume of another node",
 			between: func(namespace, node string) []podOption {
 				return []podOption{pvc(c.boundPVC(namespace, localVolume, another(node)))}
 			},
-			// The framework does not even ask the node.
-			told: noMatch,
+			// The framework does not run Filter on the node.
+			reason: noMatch,
 		},
 		{
 			name: "a volume that can only be had on another node",
@@ -155,8 +155,8 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 				offered = c.offer(unbound, another(node))
 				return []podOption{pvc(unbound.Name)}
 			},
-			after: func() { c.chosen(unbound, offered); c.bindTo(unbound, offered.Name) },
-			told:  "didn't find available persistent volumes",
+			after:  func() { c.chosen(unbound, offered); c.bindTo(unbound, offered.Name) },
+			reason: "didn't find available persistent volumes",
 		},
 		{
 			name:  "a volume of another zone",
@@ -164,7 +164,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 			between: func(namespace, _ string) []podOption {
 				return []podOption{pvc(c.zonalPVC(namespace, "1"))}
 			},
-			told: "no available volume zone",
+			reason: "no available volume zone",
 		},
 		{
 			name:  "as many volumes as it can have",
@@ -172,28 +172,28 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 			between: func(namespace, _ string) []podOption {
 				return []podOption{pvc(c.boundPVC(namespace, csiVolume))}
 			},
-			told: "max volume count",
+			reason: "max volume count",
 		},
 		{
 			name:    "a daemon's pod for another node",
 			between: func(_, node string) []podOption { return []podOption{daemonOf(another(node))} },
-			told:    noMatch,
+			reason:  noMatch,
 		},
 		{
 			name: "a device of another node",
 			between: func(namespace, node string) []podOption {
 				return []podOption{device(c.deviceResourceClaim(namespace, another(node)))}
 			},
-			told: "cannot allocate all claims",
+			reason: "cannot allocate all claims",
 		},
 		{
 			name:   "a runtime handler that it lacks",
 			first:  []podOption{onlyOn(nodes[1])},
 			second: []podOption{runtimeClass(kata)},
-			told:   handlerMissing,
+			reason: handlerMissing,
 		},
 	} {
-		// Again and again, because each attempt begins at another node.
+		// Several times, because each attempt starts at another node.
 		for i := range 3 {
 			ns := c.namespace(tenant(c.name("tenant")))
 			first := c.pod(ns, tc.first...)
@@ -204,7 +204,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 			}
 			// The node does refuse it, and by then the scheduler knows all that matters.
 			witness := c.pod(ns, append(options, onlyOn(home))...)
-			c.refused(witness, tc.told)
+			c.refused(witness, tc.reason)
 			c.remove(witness)
 
 			second := c.pod(ns, options...)
@@ -222,7 +222,7 @@ func TestInALargeClusterAPodThatItsOwnNodeRefusesGoesElsewhereAtOnce(t *testing.
 }
 
 // changeNode changes a node and waits until the scheduler knows.
-func (c *cluster) changeNode(node, patch string) {
+func (c *fixture) changeNode(node, patch string) {
 	c.Helper()
 	before := c.journal.count(nodeUpdateMessage, "node", node)
 	c.patchNode(node, patch)
@@ -231,7 +231,7 @@ func (c *cluster) changeNode(node, patch string) {
 	})
 }
 
-// noMatch is what the framework tells of a node that a selector or an affinity excludes.
+// noMatch is the framework's reason for a node that a selector or an affinity excludes.
 const noMatch = "node(s) didn't match Pod's node affinity/selector"
 
 func inZone(zone string) podOption { return selecting(corev1.LabelTopologyZone, zone) }

@@ -9,7 +9,7 @@ import (
 )
 
 // zonalPVC makes a PVC whose volume is in a zone, by the label that older volumes have.
-func (c *cluster) zonalPVC(namespace, zone string) string {
+func (c *fixture) zonalPVC(namespace, zone string) string {
 	c.Helper()
 	pvc := c.unboundPVC(namespace)
 	volume := newVolume(pvc, csiVolume, nil)
@@ -18,8 +18,8 @@ func (c *cluster) zonalPVC(namespace, zone string) string {
 	return pvc.Name
 }
 
-// volumeLimit plays the CSI driver, which tells how many volumes a node can have.
-func (c *cluster) volumeLimit(node string, count int32) {
+// volumeLimit does the part of the CSI driver that reports how many volumes a node can have.
+func (c *fixture) volumeLimit(node string, count int32) {
 	c.Helper()
 	driver := storagev1.CSINodeDriver{Name: csiVolume.CSI.Driver, NodeID: node, Allocatable: &storagev1.VolumeNodeResources{Count: &count}}
 	csiNode := &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: node}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{driver}}}
@@ -40,8 +40,9 @@ func daemonOf(node string) podOption {
 	}
 }
 
-// deviceResourceClaim plays a driver with one device, which is on one node, and a ResourceClaim for it.
-func (c *cluster) deviceResourceClaim(namespace, node string) string {
+// deviceResourceClaim creates what a driver with one device on one node publishes, and a ResourceClaim
+// for the device.
+func (c *fixture) deviceResourceClaim(namespace, node string) string {
 	c.Helper()
 	name := c.name("device")
 	driver := name + ".example.com"

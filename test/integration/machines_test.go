@@ -2,17 +2,17 @@ package integration
 
 import "testing"
 
-func TestVirtualMachinesOfTwoTenantsShareANode(t *testing.T) {
-	c := newCluster(t)
+func TestVMsOfTwoTenantsShareANode(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"), dataClass("restricted"))
 	c.expectOn(node, c.pod(acme, runtimeClass(kata)))
 	c.expectOn(node, c.pod(globex, runtimeClass(kata)))
-	// Another hypervisor is another kernel all the same.
+	// A VM of another hypervisor has a kernel of its own too.
 	c.expectOn(node, c.pod(globex, runtimeClass(otherKata), ownUserNamespace))
 }
 
-func TestAVirtualMachineAndAContainerOfTwoTenantsDoNot(t *testing.T) {
+func TestVMAndContainerDoNotShareANode(t *testing.T) {
 	for name, tc := range map[string]struct{ resident, incoming []podOption }{
 		"a virtual machine comes to a container": {nil, []podOption{runtimeClass(kata)}},
 		"a container comes to a virtual machine": {[]podOption{runtimeClass(kata)}, nil},
@@ -23,7 +23,7 @@ func TestAVirtualMachineAndAContainerOfTwoTenantsDoNot(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), tc.resident...))
 			incoming := c.pod(c.namespace(tenant("globex")), tc.incoming...)
@@ -34,8 +34,8 @@ func TestAVirtualMachineAndAContainerOfTwoTenantsDoNot(t *testing.T) {
 	}
 }
 
-func TestAContainerOfTheSameTrustDomainClosesANodeOfVirtualMachines(t *testing.T) {
-	c := newCluster(t)
+func TestContainerClosesANodeOfVMs(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.expectOn(node, c.pod(acme, runtimeClass(kata)))
@@ -43,8 +43,8 @@ func TestAContainerOfTheSameTrustDomainClosesANodeOfVirtualMachines(t *testing.T
 	c.refused(c.pod(globex, runtimeClass(kata)), foreignThere)
 }
 
-func TestSandboxesShareANodeWhereTheArgumentsSaySo(t *testing.T) {
-	c := newClusterWith(t, map[string]any{"minimumBoundary": "sandbox"})
+func TestSandboxesShareANodeIfConfigured(t *testing.T) {
+	c := newFixtureWith(t, map[string]any{"minimumBoundary": "sandbox"})
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.expectOn(node, c.pod(acme, runtimeClass(gvisor)))
@@ -53,7 +53,7 @@ func TestSandboxesShareANodeWhereTheArgumentsSaySo(t *testing.T) {
 	c.refused(c.pod(globex), foreignThere)
 }
 
-func TestANamespacesBoundaryIsKept(t *testing.T) {
+func TestBoundaryDemandedByTheNamespace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		demand string
 		pod    []podOption
@@ -70,7 +70,7 @@ func TestANamespacesBoundaryIsKept(t *testing.T) {
 		"a container where a node is demanded":            {"node", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			pod := c.pod(c.namespace(tenant("acme"), boundary(tc.demand)), tc.pod...)
 			if tc.weak {
@@ -82,9 +82,9 @@ func TestANamespacesBoundaryIsKept(t *testing.T) {
 	}
 }
 
-func TestADemandedNodeIsSharedWithNoOtherTrustDomain(t *testing.T) {
+func TestBoundaryNodeSharesWithNoOther(t *testing.T) {
 	t.Run("where the demanding pod was first", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		demanding := c.namespace(tenant("acme"), boundary("node"))
 		c.expectOn(node, c.pod(demanding, runtimeClass(kata)))
@@ -92,7 +92,7 @@ func TestADemandedNodeIsSharedWithNoOtherTrustDomain(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata)), foreignThere)
 	})
 	t.Run("where it came second", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata)))
 		c.refused(c.pod(c.namespace(tenant("acme"), boundary("node")), runtimeClass(kata)), foreignThere)

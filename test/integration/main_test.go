@@ -2,7 +2,7 @@
 // configuration and its rights, against a real kube-apiserver, judged from outside.
 //
 // There are no kubelets and no controllers. A pod that is on a node stays as it is until
-// a test changes it, and a test that needs one of them plays its part.
+// a test changes it; a test that needs a kubelet or a controller does its part.
 package integration
 
 import (
@@ -25,7 +25,7 @@ import (
 	"tenantisolation.dev/scheduler/internal/controlplane"
 )
 
-// RuntimeClasses and PriorityClasses that every test finds.
+// RuntimeClasses and PriorityClasses that exist in every test.
 const (
 	kata       = "kata"
 	otherKata  = "other-kata"
@@ -36,7 +36,7 @@ const (
 	highPriority = "high"
 )
 
-// handlerOf are the handlers of the RuntimeClasses, on purpose not their names.
+// handlerOf has the handlers of the RuntimeClasses, which on purpose differ from their names.
 var handlerOf = map[string]string{
 	kata:       "kata-qemu",
 	otherKata:  "kata-clh",
@@ -44,9 +44,9 @@ var handlerOf = map[string]string{
 	plainClass: "crun",
 }
 
-// world is the control plane that most tests share, with one scheduler that runs the
-// shipped configuration with the shipped rights: starting it takes longer than most tests.
-type world struct {
+// environment is the control plane that most tests share, with one scheduler that runs the
+// shipped configuration with the shipped rights. Starting it takes longer than most tests.
+type environment struct {
 	plane     *controlplane.ControlPlane
 	api       *kubernetes.Clientset
 	user      *rest.Config
@@ -54,9 +54,9 @@ type world struct {
 }
 
 var (
-	sharedWorld  = sync.OnceValues(startWorld)
-	buildProgram = sync.OnceValues(build)
-	stopShared   = func() error { return nil }
+	sharedEnvironment = sync.OnceValues(startEnvironment)
+	buildProgram      = sync.OnceValues(build)
+	stopShared        = func() error { return nil }
 )
 
 func TestMain(m *testing.M) {
@@ -66,15 +66,14 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// build makes bin/scheduler as the Makefile does: a binary that somebody built yesterday
-// would prove yesterday's code.
+// build builds bin/scheduler as the Makefile does: an old binary would test old code.
 func build() (string, error) {
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		return "", err
 	}
-	// What the binary is made of are no imports of this package. Looked at, they are part
-	// of what decides whether go test may repeat an old result.
+	// This package does not import the sources of the binary. Reading them makes them part of
+	// what go test compares before it uses a cached result.
 	for _, dir := range []string{"cmd", "pkg", "manifests"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
 			if err != nil {
@@ -94,7 +93,7 @@ func build() (string, error) {
 	return filepath.Join(root, "bin", "scheduler"), nil
 }
 
-func startWorld() (*world, error) {
+func startEnvironment() (*environment, error) {
 	if _, err := buildProgram(); err != nil {
 		return nil, err
 	}
@@ -111,7 +110,7 @@ func startWorld() (*world, error) {
 	if _, err := plane.Kubectl(ctx, "apply", "-k", filepath.Join(root, "manifests", "base")); err != nil {
 		return nil, err
 	}
-	w := &world{plane: plane}
+	w := &environment{plane: plane}
 	if w.api, err = plane.Client(); err != nil {
 		return nil, err
 	}
@@ -125,7 +124,7 @@ func startWorld() (*world, error) {
 	return w, err
 }
 
-func (w *world) addClasses(ctx context.Context) error {
+func (w *environment) addClasses(ctx context.Context) error {
 	var errs []error
 	for name, handler := range handlerOf {
 		class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
@@ -140,8 +139,8 @@ func (w *world) addClasses(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// run starts a scheduler that says everything that a journal reads.
-func (w *world) run(ctx context.Context, profile, config string) (*schedulerRun, error) {
+// run starts a scheduler that logs everything that a journal reads.
+func (w *environment) run(ctx context.Context, profile, config string) (*schedulerRun, error) {
 	process, err := w.plane.StartScheduler(ctx, controlplane.SchedulerOptions{
 		Name: profile, Config: config, User: w.user, Args: []string{"--v=5"},
 	})
@@ -151,7 +150,7 @@ func (w *world) run(ctx context.Context, profile, config string) (*schedulerRun,
 	return &schedulerRun{Scheduler: process, profile: profile}, nil
 }
 
-// schedulerRun is a running scheduler and the name by which pods ask for it.
+// schedulerRun is a running scheduler with the scheduler name of its pods.
 type schedulerRun struct {
 	*controlplane.Scheduler
 	profile string

@@ -36,7 +36,7 @@ const (
 	pluginName      = "TenantIsolation"
 )
 
-func TestManifestsApplyAndApplyAgain(t *testing.T) {
+func TestManifestsApplyTwice(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 
 	for _, dir := range []string{"base", "examples/kata-runtimeclasses", "overlays/audit", "overlays/default"} {
@@ -90,7 +90,7 @@ func TestManifestsApplyAndApplyAgain(t *testing.T) {
 	})
 }
 
-func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
+func TestManifestsRightsAreEnough(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	apply(t, c, "base")
 	client := mustClient(t, c)
@@ -119,7 +119,7 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 	scheduler, err := c.StartScheduler(t.Context(), controlplane.SchedulerOptions{
 		Config: schedulerConfigFile(t),
 		User:   user,
-		// A right that is missing to tell who calls its endpoints ends it, too.
+		// Without the right to identify who calls its endpoints it ends, too.
 		Args: []string{"--authentication-tolerate-lookup-failure=false", "--v=2"},
 	})
 	if err != nil {
@@ -134,7 +134,7 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 		return err == nil && pod.Spec.NodeName == "node-1", err
 	})
 	// Written after the bind, with rights of its own.
-	eventually(t, "the event that tells of it", func(ctx context.Context) (bool, error) {
+	eventually(t, "the event about it", func(ctx context.Context) (bool, error) {
 		events, err := client.EventsV1().Events(namespace.Name).List(ctx, metav1.ListOptions{FieldSelector: "reason=Scheduled"})
 		return err == nil && len(events.Items) == 1, err
 	})
@@ -169,9 +169,9 @@ func TestTheSchedulerRunsWithExactlyTheRightsOfTheManifests(t *testing.T) {
 }
 
 // The golden file holds the rules of the bound stock roles as well: a release that gives
-// kube-scheduler a new right gives it to this scheduler, too, and somebody has to see it.
+// kube-scheduler a new right gives it to this scheduler, too, and this test shows it.
 // Where nodes are dedicated it has a few more, and none where they are not.
-func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
+func TestManifestsRightsAreExact(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	client := mustClient(t, c)
 	base := strings.Split(strings.TrimSpace(readFile(t, filepath.Join("testdata", "scheduler-rights.txt"))), "\n")
@@ -198,7 +198,7 @@ func TestTheSchedulersRightsAreExactlyTheseRules(t *testing.T) {
 	}
 }
 
-func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
+func TestOverlaysDifferInOneArgument(t *testing.T) {
 	args := func(path ...string) *tenantisolationconfig.TenantIsolationArgs {
 		for _, plugin := range decodeConfig(t, readFile(t, manifests(t, path...))).Profiles[0].PluginConfig {
 			if args, ok := plugin.Args.(*tenantisolationconfig.TenantIsolationArgs); ok {
@@ -220,7 +220,7 @@ func TestTheOverlaysVaryTheConfigurationByOneArgument(t *testing.T) {
 	}
 }
 
-func TestTheShippedConfigurationDecodesStrictly(t *testing.T) {
+func TestShippedConfigurationDecodesStrictly(t *testing.T) {
 	got := decodeConfig(t, readFile(t, schedulerConfigFile(t)))
 
 	if len(got.Profiles) != 1 {
@@ -251,7 +251,7 @@ func TestTheShippedConfigurationDecodesStrictly(t *testing.T) {
 	}
 }
 
-func TestTheKnobsInTheShippedConfigurationShowTheDefaults(t *testing.T) {
+func TestShippedConfigurationShowsTheDefaults(t *testing.T) {
 	shipped := readFile(t, schedulerConfigFile(t))
 	knob := regexp.MustCompile(`(?m)^( *)#([^ ].*|  .*)$`)
 	turned := knob.ReplaceAllString(shipped, "$1$2")
@@ -286,7 +286,7 @@ func schedulerConfigFile(t *testing.T) string {
 	return manifests(t, "base", "scheduler-config.yaml")
 }
 
-// apply takes a warning for an error: an API server warns of pods that a namespace would
+// apply treats a warning as an error: an API server warns of pods that a namespace would
 // not accept, and of fields that are about to go.
 func apply(t *testing.T, c *controlplane.ControlPlane, dir string) {
 	t.Helper()
@@ -295,9 +295,8 @@ func apply(t *testing.T, c *controlplane.ControlPlane, dir string) {
 	}
 }
 
-// versions is the resource version of each object of dir, as it is in the cluster. What
-// kubectl says of its own patch is no use: it calls a disruption budget configured that
-// stays as it is.
+// versions returns the resource version of each object of dir in the cluster. kubectl's own output
+// does not help: it reports an unchanged disruption budget as configured.
 func versions(t *testing.T, c *controlplane.ControlPlane, dir string) []string {
 	t.Helper()
 	output, err := c.Kubectl(t.Context(), "get", "-k", manifests(t, dir), "-o",

@@ -14,9 +14,9 @@ import (
 )
 
 // The tests that count attempts read them from the log. Here the scheduler's own metrics
-// say how many there were, of every pod: the log leaves none out.
-func TestTheJournalTellsOfEveryAttempt(t *testing.T) {
-	c := newClusterWith(t, nil)
+// say how many there were, and show that the log is complete.
+func TestJournalHasEveryAttempt(t *testing.T) {
+	c := newFixtureWith(t, nil)
 	token := c.scraper()
 	refused, foreign := c.conflict()
 	c.refused(refused, foreignThere)
@@ -35,8 +35,8 @@ func TestTheJournalTellsOfEveryAttempt(t *testing.T) {
 	}
 }
 
-func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
-	c := newCluster(t)
+func TestMetricsNeedTheRight(t *testing.T) {
+	c := newFixture(t)
 	if status, _ := c.fetch(""); status != http.StatusForbidden {
 		t.Errorf("a stranger gets status %d, want %d", status, http.StatusForbidden)
 	}
@@ -46,7 +46,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 }
 
 // scraper returns the token of a service account that may read metrics and nothing else.
-func (c *cluster) scraper() string {
+func (c *fixture) scraper() string {
 	c.Helper()
 	name := c.name("scraper")
 	meta := metav1.ObjectMeta{Name: name}
@@ -62,13 +62,13 @@ func (c *cluster) scraper() string {
 	}
 	_, err = c.api.RbacV1().ClusterRoleBindings().Create(c.Context(), binding, metav1.CreateOptions{})
 	c.must(err)
-	config, err := c.world.plane.ServiceAccount(c.Context(), metav1.NamespaceDefault, name)
+	config, err := c.environment.plane.ServiceAccount(c.Context(), metav1.NamespaceDefault, name)
 	c.must(err)
 	return config.BearerToken
 }
 
-// fetch asks the scheduler itself for its metrics.
-func (c *cluster) fetch(token string) (int, string) {
+// fetch reads the scheduler's metrics from its own endpoint.
+func (c *fixture) fetch(token string) (int, string) {
 	c.Helper()
 	// It signs its own certificate, so there is nothing to verify it by.
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
@@ -86,7 +86,7 @@ func (c *cluster) fetch(token string) (int, string) {
 }
 
 // metric returns a counter's value for each set of labels.
-func (c *cluster) metric(token, name string) map[string]int {
+func (c *fixture) metric(token, name string) map[string]int {
 	c.Helper()
 	status, text := c.fetch(token)
 	if status != http.StatusOK {

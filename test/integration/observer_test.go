@@ -17,11 +17,11 @@ import (
 )
 
 // observer follows the pods through the API, in the order in which the API server wrote
-// them, and lets the checker judge each node at each moment when a pod comes to it. It
-// blames a pair on the later of the two, when that one comes; what a namespace's change
-// makes of pods that are there is no fault of the scheduler.
+// them, and has the checker judge a node whenever a pod comes to it. The later pod of a pair is
+// at fault. Pairs that break the rule because a namespace has changed are no fault of the
+// scheduler.
 type observer struct {
-	c    *cluster
+	c    *fixture
 	stop context.CancelFunc
 	done chan struct{}
 
@@ -35,7 +35,7 @@ type observer struct {
 	faults []string
 }
 
-func (c *cluster) observe() *observer {
+func (c *fixture) observe() *observer {
 	c.Helper()
 	o := &observer{c: c, done: make(chan struct{}), pods: map[types.UID]*corev1.Pod{}}
 	o.changing(func() {})
@@ -67,7 +67,7 @@ func (c *cluster) observe() *observer {
 }
 
 // changing makes a change of namespaces, between two events. Until settle is called the
-// scheduler is given the benefit of not having heard of it.
+// scheduler may not have received it yet.
 func (o *observer) changing(change func()) {
 	o.c.Helper()
 	o.mu.Lock()
@@ -78,7 +78,7 @@ func (o *observer) changing(change func()) {
 	o.worlds = append(o.worlds, world)
 }
 
-// settle says that the scheduler has heard of all changes.
+// settle says that the scheduler has received all changes.
 func (o *observer) settle() {
 	o.c.Helper()
 	o.caughtUp()
@@ -126,7 +126,7 @@ func (o *observer) note(event watch.Event) {
 	o.faults = append(o.faults, faults...)
 }
 
-// faultsOf picks from a verdict what one pod is to blame for.
+// faultsOf returns the violations of a verdict of which one pod is the cause.
 func faultsOf(pod string, verdict checker.Result) []string {
 	var faults []string
 	for _, pair := range verdict.Broken {
@@ -178,9 +178,9 @@ func (o *observer) bound() int {
 	return o.binds
 }
 
-// settled waits until every pod that some node could take has been placed, in the eyes of
-// the checker, and returns the cluster as it is then.
-func (c *cluster) settled() *checker.Cluster {
+// settled waits until, by the checker, no node could take a pod that is not placed, and returns the
+// cluster at that moment.
+func (c *fixture) settled() *checker.Cluster {
 	c.Helper()
 	var world *checker.Cluster
 	var waiting []string
@@ -193,10 +193,10 @@ func (c *cluster) settled() *checker.Cluster {
 		waiting = nil
 		for _, pod := range world.Unplaced() {
 			if takers := world.Takers(pod); pod.Spec.SchedulerName == c.scheduler.profile && len(takers) > 0 {
-				waiting = append(waiting, fmt.Sprintf("%s could go to %s and is told: %s", podKey(pod), strings.Join(takers, ", "), refusal(pod)))
+				waiting = append(waiting, fmt.Sprintf("%s could go to %s and is refused: %s", podKey(pod), strings.Join(takers, ", "), refusal(pod)))
 			}
 		}
-		return len(waiting) == 0, c.world.plane.Failed()
+		return len(waiting) == 0, c.environment.plane.Failed()
 	})
 	if err != nil {
 		c.Fatalf("%v: pods wait in vain:\n%s", err, strings.Join(waiting, "\n"))

@@ -12,7 +12,7 @@ import (
 )
 
 // ownSeries returns the project's series of a scrape, each with its labels.
-func (c *cluster) ownSeries(token string) map[string]map[string]string {
+func (c *fixture) ownSeries(token string) map[string]map[string]string {
 	c.Helper()
 	status, text := c.fetch(token)
 	if status != http.StatusOK {
@@ -32,10 +32,10 @@ func (c *cluster) ownSeries(token string) map[string]map[string]string {
 	return own
 }
 
-// What a scrape of the real scheduler shows is what the reference page says, and no label
-// has a value that somebody could choose or that grows with the cluster.
-func TestTheMetricsOfTheProjectAreDocumentedAndBounded(t *testing.T) {
-	c := newCluster(t)
+// A scrape of the real scheduler has exactly the metrics of the reference page, and no label
+// has a value that a user can choose or that grows with the cluster.
+func TestMetricsAreDocumentedAndBounded(t *testing.T) {
+	c := newFixture(t)
 	token := c.scraper()
 	c.auditing(token)
 	node := c.node()

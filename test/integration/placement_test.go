@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-func TestPodsOfOneTrustDomainShareANode(t *testing.T) {
-	c := newCluster(t)
+func TestPlacementOfOneTrustDomain(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	ns := c.namespace(tenant("acme"))
 	other := c.namespace(tenant("acme"))
 	c.expectOn(node, c.pod(ns), c.pod(ns), c.pod(other))
 }
 
-// One node, one resident, one pod that differs from it in a single thing.
-func TestAPodOfAnotherTrustDomainStaysOff(t *testing.T) {
+// One node, one resident, and one pod that differs from it in one property.
+func TestPlacementOfAnotherTrustDomain(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resident, incoming     []podOption
 		residentNS, incomingNS []label
@@ -45,7 +45,7 @@ func TestAPodOfAnotherTrustDomainStaysOff(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			if tc.incomingNS == nil {
 				tc.incomingNS = []label{tenant("acme")}
@@ -61,10 +61,10 @@ func TestAPodOfAnotherTrustDomainStaysOff(t *testing.T) {
 	}
 }
 
-// Which node among those that would do: one that is open already, and of those still shut
-// the plain ones first, so that machines which can hold many tenants stay free for them.
-func TestANewMachineIsOpenedLast(t *testing.T) {
-	c := newCluster(t)
+// Among nodes that fit, one that is dedicated already comes first, then free nodes without VMs, so
+// that machines which can host several tenants stay free for them.
+func TestPlacementOpensANewNodeLast(t *testing.T) {
+	c := newFixture(t)
 	plain := []string{c.node(plainOnly), c.node(plainOnly)}
 	capable := []string{c.node(kataCapable), c.node(kataCapable), c.node(kataCapable)}
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))

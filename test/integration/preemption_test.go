@@ -16,7 +16,7 @@ import (
 const preemptionDecided = "preemption: "
 
 // evicted waits until a pod is gone or going.
-func (c *cluster) evicted(pod *corev1.Pod) {
+func (c *fixture) evicted(pod *corev1.Pod) {
 	c.Helper()
 	c.eventually("the eviction of "+podKey(pod), func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
@@ -27,7 +27,7 @@ func (c *cluster) evicted(pod *corev1.Pod) {
 	})
 }
 
-func (c *cluster) untouched(pods ...*corev1.Pod) {
+func (c *fixture) untouched(pods ...*corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
 		got := c.get(pod)
@@ -42,9 +42,9 @@ func (c *cluster) untouched(pods ...*corev1.Pod) {
 	}
 }
 
-// keptOff waits until a pod has been refused because of who is there, and nothing more will
-// happen: the framework has looked for pods to evict and found none.
-func (c *cluster) keptOff(pod *corev1.Pod) {
+// keptOff waits until a pod has been refused because of the residents, and the framework has
+// searched for pods to evict and found none.
+func (c *fixture) keptOff(pod *corev1.Pod) {
 	c.Helper()
 	c.refused(pod, foreignThere)
 	got := c.get(pod)
@@ -52,11 +52,11 @@ func (c *cluster) keptOff(pod *corev1.Pod) {
 		c.Fatalf("the framework says nothing about evictions: %s", refusal(got))
 	}
 	if node := got.Status.NominatedNodeName; node != "" {
-		c.Errorf("%s is nominated for %s, so somebody is being evicted there", podKey(pod), node)
+		c.Errorf("%s is nominated for %s, so a pod is being evicted there", podKey(pod), node)
 	}
 }
 
-func TestAConflictNeverEvictsAnyone(t *testing.T) {
+func TestPreemptionNeverResolvesAConflict(t *testing.T) {
 	for _, class := range []string{highPriority, "system-cluster-critical", "system-node-critical"} {
 		for name, resident := range map[string]struct {
 			labels  []label
@@ -67,7 +67,7 @@ func TestAConflictNeverEvictsAnyone(t *testing.T) {
 			"that is unmanaged":                         {nil, nil},
 		} {
 			t.Run(class+" and a resident "+name, func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node()
 				there := c.pod(c.namespace(resident.labels...), append(resident.options, priority(lowPriority), boundTo(node))...)
 				pod := c.pod(c.namespace(tenant("acme")), priority(class))
@@ -79,8 +79,8 @@ func TestAConflictNeverEvictsAnyone(t *testing.T) {
 }
 
 // Not even where the node is full as well, and evicting for room would be allowed.
-func TestAConflictOnAFullNodeNeverEvictsAnyone(t *testing.T) {
-	c := newCluster(t)
+func TestPreemptionOnAFullNodeWithAConflict(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(cpus("4"))
 	there := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"))
 	c.expectOn(node, there)
@@ -101,7 +101,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		"leaves an unmanaged pod":                                           {nil, lowPriority, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+			c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 			node := c.node()
 			there := c.pod(c.namespace(tc.there...), priority(tc.class), boundTo(node))
 			pod := c.pod(c.namespace(tenant("acme")), priority(highPriority))
@@ -115,7 +115,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		})
 	}
 	t.Run("leaves its own tenant where another one is in the way as well", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+		c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 		node := c.node(kataCapable)
 		own := c.pod(c.namespace(tenant("acme"), dataClass("public")), priority(lowPriority), runtimeClass(kata))
 		other := c.pod(c.namespace(tenant("globex")), priority(lowPriority), runtimeClass(kata))
@@ -125,7 +125,7 @@ func TestPreemptionSameTenant(t *testing.T) {
 		c.untouched(own, other)
 	})
 	t.Run("chooses the node of its own tenant and leaves the other one alone", func(t *testing.T) {
-		c := newClusterWith(t, map[string]any{"preemption": "SameTenant"})
+		c := newFixtureWith(t, map[string]any{"preemption": "SameTenant"})
 		others, owns := c.node(), c.node()
 		other := c.pod(c.namespace(tenant("globex")), priority(lowPriority), boundTo(others))
 		own := c.pod(c.namespace(tenant("acme"), dataClass("public")), priority(lowPriority), boundTo(owns))
@@ -147,7 +147,7 @@ func TestPreemptionAny(t *testing.T) {
 		"leaves the same priority":                  {[]label{tenant("globex")}, highPriority, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClusterWith(t, map[string]any{"preemption": "Any"})
+			c := newFixtureWith(t, map[string]any{"preemption": "Any"})
 			node := c.node()
 			there := c.pod(c.namespace(tc.there...), priority(tc.class), boundTo(node))
 			pod := c.pod(c.namespace(tenant("acme")), priority(highPriority))
@@ -162,11 +162,11 @@ func TestPreemptionAny(t *testing.T) {
 	}
 }
 
-// What priority does for CPU and memory is the framework's business, and not touched by
-// the preemption argument: this is what docs/ says of it.
-func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
+// Preemption for CPU and memory is the framework's, and the preemption argument does not affect
+// it, as docs/ says.
+func TestPreemptionForResources(t *testing.T) {
 	t.Run("evicts lower pods of its own trust domain", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(cpus("4"))
 		ns := c.namespace(tenant("acme"))
 		low := c.pod(ns, priority(lowPriority), cpu("3"))
@@ -176,7 +176,7 @@ func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
 		c.evicted(low)
 	})
 	t.Run("evicts lower virtual machines of other tenants on a shared node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable, cpus("4"))
 		low := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"), runtimeClass(kata))
 		c.expectOn(node, low)
@@ -184,20 +184,20 @@ func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
 		c.expectOn(node, high)
 		c.evicted(low)
 	})
-	t.Run("tells the evicted tenant nothing of who came", func(t *testing.T) {
-		c := newCluster(t)
+	t.Run("does not show the evicted tenant who came", func(t *testing.T) {
+		c := newFixture(t)
 		node := c.node(kataCapable, cpus("4"))
 		low := c.pod(c.namespace(tenant("globex")), priority(lowPriority), cpu("3"), runtimeClass(kata), lingering)
 		c.expectOn(node, low)
 		high := c.pod(c.namespace(tenant("acme")), named("crown-jewels"), priority(highPriority), cpu("3"), runtimeClass(kata))
 		c.evicted(low)
-		c.eventually("the event that tells of it", func(context.Context) (bool, error) {
+		c.eventually("the event about it", func(context.Context) (bool, error) {
 			return len(c.eventsOf(low, "Preempted")) > 0, nil
 		})
-		told := fmt.Sprint(c.eventsOf(low, "Preempted")[0].Note, c.get(low).Status.Conditions)
+		text := fmt.Sprint(c.eventsOf(low, "Preempted")[0].Note, c.get(low).Status.Conditions)
 		for _, secret := range []string{high.Name, high.Namespace, "acme"} {
-			if strings.Contains(told, secret) {
-				t.Errorf("it is told %q, which names %s", told, secret)
+			if strings.Contains(text, secret) {
+				t.Errorf("it reads %q, which names %s", text, secret)
 			}
 		}
 		c.remove(low)
@@ -205,10 +205,10 @@ func TestPriorityForResourcesOnANodeThatThePodMayJoin(t *testing.T) {
 	})
 }
 
-// Who has evicted for a place is promised that place until it takes it, and nobody gets in
-// between who could not be there with it.
-func TestANominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
-	c := newCluster(t)
+// A pod that has preempted others is nominated for the node until it is bound, and no pod that may
+// not share the node with it is placed there before.
+func TestNominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(kataCapable, cpus("4"))
 	globex := c.namespace(tenant("globex"))
 	victim := c.pod(globex, priority(lowPriority), cpu("3"), runtimeClass(kata), lingering)
@@ -216,19 +216,19 @@ func TestANominatedPodKeepsOtherTrustDomainsOff(t *testing.T) {
 	nominated := c.pod(c.namespace(tenant("acme")), priority(highPriority), cpu("3"), runtimeClass(kata))
 	c.nominatedFor(nominated, node)
 
-	// In the victim's own trust domain and small: only the promise is in its way.
+	// In the victim's own trust domain and small: only the nomination keeps it off.
 	third := c.pod(globex, cpu("100m"))
 	c.refused(third, foreignThere)
 	before := c.mark(third)
 
-	// Nor does it wait any longer than that.
+	// It is placed as soon as the nomination has ended.
 	since := time.Now()
 	c.remove(nominated)
 	c.woken(before, since)
 }
 
-func TestANominatedPodGetsItsPlaceBeforeOthersThatWait(t *testing.T) {
-	c := newCluster(t)
+func TestNominatedPodIsPlacedFirst(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(cpus("4"))
 	acme := c.namespace(tenant("acme"))
 	victim := c.pod(acme, priority(lowPriority), cpu("3"), lingering)
@@ -242,7 +242,7 @@ func TestANominatedPodGetsItsPlaceBeforeOthersThatWait(t *testing.T) {
 	c.keptOff(third)
 }
 
-func (c *cluster) nominatedFor(pod *corev1.Pod, node string) {
+func (c *fixture) nominatedFor(pod *corev1.Pod, node string) {
 	c.Helper()
 	c.eventually("the nomination of "+podKey(pod), func(context.Context) (bool, error) {
 		return c.get(pod).Status.NominatedNodeName == node, nil

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Two profiles of one scheduler have a plugin each, and the nodes in common. The one might
-// be the cluster's default scheduler.
-func TestTwoProfilesOfOneSchedulerKeepTheirPodsApart(t *testing.T) {
+// Two profiles of one scheduler have a plugin each and share the nodes. One of them could be the
+// cluster's default scheduler.
+func TestProfilesKeepTheirPodsApart(t *testing.T) {
 	const second = "second-profile"
-	c := newClusterRunning(t, func(t *testing.T, config map[string]any) {
+	c := newFixtureRunning(t, func(t *testing.T, config map[string]any) {
 		t.Helper()
 		twin := maps.Clone(theProfile(t, config))
 		twin["schedulerName"] = second

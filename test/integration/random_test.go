@@ -23,7 +23,7 @@ const (
 
 // workload makes random nodes, namespaces and pods of six tenants.
 type workload struct {
-	*cluster
+	*fixture
 	random     *rand.Rand
 	namespaces []string
 	pods       []*corev1.Pod
@@ -39,7 +39,7 @@ func newWorkload(t *testing.T) *workload {
 		}
 	}
 	t.Logf("seed %d; %s=%d chooses the same objects again", seed, seedVariable, seed)
-	w := &workload{cluster: newCluster(t), random: rand.New(rand.NewPCG(seed, 0))}
+	w := &workload{fixture: newFixture(t), random: rand.New(rand.NewPCG(seed, 0))}
 	w.addNodes()
 	w.addNamespaces()
 	return w
@@ -51,7 +51,7 @@ func pick[T any](w *workload, from ...T) T { return from[w.random.IntN(len(from)
 
 func (w *workload) addNodes() {
 	w.Helper()
-	unmanaged := w.cluster.namespace()
+	unmanaged := w.fixture.namespace()
 	for i := range randomNodes {
 		options := []nodeOption{cpus(pick(w, "4", "8", "16"))}
 		switch {
@@ -137,7 +137,7 @@ func (w *workload) randomPod() *corev1.Pod {
 	return w.newPod(pick(w, w.namespaces...), options...)
 }
 
-// createAll creates pods from several sides at once.
+// createAll creates pods concurrently.
 func (w *workload) createAll(pods []*corev1.Pod) {
 	w.Helper()
 	var creating sync.WaitGroup
@@ -171,7 +171,7 @@ func (w *workload) removeSome(n int) {
 	}
 }
 
-// expectSound judges the end as the observer judged each step, and that nobody waits whom
+// expectSound checks the final state as the observer checked each step, and that no pod waits that
 // a node could take.
 func (w *workload) expectSound(o *observer) {
 	w.Helper()
@@ -184,7 +184,7 @@ func (w *workload) expectSound(o *observer) {
 	}
 }
 
-func TestARandomWorkloadNeverBreaksTheRuleAndNobodyWaitsInVain(t *testing.T) {
+func TestRandomWorkload(t *testing.T) {
 	w := newWorkload(t)
 	o := w.observe()
 	pods := make([]*corev1.Pod, 0, randomPods)
@@ -202,9 +202,9 @@ func TestARandomWorkloadNeverBreaksTheRuleAndNobodyWaitsInVain(t *testing.T) {
 	}
 }
 
-// A namespace that is relabelled leaves pods where they are, in whatever company. No new
-// pod may come to that.
-func TestRelabelledNamespacesLetNobodyInWhoIsForeignNow(t *testing.T) {
+// Pods of a relabelled namespace stay where they are, even where they break the rule. No new pod
+// may join them there.
+func TestRandomRelabelling(t *testing.T) {
 	w := newWorkload(t)
 	o := w.observe()
 	probes := w.node(tainted("example.com/probe"))
@@ -219,7 +219,7 @@ func TestRelabelledNamespacesLetNobodyInWhoIsForeignNow(t *testing.T) {
 		for range 5 {
 			o.changing(w.relabelOne)
 		}
-		// Who comes from now on is judged by the new labels: the scheduler has seen a
+		// Pods that come from now on are judged by the new labels: the scheduler has seen a
 		// namespace that was made after them.
 		w.probe(probes, o)
 		o.settle()

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestPlatformPodsGoAnywhere(t *testing.T) {
-	c := newCluster(t)
+func TestPlatformPodsRunAnywhere(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	c.expectOn(node, c.pod(c.namespace(tenant("acme"))))
 	// The shipped arguments know two platform namespaces.
@@ -18,8 +18,8 @@ func TestPlatformPodsGoAnywhere(t *testing.T) {
 		c.expectOn(node, c.platformPod(namespace, restrictedSpec))
 	}
 	c.expectOn(node, c.platformPod(metav1.NamespaceSystem, privileged, hostNetwork))
-	t.Run("and are in nobody's way", func(t *testing.T) {
-		c := newCluster(t)
+	t.Run("and keep no pod off", func(t *testing.T) {
+		c := newFixture(t)
 		node := c.node()
 		c.expectOn(node, c.platformPod(metav1.NamespaceSystem, boundTo(node)))
 		c.expectOn(node, c.pod(c.namespace(tenant("globex"))))
@@ -27,15 +27,15 @@ func TestPlatformPodsGoAnywhere(t *testing.T) {
 }
 
 // platformPod goes with the test though its namespace stays.
-func (c *cluster) platformPod(namespace string, options ...podOption) *corev1.Pod {
+func (c *fixture) platformPod(namespace string, options ...podOption) *corev1.Pod {
 	c.Helper()
 	pod := c.pod(namespace, options...)
 	c.platformPods = append(c.platformPods, pod)
 	return pod
 }
 
-func TestAManagedPlatformNamespaceIsManaged(t *testing.T) {
-	c := newClusterWith(t, map[string]any{
+func TestPlatformNamespaceWithATenant(t *testing.T) {
+	c := newFixtureWith(t, map[string]any{
 		"platformNamespaces": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"example.com/team": "platform"}}},
 	})
 	node := c.node()
@@ -45,13 +45,13 @@ func TestAManagedPlatformNamespaceIsManaged(t *testing.T) {
 	c.expectOn(node, c.pod(c.namespace(otherLabel("platform"))))
 }
 
-func TestAnUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
+func TestUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 	for name, resident := range map[string][]podOption{
 		"a container":       nil,
 		"a virtual machine": {runtimeClass(kata)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			there := c.pod(c.namespace(), append(resident, boundTo(node))...)
 			container, machine := c.pod(c.namespace(tenant("acme"))), c.pod(c.namespace(tenant("globex")), runtimeClass(kata))
@@ -68,27 +68,27 @@ func TestAnUnmanagedResidentKeepsEveryTenantOff(t *testing.T) {
 	}
 }
 
-func TestAPodWithoutATenantIsTold(t *testing.T) {
-	c := newCluster(t)
+func TestUnmanagedPodIsRefused(t *testing.T) {
+	c := newFixture(t)
 	c.node()
 	unmanaged := c.pod(c.namespace())
 	c.refused(unmanaged, noTenant)
 	empty := c.pod(c.namespace(tenant("")))
 	c.refused(empty, emptyTenant)
-	// The scheduler puts nobody on a node with them, nor them with anybody.
+	// The scheduler places no pod beside them, nor them beside any pod.
 	c.stillRefused(unmanaged, empty)
 }
 
-func TestATerminatingResidentCountsUntilItIsGone(t *testing.T) {
-	for name, terminate := range map[string]func(c *cluster, pod *corev1.Pod){
-		"in its grace period": func(c *cluster, pod *corev1.Pod) { c.terminate(pod) },
-		"held by a finalizer": func(c *cluster, pod *corev1.Pod) {
+func TestTerminatingResidentCounts(t *testing.T) {
+	for name, terminate := range map[string]func(c *fixture, pod *corev1.Pod){
+		"in its grace period": func(c *fixture, pod *corev1.Pod) { c.terminate(pod) },
+		"held by a finalizer": func(c *fixture, pod *corev1.Pod) {
 			c.patchPod(pod, `{"metadata":{"finalizers":["example.com/wait"]}}`)
 			c.remove(pod)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			resident := c.pod(c.namespace(tenant("acme")), lingering)
 			c.expectOn(node, resident)
@@ -98,7 +98,7 @@ func TestATerminatingResidentCountsUntilItIsGone(t *testing.T) {
 			terminate(c, resident)
 			c.roundTrip()
 			c.asleep(before)
-			// A newcomer does not get around it either.
+			// A later pod is refused too.
 			newcomer := c.pod(c.namespace(tenant("initech")))
 			c.refused(newcomer, foreignThere)
 			c.remove(newcomer)

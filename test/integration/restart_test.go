@@ -14,17 +14,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// A scheduler that may not read RuntimeClasses cannot tell a virtual machine from a
-// container. It waits for the right and places nobody until it has it, and then everybody.
-func TestNobodyIsPlacedUntilTheSchedulerMayReadRuntimeClasses(t *testing.T) {
-	c := newCluster(t)
+// A scheduler that may not read RuntimeClasses cannot distinguish a virtual machine from a
+// container. It places no pod until it has the right, and then all.
+func TestStartWithoutTheRightToRuntimeClasses(t *testing.T) {
+	c := newFixture(t)
 	user := c.name("blind")
 	profile := user + "-scheduler"
-	config, err := c.world.plane.AddUser(user)
+	config, err := c.environment.plane.AddUser(user)
 	c.must(err)
 	c.allow(user, "system:kube-scheduler")
 	c.allow(user, "system:volume-scheduler")
-	blind := *c.world
+	blind := *c.environment
 	blind.user = config
 
 	node := c.node()
@@ -41,7 +41,7 @@ func TestNobodyIsPlacedUntilTheSchedulerMayReadRuntimeClasses(t *testing.T) {
 		run, err := blind.run(t.Context(), profile, path)
 		starting <- started{run, err}
 	}()
-	log := filepath.Join(c.world.plane.Dir(), "log", profile+".log")
+	log := filepath.Join(c.environment.plane.Dir(), "log", profile+".log")
 	c.eventually("the scheduler to ask for RuntimeClasses more than once", func(context.Context) (bool, error) {
 		text, _ := os.ReadFile(log) // not there yet
 		return strings.Count(string(text), `runtimeclasses.node.k8s.io is forbidden`) > 1, nil
@@ -64,7 +64,7 @@ func TestNobodyIsPlacedUntilTheSchedulerMayReadRuntimeClasses(t *testing.T) {
 }
 
 // allow binds a ClusterRole to a user for the rest of the control plane's life.
-func (c *cluster) allow(user, role string) {
+func (c *fixture) allow(user, role string) {
 	c.Helper()
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user + ":" + role},
@@ -77,21 +77,21 @@ func (c *cluster) allow(user, role string) {
 
 // Two replicas, as shipped, and the leader is killed in the middle of a burst: the other
 // one takes over what it finds half done.
-func TestTheLeaderIsKilledInABurst(t *testing.T) {
+func TestLeaderKilledInABurst(t *testing.T) {
 	w := newWorkload(t)
 	profile := "relay-" + w.id
 	election := func(_ *testing.T, config map[string]any) {
 		config["leaderElection"] = map[string]any{
 			"leaderElect": true, "resourceLock": "leases",
 			"resourceName": profile, "resourceNamespace": systemNamespace,
-			// As short as makes sense: the test waits for it.
+			// Short, because the test waits for it.
 			"leaseDuration": "3s", "renewDeadline": "2s", "retryPeriod": "200ms",
 		}
 	}
 	path := writeConfig(t, alone(profile), election)
 	// The shipped rights are for the shipped lease.
-	admin := *w.world
-	admin.user = w.world.plane.Admin()
+	admin := *w.environment
+	admin.user = w.environment.plane.Admin()
 	var runs []*schedulerRun
 	for _, name := range []string{"first", "second"} {
 		run, err := admin.run(t.Context(), profile+"-"+name, path)
@@ -129,12 +129,12 @@ func TestTheLeaderIsKilledInABurst(t *testing.T) {
 	w.scheduler = &schedulerRun{profile: profile}
 	w.expectSound(o)
 	if o.bound() == before {
-		t.Error("nobody was placed after the leader's end")
+		t.Error("no pod was placed after the leader's end")
 	}
 	t.Logf("%d pods were placed before the leader's end, %d after it", before, o.bound()-before)
 }
 
-// leader waits for the one that says it has got the lease.
+// leader waits until a replica logs that it has the lease.
 func (w *workload) leader(runs []*schedulerRun) *schedulerRun {
 	w.Helper()
 	var leader *schedulerRun

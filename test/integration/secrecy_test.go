@@ -10,10 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What a pod's owner is told is one sentence of what is wrong, the same whoever is on the
+// A pod's owner reads one sentence about what is wrong, the same whoever is on the
 // nodes; no name of another tenant, namespace, pod or node is in it.
-func TestARefusalNamesNobodyElse(t *testing.T) {
-	c := newCluster(t)
+func TestRefusalNamesNoOtherTenant(t *testing.T) {
+	c := newFixture(t)
 	nodes := []string{
 		c.nodeNamed("metal-"+c.id, kataCapable), c.nodeNamed("paper-"+c.id, kataCapable),
 		c.nodeNamed("stone-"+c.id, plainOnly), c.nodeNamed("wood-"+c.id, plainOnly),
@@ -29,7 +29,7 @@ func TestARefusalNamesNobodyElse(t *testing.T) {
 		i++
 		labels := []label{tenant(fmt.Sprintf("secret-customer-%d", i)), dataClass("restricted")}
 		if node == nodes[3] {
-			labels = nil // somebody else's, unmanaged
+			labels = nil // of no tenant
 		}
 		ns := c.namespaceNamed(fmt.Sprintf("merger-%s-%d", c.id, i), labels...)
 		c.pod(ns, append(options, boundTo(node), named(fmt.Sprintf("ledger-%s-%d", c.id, i)))...)
@@ -38,9 +38,9 @@ func TestARefusalNamesNobodyElse(t *testing.T) {
 	for name, tc := range map[string]struct {
 		namespace []label
 		options   []podOption
-		told      string
+		reason    string
 	}{
-		// One sentence for all that is on the nodes, whatever it is.
+		// One sentence for all residents, whatever they are.
 		"a container":            {[]label{tenant("acme")}, nil, "4 " + foreignThere},
 		"a pod of high priority": {[]label{tenant("acme")}, []podOption{priority(highPriority)}, "4 " + foreignThere},
 		"a virtual machine that demands a machine": {
@@ -56,7 +56,7 @@ func TestARefusalNamesNobodyElse(t *testing.T) {
 		"a pod behind less than is demanded": {[]label{tenant("acme"), boundary("vm")}, nil, boundaryWeak},
 	} {
 		pod := c.pod(c.namespace(tc.namespace...), tc.options...)
-		c.refused(pod, tc.told)
+		c.refused(pod, tc.reason)
 		condition := refusal(c.get(pod))
 		c.eventually("the event of "+podKey(pod), func(context.Context) (bool, error) {
 			return len(c.eventsOf(pod, "FailedScheduling")) > 0, nil
@@ -65,20 +65,20 @@ func TestARefusalNamesNobodyElse(t *testing.T) {
 		if event != condition {
 			t.Errorf("%s: the event says %q, the condition %q", name, event, condition)
 		}
-		want := "0/4 nodes are available: " + tc.told + ". preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling."
+		want := "0/4 nodes are available: " + tc.reason + ". preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling."
 		if condition != want {
-			t.Errorf("%s is told %q, want %q", name, condition, want)
+			t.Errorf("%s reads %q, want %q", name, condition, want)
 		}
 		for _, secret := range c.namesBut(pod) {
 			if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(secret) + `\b`); word.MatchString(condition + " " + event) {
-				t.Errorf("%s is told %q, which names %s", name, condition, secret)
+				t.Errorf("%s reads %q, which names %s", name, condition, secret)
 			}
 		}
 	}
 }
 
-// namesBut lists everything in the cluster that has a name or a tenant, but the pod's own.
-func (c *cluster) namesBut(pod *corev1.Pod) []string {
+// namesBut returns all names and tenants in the cluster except the pod's own.
+func (c *fixture) namesBut(pod *corev1.Pod) []string {
 	c.Helper()
 	all := metav1.ListOptions{}
 	var names []string

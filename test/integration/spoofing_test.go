@@ -4,9 +4,8 @@ import (
 	"testing"
 )
 
-// Whatever opens a way from the machine into the virtual machine makes it worth no more
-// than a container.
-func TestAVirtualMachineThatSharesTheHostIsAContainer(t *testing.T) {
+// A virtual machine with access to the host counts as a container.
+func TestVMThatSharesTheHost(t *testing.T) {
 	for name, door := range map[string]podOption{
 		"host network":                hostNetwork,
 		"host PIDs":                   hostPID,
@@ -18,13 +17,13 @@ func TestAVirtualMachineThatSharesTheHostIsAContainer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("comes to a virtual machine", func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node(kataCapable)
 				c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 				c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata), door), foreignThere)
 			})
 			t.Run("has a virtual machine come to it", func(t *testing.T) {
-				c := newCluster(t)
+				c := newFixture(t)
 				node := c.node(kataCapable)
 				c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata), door))
 				c.refused(c.pod(c.namespace(tenant("acme")), runtimeClass(kata)), foreignThere)
@@ -33,9 +32,9 @@ func TestAVirtualMachineThatSharesTheHostIsAContainer(t *testing.T) {
 	}
 }
 
-// A pod of the tenant globex wants to sit beside one of acme, or beside one of its own that
-// is trusted with something else; it may write what it likes on itself.
-func TestATenantGainsNothingByWhatItWritesOnItsPods(t *testing.T) {
+// A pod of the tenant globex tries to join one of acme, or one of globex in another trust domain, by
+// what it writes into its own labels, annotations and spec.
+func TestSpoofedPodsGainNothing(t *testing.T) {
 	acme, globex := []label{tenant("acme")}, []label{tenant("globex")}
 	secret := []label{tenant("globex"), dataClass("confidential")}
 	for name, tc := range map[string]struct {
@@ -43,65 +42,65 @@ func TestATenantGainsNothingByWhatItWritesOnItsPods(t *testing.T) {
 		victim     []podOption
 		attackerNS []label
 		attacker   []podOption
-		told       string
+		reason     string
 	}{
 		"another tenant's label": {
-			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant("acme"))}, told: tenantMismatch,
+			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant("acme"))}, reason: tenantMismatch,
 		},
 		"an empty tenant label": {
-			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant(""))}, told: tenantMismatch,
+			victimNS: acme, attackerNS: globex, attacker: []podOption{labelled(tenant(""))}, reason: tenantMismatch,
 		},
 		"another tenant's label in a namespace without a tenant": {
-			victimNS: acme, attackerNS: nil, attacker: []podOption{labelled(tenant("acme"))}, told: noTenant,
+			victimNS: acme, attackerNS: nil, attacker: []podOption{labelled(tenant("acme"))}, reason: noTenant,
 		},
 		"a lower data class": {
 			victimNS: []label{tenant("globex"), dataClass("public")}, attackerNS: secret,
-			attacker: []podOption{labelled(dataClass("public"))}, told: foreignThere,
+			attacker: []podOption{labelled(dataClass("public"))}, reason: foreignThere,
 		},
 		"no data class at all": {
-			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("unclassified"))}, told: foreignThere,
+			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("unclassified"))}, reason: foreignThere,
 		},
 		"a data class that does not exist": {
-			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("aaa"))}, told: classUnknown,
+			victimNS: globex, attackerNS: secret, attacker: []podOption{labelled(dataClass("aaa"))}, reason: classUnknown,
 		},
 		"a lower privilege than its container asks for": {
 			victimNS: globex, victim: []podOption{restrictedSpec}, attackerNS: globex,
-			attacker: []podOption{privileged, labelled(privilege("restricted"))}, told: foreignThere,
+			attacker: []podOption{privileged, labelled(privilege("restricted"))}, reason: foreignThere,
 		},
 		"a lower privilege than its init container asks for": {
 			victimNS: globex, attackerNS: globex,
-			attacker: []podOption{privilegedInit, labelled(privilege("baseline"))}, told: foreignThere,
+			attacker: []podOption{privilegedInit, labelled(privilege("baseline"))}, reason: foreignThere,
 		},
 		"a lower privilege than its namespace says": {
 			victimNS: globex, attackerNS: []label{tenant("globex"), privilege("privileged")},
-			attacker: []podOption{labelled(privilege("baseline"))}, told: foreignThere,
+			attacker: []podOption{labelled(privilege("baseline"))}, reason: foreignThere,
 		},
 		"a privilege that does not exist": {
-			victimNS: globex, attackerNS: globex, attacker: []podOption{labelled(privilege("none"))}, told: privilegeUnknown,
+			victimNS: globex, attackerNS: globex, attacker: []podOption{labelled(privilege("none"))}, reason: privilegeUnknown,
 		},
 		"a boundary of its own": {
 			victimNS: acme, victim: []podOption{runtimeClass(kata)}, attackerNS: globex,
-			attacker: []podOption{labelled(boundary("vm"))}, told: foreignThere,
+			attacker: []podOption{labelled(boundary("vm"))}, reason: foreignThere,
 		},
 		"a virtual machine with the host's directories in it": {
 			victimNS: acme, victim: []podOption{runtimeClass(kata)}, attackerNS: globex,
-			attacker: []podOption{runtimeClass(kata), hostPath}, told: foreignThere,
+			attacker: []podOption{runtimeClass(kata), hostPath}, reason: foreignThere,
 		},
 		"the evidence of another trust domain": {
 			victimNS: acme, attackerNS: globex, attacker: []podOption{annotated("tenantisolation.dev/trust-domain",
 				"tenant=acme,data-class=unclassified,privilege=baseline,user-namespace=host,boundary=container")},
-			told: foreignThere,
+			reason: foreignThere,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			victim := c.pod(c.namespace(tc.victimNS...), tc.victim...)
 			c.expectOn(node, victim)
 			attacker := c.pod(c.namespace(tc.attackerNS...), tc.attacker...)
-			c.refused(attacker, tc.told)
+			c.refused(attacker, tc.reason)
 
-			// The other way round: what it wrote does not draw others to it either.
+			// The other way round: what it wrote does not let others join it either.
 			c.remove(attacker)
 			c.remove(victim)
 			c.pod(attacker.Namespace, append(tc.attacker, boundTo(node))...)
@@ -110,9 +109,9 @@ func TestATenantGainsNothingByWhatItWritesOnItsPods(t *testing.T) {
 	}
 }
 
-func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
+func TestEphemeralContainerRaisesThePrivilege(t *testing.T) {
 	t.Run("in a pod that waits", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("globex"))
 		c.expectOn(node, c.pod(ns))
@@ -121,9 +120,9 @@ func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
 		c.patchPod(pod, `{"spec":{"schedulingGates":null}}`)
 		c.refused(pod, foreignThere)
 	})
-	// What is there already cannot be undone by a scheduler; it lets nobody else in.
+	// A scheduler cannot undo what is there already; it lets no other pod in.
 	t.Run("in a pod that is on a node", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node()
 		ns := c.namespace(tenant("globex"))
 		resident := c.pod(ns)
@@ -133,7 +132,7 @@ func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
 		c.expectOn(node, c.pod(ns, privileged))
 	})
 	t.Run("in a virtual machine", func(t *testing.T) {
-		c := newCluster(t)
+		c := newFixture(t)
 		node := c.node(kataCapable)
 		resident := c.pod(c.namespace(tenant("globex")), runtimeClass(kata))
 		c.expectOn(node, resident)
@@ -142,9 +141,9 @@ func TestAPrivilegedEphemeralContainerCounts(t *testing.T) {
 	})
 }
 
-// The scheduler says on the pod what it judged: evidence for others, which it never reads.
-func TestAPlacedPodBearsWhatItWasJudgedToBe(t *testing.T) {
-	c := newCluster(t)
+// The scheduler writes what it judged onto the pod: evidence for others, which it does not read.
+func TestStampOfAPlacedPod(t *testing.T) {
+	c := newFixture(t)
 	node := c.node(kataCapable)
 	ns := c.namespace(tenant("acme"), dataClass("internal"))
 	for _, tc := range []struct {
@@ -170,6 +169,6 @@ func TestAPlacedPodBearsWhatItWasJudgedToBe(t *testing.T) {
 	platform := c.platformPod("kube-system")
 	c.expectOn(node, platform)
 	if got, there := c.get(platform).Annotations["tenantisolation.dev/trust-domain"]; there {
-		t.Errorf("a platform pod, which is never judged, bears %q", got)
+		t.Errorf("a platform pod, which is never judged, has %q", got)
 	}
 }

@@ -19,9 +19,9 @@ var (
 	csiVolume      = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: "v"}}
 )
 
-// unboundPVC makes a PVC that somebody will bind to a volume made by hand, which may
+// unboundPVC makes a PVC that will be bound to a volume made by hand, which may
 // be of any kind.
-func (c *cluster) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
+func (c *fixture) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 	c.Helper()
 	class := &storagev1.StorageClass{
 		ObjectMeta:        metav1.ObjectMeta{Name: c.name("storage")},
@@ -46,13 +46,13 @@ func (c *cluster) unboundPVC(namespace string) *corev1.PersistentVolumeClaim {
 var oneGigabyte = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 
 // offer makes a volume on a node and leaves it to the scheduler to choose it for the PVC.
-func (c *cluster) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
+func (c *fixture) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
 	c.Helper()
 	volume := newVolume(pvc, localVolume, []string{node})
 	volume.Name = c.name("volume")
 	volume, err := c.api.CoreV1().PersistentVolumes().Create(c.Context(), volume, metav1.CreateOptions{})
 	c.must(err)
-	// The scheduler passes over what no controller has called available.
+	// The scheduler ignores volumes that no controller has marked as available.
 	volume.Status.Phase = corev1.VolumeAvailable
 	volume, err = c.api.CoreV1().PersistentVolumes().UpdateStatus(c.Context(), volume, metav1.UpdateOptions{})
 	c.must(err)
@@ -60,7 +60,7 @@ func (c *cluster) offer(pvc *corev1.PersistentVolumeClaim, node string) *corev1.
 }
 
 // chosen waits until the scheduler has chosen a volume for a PVC.
-func (c *cluster) chosen(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+func (c *fixture) chosen(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	c.eventually("the scheduler to choose "+volume.Name, func(ctx context.Context) (bool, error) {
 		got, err := c.api.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
@@ -87,13 +87,13 @@ func newVolume(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolume
 	return volume
 }
 
-// bind plays the controllers that make a volume for a PVC and bind the two.
-func (c *cluster) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
+// bind does what the controllers do that create a volume for a PVC and bind both.
+func (c *fixture) bind(pvc *corev1.PersistentVolumeClaim, source corev1.PersistentVolumeSource, nodes ...string) {
 	c.Helper()
 	c.bindVolume(pvc, newVolume(pvc, source, nodes))
 }
 
-func (c *cluster) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
+func (c *fixture) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) {
 	c.Helper()
 	volume.Name = c.name("volume")
 	volume.Spec.ClaimRef = &corev1.ObjectReference{
@@ -105,7 +105,7 @@ func (c *cluster) bindVolume(pvc *corev1.PersistentVolumeClaim, volume *corev1.P
 	c.bindTo(pvc, volume.Name)
 }
 
-func (c *cluster) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
+func (c *fixture) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
 	c.Helper()
 	pvcs := c.api.CoreV1().PersistentVolumeClaims(pvc.Namespace)
 	pvc, err := pvcs.Get(c.Context(), pvc.Name, metav1.GetOptions{})
@@ -119,14 +119,14 @@ func (c *cluster) bindTo(pvc *corev1.PersistentVolumeClaim, volume string) {
 	c.must(err)
 }
 
-func (c *cluster) boundPVC(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
+func (c *fixture) boundPVC(namespace string, source corev1.PersistentVolumeSource, nodes ...string) string {
 	c.Helper()
 	pvc := c.unboundPVC(namespace)
 	c.bind(pvc, source, nodes...)
 	return pvc.Name
 }
 
-func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
+func TestVMWithADirectoryOfTheHost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		volume corev1.PersistentVolumeSource
 		onHost bool
@@ -136,7 +136,7 @@ func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
 		"a CSI volume behind a PVC":      {csiVolume, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))
@@ -150,7 +150,7 @@ func TestAVirtualMachineWithADirectoryOfTheHostIsAContainer(t *testing.T) {
 	}
 }
 
-func TestAVirtualMachineWithAPVCOfUnknownKindIsAContainerUntilItIsBound(t *testing.T) {
+func TestVMWithAnUnboundPVC(t *testing.T) {
 	for name, tc := range map[string]struct {
 		volume corev1.PersistentVolumeSource
 		helps  bool
@@ -159,7 +159,7 @@ func TestAVirtualMachineWithAPVCOfUnknownKindIsAContainerUntilItIsBound(t *testi
 		"to a directory of the host": {hostPathVolume, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node(kataCapable)
 			c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata)))
 			globex := c.namespace(tenant("globex"))

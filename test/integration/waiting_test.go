@@ -11,7 +11,7 @@ import (
 // waiting makes a pod that has been given a node and waits there for its volume before it is
 // bound, which can take minutes: only the scheduler knows of its place. The returned
 // function ends the wait.
-func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
+func (c *fixture) waiting(namespace, node string) (pod *corev1.Pod, volumeComes func()) {
 	c.Helper()
 	unbound := c.unboundPVC(namespace)
 	volume := c.offer(unbound, node)
@@ -20,8 +20,8 @@ func (c *cluster) waiting(namespace, node string) (pod *corev1.Pod, volumeComes 
 	return pod, func() { c.bindTo(unbound, volume.Name) }
 }
 
-func TestAPodThatWaitsForItsVolumeHasItsPlace(t *testing.T) {
-	c := newCluster(t)
+func TestWaitingPodKeepsItsPlace(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	pod, volumeComes := c.waiting(c.namespace(tenant("acme")), node)
 	foreign := c.pod(c.namespace(tenant("globex")))
@@ -31,8 +31,8 @@ func TestAPodThatWaitsForItsVolumeHasItsPlace(t *testing.T) {
 	c.stillRefused(foreign)
 }
 
-func TestAPodThatIsDeletedWhileItWaitsMakesRoomAtOnce(t *testing.T) {
-	c := newCluster(t)
+func TestWaitingPodDeleted(t *testing.T) {
+	c := newFixture(t)
 	node := c.node()
 	pod, _ := c.waiting(c.namespace(tenant("acme")), node)
 	foreign := c.pod(c.namespace(tenant("globex")))
@@ -43,27 +43,27 @@ func TestAPodThatIsDeletedWhileItWaitsMakesRoomAtOnce(t *testing.T) {
 	t.Logf("%d ms after the deletion", time.Since(since).Milliseconds())
 }
 
-// What was true when the node was chosen need not be when the volume comes.
-func TestAPodIsNotBoundWhereItIsForeignByNow(t *testing.T) {
-	for name, change := range map[string]func(c *cluster, pod, resident *corev1.Pod){
-		"its namespace went to another tenant": func(c *cluster, pod, _ *corev1.Pod) {
+// What held when the node was chosen may no longer hold when the volume is there.
+func TestWaitingPodThatBecameForeign(t *testing.T) {
+	for name, change := range map[string]func(c *fixture, pod, resident *corev1.Pod){
+		"its namespace went to another tenant": func(c *fixture, pod, _ *corev1.Pod) {
 			c.relabel(pod.Namespace, tenant("globex"))
 		},
-		"its own label has changed": func(c *cluster, pod, _ *corev1.Pod) {
+		"its own label has changed": func(c *fixture, pod, _ *corev1.Pod) {
 			c.patchPod(pod, labelPatch(dataClass("restricted")))
 		},
-		"the resident's namespace went to another tenant": func(c *cluster, _, resident *corev1.Pod) {
+		"the resident's namespace went to another tenant": func(c *fixture, _, resident *corev1.Pod) {
 			c.relabel(resident.Namespace, tenant("globex"))
 		},
-		"the resident's own label has changed": func(c *cluster, _, resident *corev1.Pod) {
+		"the resident's own label has changed": func(c *fixture, _, resident *corev1.Pod) {
 			c.patchPod(resident, labelPatch(dataClass("restricted")))
 		},
-		"a pod of another tenant was put there by somebody else": func(c *cluster, _, resident *corev1.Pod) {
+		"another client put a pod of another tenant there": func(c *fixture, _, resident *corev1.Pod) {
 			c.pod(c.namespace(tenant("globex")), boundTo(c.get(resident).Spec.NodeName))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := newFixture(t)
 			node := c.node()
 			resident := c.pod(c.namespace(tenant("acme")))
 			c.expectOn(node, resident)
@@ -76,9 +76,9 @@ func TestAPodIsNotBoundWhereItIsForeignByNow(t *testing.T) {
 	}
 }
 
-// known returns when the scheduler has heard of a namespace and a pod that were made now,
+// known returns when the scheduler has received a namespace and a pod that are created now,
 // and so of all that has happened to namespaces and pods before.
-func (c *cluster) known() {
+func (c *fixture) known() {
 	c.Helper()
 	probe := c.pod(c.namespace())
 	c.refused(probe, noTenant)

@@ -1,7 +1,7 @@
 package model
 
 // writeTable writes one entry with the term and the resourceVersion as guards, and does
-// then to the writer once it has heard that it succeeded.
+// then to the writer once it has received the answer that it succeeded.
 func (w *world) writeTable(s *state, l, n int, e entry, what string, then func(*state, *dedication), to emit) {
 	if int(s.table.term) != l+1 && w.without != theGuardOfTheTable {
 		t := *s
@@ -27,11 +27,11 @@ func (w *world) writeTable(s *state, l, n int, e entry, what string, then func(*
 			// The table is read again, and the write has not arrived yet.
 			c.step = idle
 		case c.id == 0 && c.step == idle:
-			// Whether it is there or not, it is to go.
+			// Whether it was written or not, it has to be removed.
 			c.fresh = true
 			w.giveUp(&t, l, n, false)
 		}
-		to(t, what, about{leader: l, node: n, unheard: true})
+		to(t, what, about{leader: l, node: n, answerLost: true})
 	}
 }
 
@@ -42,7 +42,7 @@ func (s *state) used(id uint8) {
 	}
 }
 
-// opening makes a node usable for those who are assumed there.
+// opening makes a node ready for the pods that are assumed there.
 func (w *world) opening(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]
@@ -64,7 +64,7 @@ func (w *world) opening(s *state, l, n int, to emit) {
 		if w.without == theSettle || w.settledEntry(s, n, c.id) {
 			t := *s
 			t.leaders[l].nodes[n].step, t.leaders[l].nodes[n].doubtful = settled, false
-			to(t, "{leader} has waited: nothing admitted before the entry of {node} is on its way", about{leader: l, node: n})
+			to(t, "{leader} has waited: nothing admitted before the entry of {node} is under way", about{leader: l, node: n})
 		}
 	case settled:
 		w.list(s, l, n, to)
@@ -84,8 +84,8 @@ func (w *world) opening(s *state, l, n int, to emit) {
 	}
 }
 
-// begin dedicates a node for the first who is assumed there, or goes on to verify what was
-// dedicated by somebody else.
+// begin dedicates a node for the first pod that is assumed there, or verifies a node that another
+// process dedicated.
 func (w *world) begin(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]
@@ -131,14 +131,14 @@ func (w *world) settledEntry(s *state, n int, id uint8) bool {
 
 func (w *world) abandonedAdmitted(s *state, l, n int) bool {
 	for p := range w.pods {
-		if r := s.requests[p][l]; w.pods[p].owner != nobody && r.abandoned && r.stage == admitted && int(r.node) == n {
+		if r := s.requests[p][l]; w.pods[p].owner != noOwner && r.abandoned && r.stage == admitted && int(r.node) == n {
 			return true
 		}
 	}
 	return false
 }
 
-// ruleHolds asks the rule of those who are on a node in truth.
+// ruleHolds checks the rule with the pods that really are on the node.
 func (w *world) ruleHolds(s *state, p, n int) bool {
 	for q := range w.pods {
 		if q != p && s.pods[q] == on(n) && !w.pods[p].mayShare(w.pods[q]) {
@@ -148,7 +148,7 @@ func (w *world) ruleHolds(s *state, p, n int) bool {
 	return true
 }
 
-// list asks the API server who is on a node, and the rule of them.
+// list lists the pods of a node at the API server, and checks the rule with them.
 func (w *world) list(s *state, l, n int, to emit) {
 	t := *s
 	me := &t.leaders[l]
@@ -157,13 +157,13 @@ func (w *world) list(s *state, l, n int, to emit) {
 	if w.without == theConsistentList {
 		where = &s.leaders[l].knows
 	}
-	managed, fits := nobody, false
+	managed, fits := noOwner, false
 	for p := range w.pods {
 		if where[p] != on(n) || w.without == theListAtOpening || w.without == theEntryBeforeList {
 			continue
 		}
 		c.seen |= 1 << p
-		if w.pods[p].owner != nobody {
+		if w.pods[p].owner != noOwner {
 			managed = w.pods[p].owner
 		}
 	}
@@ -186,14 +186,14 @@ func (w *world) list(s *state, l, n int, to emit) {
 		to(t, "{leader} lists the pods of {node}: the rule holds", about{leader: l, node: n})
 		return
 	}
-	if managed != nobody {
+	if managed != noOwner {
 		c.owner = managed
 	}
-	w.giveUp(&t, l, n, managed != nobody)
-	to(t, "{leader} lists the pods of {node} and gives up: nobody who waits may join", about{leader: l, node: n})
+	w.giveUp(&t, l, n, managed != noOwner)
+	to(t, "{leader} lists the pods of {node} and gives up: no pod that waits may join", about{leader: l, node: n})
 }
 
-// giveUp sends those who wait back to the queue. An entry that others may rely on stays.
+// giveUp sends the pods that wait back to the queue. An entry that others may rely on stays.
 func (w *world) giveUp(s *state, l, n int, managedThere bool) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]

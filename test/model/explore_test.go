@@ -8,13 +8,13 @@ import (
 // result is what an exploration found.
 type result struct {
 	states, depth int
-	// trace tells how the first broken state came about, shortest first; nil if none is.
+	// trace is the shortest way to a state that breaks the rule; nil if there is none.
 	trace []string
-	// stuck tells how a state came about from which nobody can tidy up.
+	// stuck is the way to a state from which no tidy one can be reached; nil if there is none.
 	stuck []string
 }
 
-// explore looks at every state, breadth first, so that the first trace is a shortest one.
+// explore visits every state, breadth first, so that the first trace is a shortest one.
 func (w *world) explore(limit int, liveness bool) (result, error) {
 	first := w.initial()
 	index := map[state]int32{first: 0}
@@ -55,7 +55,7 @@ func (w *world) explore(limit int, liveness bool) (result, error) {
 	return r, nil
 }
 
-// breaks tells whether the rule is broken.
+// breaks reports whether a state breaks the rule.
 func (w *world) breaks(s *state) bool {
 	for p := range w.pods {
 		for q := range p {
@@ -64,13 +64,13 @@ func (w *world) breaks(s *state) bool {
 			}
 		}
 	}
-	return s.haunted
+	return s.kernelReused
 }
 
-// tidy: everybody is gone, and nothing reminds of them.
+// tidy reports whether all pods are gone, and all entries and taints too.
 func (w *world) tidy(s *state) bool {
 	for n := range w.nodes {
-		if s.table.entries[n].id != 0 || s.nodes[n].taint != nobody {
+		if s.table.entries[n].id != 0 || s.nodes[n].taint != noOwner {
 			return false
 		}
 	}
@@ -110,14 +110,14 @@ func (w *world) neverTidy(states []state, parents []int32, edges [][]int32) []st
 	return nil
 }
 
-// trace tells the way to a state by finding once more, on each step, what led to the next.
+// trace returns the steps to a state: it searches again, at each state, for the step to the next.
 func (w *world) trace(states []state, parents []int32, end int32) []string {
 	var lines []string
 	for i := end; parents[i] >= 0; i = parents[i] {
 		line := ""
 		w.steps(&states[parents[i]], func(next state, sentence string, who about) {
 			if line == "" && next == states[i] {
-				line = w.tell(sentence, who)
+				line = w.describe(sentence, who)
 			}
 		})
 		lines = append(lines, line)
@@ -128,20 +128,20 @@ func (w *world) trace(states []state, parents []int32, end int32) []string {
 	return lines
 }
 
-// tell puts names into a sentence.
-func (w *world) tell(sentence string, who about) string {
+// describe puts names into a sentence.
+func (w *world) describe(sentence string, who about) string {
 	leader := fmt.Sprintf("leader %d", who.leader+1)
 	p := w.pods[who.pod]
 	pod, sender := fmt.Sprintf("%s's pod %d of privilege %d", p.owner, who.pod+1, p.privilege+1), leader
-	if p.owner == nobody {
+	if p.owner == noOwner {
 		pod, sender = fmt.Sprintf("the unmanaged pod %d", who.pod+1), "the stock scheduler"
 	}
 	names := strings.NewReplacer("{leader}", leader, "{pod}", pod, "{sender}", sender, "{node}", fmt.Sprintf("node %d", who.node+1))
 	line := names.Replace(sentence)
-	if who.unheard {
-		line += ", and never hears whether it succeeded"
+	if who.answerLost {
+		line += ", and the answer is lost"
 	}
 	return line
 }
 
-func (o owner) String() string { return []string{"nobody", "acme", "globex"}[o] }
+func (o owner) String() string { return []string{"none", "acme", "globex"}[o] }

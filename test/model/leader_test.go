@@ -1,6 +1,6 @@
 package model
 
-// leader is all that one of our processes may do next.
+// leader emits all that one of our processes may do next.
 func (w *world) leader(s *state, l int, to emit) {
 	me := &s.leaders[l]
 	if me.phase == ended {
@@ -13,10 +13,10 @@ func (w *world) leader(s *state, l int, to emit) {
 			if me.assumed[p] != waiting && t.requests[p][l].stage == none && s.pods[p] != waiting {
 				t.leaders[l].assumed[p] = waiting
 			}
-			to(t, "{leader} learns where {pod} is", about{leader: l, pod: p})
+			to(t, "the informer of {leader} sees where {pod} is", about{leader: l, pod: p})
 		}
 	}
-	// The last one stays: with nobody left nothing is ever tidied.
+	// The last one does not crash: without any leader nothing is ever tidied.
 	if w.crashes && s.mishaps < w.mishaps && l < w.leaders-1 && me.phase != standby {
 		t := *s
 		t.mishaps++
@@ -32,12 +32,12 @@ func (w *world) leader(s *state, l int, to emit) {
 		if w.without == theTermSettle || w.settledTerm(s, l) {
 			t := *s
 			t.leaders[l].phase = leading
-			to(t, "{leader} has waited: nothing admitted under another term is on its way", about{leader: l})
+			to(t, "{leader} has waited: nothing admitted under another term is under way", about{leader: l})
 		}
 	case leading:
 		for p := range w.pods {
 			w.decide(s, l, p, to)
-			w.hear(s, l, p, to)
+			w.receiveAnswer(s, l, p, to)
 		}
 		for n := range w.nodes {
 			w.opening(s, l, n, to)
@@ -49,7 +49,7 @@ func (w *world) leader(s *state, l int, to emit) {
 	}
 }
 
-// end is what is left of a process: its requests.
+// end ends a process; its requests stay.
 func (w *world) end(s *state, l int) {
 	k := s.leaders[l].write
 	s.leaders[l] = leader{phase: ended, write: k}
@@ -59,7 +59,7 @@ func (w *world) end(s *state, l int) {
 }
 
 func (w *world) abandon(s *state, p, l int) {
-	if w.pods[p].owner == nobody {
+	if w.pods[p].owner == noOwner {
 		return
 	}
 	switch r := &s.requests[p][l]; r.stage {
@@ -71,7 +71,7 @@ func (w *world) abandon(s *state, p, l int) {
 	}
 }
 
-// takeTerm writes the term and reads what is there. It knows of pods what its informer
+// takeTerm writes the term and reads the table. Of pods the process knows what its informer
 // knows, which is nothing yet.
 func (w *world) takeTerm(s *state, l int, to emit) {
 	t := *s
@@ -94,8 +94,8 @@ func (w *world) takeTerm(s *state, l int, to emit) {
 	to(t, "{leader} takes over", about{leader: l})
 }
 
-// settledTerm is what the settle time is for: the API server has seen the term, and what
-// it admitted before is done.
+// settledTerm reports whether the settle time is over: the API server has seen the term, and the
+// requests that it admitted before have ended.
 func (w *world) settledTerm(s *state, l int) bool {
 	if int(s.seen.term) != l+1 {
 		return false
@@ -114,10 +114,10 @@ func (w *world) admittedBefore(s *state, before func(request) bool) bool {
 	return false
 }
 
-// decide is the scheduling cycle: the rule asked of what is known and assumed here.
+// decide is the scheduling cycle: it checks the rule with the known and the assumed pods.
 func (w *world) decide(s *state, l, p int, to emit) {
 	me := &s.leaders[l]
-	if w.pods[p].owner == nobody || me.knows[p] != waiting || me.assumed[p] != waiting || s.requests[p][l].stage != none {
+	if w.pods[p].owner == noOwner || me.knows[p] != waiting || me.assumed[p] != waiting || s.requests[p][l].stage != none {
 		return
 	}
 	for n := range w.nodes {
@@ -137,7 +137,7 @@ func (w *world) decide(s *state, l, p int, to emit) {
 	}
 }
 
-// fits asks the rule of those that a leader knows on a node, or has assumed there.
+// fits checks the rule with the pods that a leader knows on a node, or has assumed there.
 func (w *world) fits(me *leader, p, n int) bool {
 	for q := range w.pods {
 		if q == p {
@@ -150,10 +150,10 @@ func (w *world) fits(me *leader, p, n int) bool {
 	return true
 }
 
-// hear is the answer to a bind, or that it never comes.
-func (w *world) hear(s *state, l, p int, to emit) {
+// receiveAnswer is the answer to a bind, or its loss.
+func (w *world) receiveAnswer(s *state, l, p int, to emit) {
 	r := s.requests[p][l]
-	if w.pods[p].owner == nobody || r.stage == none || r.abandoned {
+	if w.pods[p].owner == noOwner || r.stage == none || r.abandoned {
 		return
 	}
 	n := int(r.node)
@@ -163,9 +163,9 @@ func (w *world) hear(s *state, l, p int, to emit) {
 		t.leaders[l].assumed[p] = waiting
 		if r.stage == committed {
 			t.leaders[l].knows[p] = s.pods[p]
-			to(t, "{leader} hears that {pod} is bound", about{leader: l, pod: p})
+			to(t, "{leader} receives the answer that {pod} is bound", about{leader: l, pod: p})
 		} else {
-			to(t, "{leader} hears that the bind of {pod} is refused", about{leader: l, pod: p})
+			to(t, "{leader} receives the answer that the bind of {pod} is refused", about{leader: l, pod: p})
 		}
 	}
 	if !w.lostAnswers || s.mishaps == w.mishaps {
@@ -183,10 +183,10 @@ func (w *world) hear(s *state, l, p int, to emit) {
 			c.step, c.seen = idle, 0
 		}
 	}
-	to(t, "{leader} never hears what became of the bind of {pod}", about{leader: l, pod: p})
+	to(t, "{leader} loses the answer to the bind of {pod}", about{leader: l, pod: p})
 }
 
-// binding sends what has been decided, to a node that is open.
+// binding sends the binds that were decided, to a node that is open.
 func (w *world) binding(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var full = flag.Bool("full", false, "look at the big worlds too: a minute or two")
+var full = flag.Bool("full", false, "explore the big worlds too: a minute or two")
 
 var (
 	acmePod      = pod{owner: acme}
@@ -15,10 +15,10 @@ var (
 	unmanagedPod = pod{}
 )
 
-// limit keeps a mistake in the model from eating the machine.
+// limit stops an exploration that a mistake in the model made too large.
 const limit = 20_000_000
 
-func (w *world) look(t *testing.T, liveness bool) result {
+func (w *world) mustExplore(t *testing.T, liveness bool) result {
 	t.Helper()
 	if w.big && !*full {
 		t.Skip("a big world, for -full")
@@ -32,10 +32,10 @@ func (w *world) look(t *testing.T, liveness bool) result {
 
 func story(lines []string) string { return "\n\t" + strings.Join(lines, "\n\t") }
 
-// In all of these worlds a leader may be paused for ever, or wake whenever it likes; the
+// In all of these worlds a leader may be paused forever, or resume at any time; the
 // API server's informer may lag, and a request may be committed long after its admission,
 // both within the settle time.
-func TestNoStateBreaksTheRuleAndFromEachTheNodesCanBeTidied(t *testing.T) {
+func TestProtocolKeepsTheRule(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]world{
 		"two privileges of one tenant, and two answers that are lost": {
@@ -78,12 +78,12 @@ func TestNoStateBreaksTheRuleAndFromEachTheNodesCanBeTidied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w.nodes = max(w.nodes, 1)
-			r := w.look(t, w.reboots == 0)
+			r := w.mustExplore(t, w.reboots == 0)
 			if r.trace != nil {
-				t.Errorf("two that may not share a kernel do:%s", story(r.trace))
+				t.Errorf("two pods that may not share a kernel do:%s", story(r.trace))
 			}
 			if r.stuck != nil {
-				t.Errorf("after this nobody can tidy up:%s", story(r.stuck))
+				t.Errorf("after this no tidy state can be reached:%s", story(r.stuck))
 			}
 			t.Logf("%d states, %d steps deep", r.states, r.depth)
 		})

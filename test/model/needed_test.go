@@ -2,15 +2,15 @@ package model
 
 import "testing"
 
-// A model in which nothing can go wrong proves nothing: without each of these steps
-// something has to go wrong, and the trace tells how.
-func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
+// A model in which nothing can go wrong proves nothing. Without each of these steps something has
+// to go wrong, and the trace shows how.
+func TestProtocolNeedsEachStep(t *testing.T) {
 	t.Parallel()
-	// One leader, who loses an answer.
+	// One leader, which loses an answer.
 	alone := func(pods ...pod) world {
 		return world{pods: pods, leaders: 1, ids: 2, mishaps: 1, lostAnswers: true}
 	}
-	// Two leaders, the first of whom never learns that the second has taken over.
+	// Two leaders, of which the first never learns that the second has taken over.
 	deposed := func(pods ...pod) world { return world{pods: pods, leaders: 2, ids: 2} }
 	rebooted := func(pods ...pod) world {
 		return world{pods: pods, leaders: 1, ids: 2, afterReboot: true, reboots: 2}
@@ -55,12 +55,12 @@ func TestEachStepOfTheProtocolIsNeeded(t *testing.T) {
 			t.Parallel()
 			w.nodes, w.without = 1, step
 			liveness := step == theRepair || step == theReleaseOfEmpty
-			r := w.look(t, liveness)
+			r := w.mustExplore(t, liveness)
 			switch {
 			case r.trace != nil:
 				t.Logf("%d states; two that may not share a kernel do:%s", r.states, story(r.trace))
 			case r.stuck != nil:
-				t.Logf("%d states; after this nobody can tidy up:%s", r.states, story(r.stuck))
+				t.Logf("%d states; after this no tidy state can be reached:%s", r.states, story(r.stuck))
 			default:
 				t.Errorf("nothing goes wrong in %d states", r.states)
 			}

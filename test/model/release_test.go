@@ -1,6 +1,6 @@
 package model
 
-// releasing takes a dedication away, from where nobody is known and nobody is on the way.
+// releasing removes the dedication of a node without known pods and without pods under way.
 func (w *world) releasing(s *state, l, n int, to emit) {
 	me := &s.leaders[l]
 	c := &me.nodes[n]
@@ -17,7 +17,7 @@ func (w *world) releasing(s *state, l, n int, to emit) {
 		if w.without == theSettleOfClosing || w.settledEntry(s, n, closed) {
 			t := *s
 			t.leaders[l].nodes[n].step, t.leaders[l].nodes[n].doubtful = idle, false
-			to(t, "{leader} has waited: nothing admitted under the id of {node} before is on its way", about{leader: l, node: n})
+			to(t, "{leader} has waited: nothing admitted under the id of {node} before is under way", about{leader: l, node: n})
 		}
 	case removing:
 		w.writeTable(s, l, n, entry{}, "{leader} removes the entry of {node}", func(_ *state, d *dedication) {
@@ -32,8 +32,8 @@ func (w *world) releasing(s *state, l, n int, to emit) {
 }
 
 func (w *world) untaint(s *state, l, n int) {
-	if s.nodes[n].taint != nobody {
-		s.nodes[n].taint = nobody
+	if s.nodes[n].taint != noOwner {
+		s.nodes[n].taint = noOwner
 		unlinkAll(s, n)
 	}
 	s.leaders[l].nodes[n] = dedication{}
@@ -60,7 +60,7 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 		}
 	}
 	if c.doubtful && w.without != theClosing {
-		w.writeTable(s, l, n, entry{id: closed, boot: c.boot}, "{leader} closes {node} by an id that nobody has", func(_ *state, d *dedication) {
+		w.writeTable(s, l, n, entry{id: closed, boot: c.boot}, "{leader} closes {node} by an id that no token has", func(_ *state, d *dedication) {
 			d.step, d.id = closing, closed
 		}, to)
 		return
@@ -72,12 +72,12 @@ func (w *world) emptied(s *state, l, n int, to emit) {
 	d.empty, d.seen = false, 0
 	d.step = removing
 	if !w.afterReboot || w.without == theRebootItself {
-		to(t, "{leader} sees that nobody has been assumed on {node} since", about{leader: l, node: n})
+		to(t, "{leader} sees that no pod has been assumed on {node} since", about{leader: l, node: n})
 		return
 	}
 	if c.boot == 0 {
 		d.step = noting
-		to(t, "{leader} sees that nobody has been assumed on {node} since", about{leader: l, node: n})
+		to(t, "{leader} sees that no pod has been assumed on {node} since", about{leader: l, node: n})
 		return
 	}
 	for _, boot := range w.bootsRead(s, n) {
@@ -95,7 +95,7 @@ func (w *world) listForRelease(s *state, l, n int, to emit) {
 		if s.pods[p] != on(n) {
 			continue
 		}
-		if c.owner == nobody && w.pods[p].owner != nobody {
+		if c.owner == noOwner && w.pods[p].owner != noOwner {
 			c.owner = w.pods[p].owner
 			to(t, "{leader} lists the pods of {node} and learns whose it is", about{leader: l, node: n})
 		}
@@ -105,7 +105,7 @@ func (w *world) listForRelease(s *state, l, n int, to emit) {
 	to(t, "{leader} lists the pods of {node}: there are none", about{leader: l, node: n})
 }
 
-// bootsRead is what a process may read as the boot of a node.
+// bootsRead returns what a process may read as the boot of a node.
 func (w *world) bootsRead(s *state, n int) []uint8 {
 	boot := s.nodes[n].reported
 	if w.without == theFreshBoot && boot > 1 {
@@ -114,7 +114,7 @@ func (w *world) bootsRead(s *state, n int) []uint8 {
 	return []uint8{boot}
 }
 
-// repairing makes the taint of a node say what the table says.
+// repairing brings the taint of a node in step with the table.
 func (w *world) repairing(s *state, l, n int, to emit) {
 	c := &s.leaders[l].nodes[n]
 	m := s.nodes[n]
@@ -122,7 +122,7 @@ func (w *world) repairing(s *state, l, n int, to emit) {
 		return
 	}
 	want := c.owner
-	if (c.id != 0 && c.owner == nobody) || m.taint == want {
+	if (c.id != 0 && c.owner == noOwner) || m.taint == want {
 		return
 	}
 	t := *s

@@ -1,8 +1,8 @@
-// Package model looks at every state that the protocol of dedication can get into, in a small
-// world: a node or two, a few pods, two leaders of which the first never learns that it has
+// Package model explores every state that the protocol of dedication can reach in a small world:
+// a node or two, a few pods, two leaders of which the first never learns that it has
 // been deposed, the stock scheduler, and an API server that admits a request at one time
 // and commits it at another. It is written from docs/decisions/0018-dedication-and-fence.md
-// and shares no code with what it describes.
+// and shares no code with pkg/dedication.
 //
 // A process may be paused between any two of its steps: there is no order among the steps
 // of different processes but the one that they wait for.
@@ -14,8 +14,8 @@ const (
 	maxLeaders = 2
 )
 
-// state is one state of the whole world. It is compared and hashed as a value, so whatever
-// no longer matters is set to zero.
+// state is one state of the whole world. It is compared and hashed as a value, so what no longer
+// matters is set to zero.
 type state struct {
 	table table
 	// seen is the table as the informer of the API server's admission has it.
@@ -29,8 +29,8 @@ type state struct {
 	requests [maxPods][maxLeaders]request
 	lastID   uint8
 	mishaps  uint8
-	// haunted is set when somebody ran on a kernel that had hosted another tenant.
-	haunted bool
+	// kernelReused is set when a pod ran on a kernel that had hosted another tenant.
+	kernelReused bool
 }
 
 // place is where a pod is: nowhere yet, on a node (its index plus one), or gone.
@@ -49,7 +49,7 @@ type table struct {
 	entries [maxNodes]entry
 }
 
-// entry of a node. An id of zero is no entry; boot is the note of a node found empty.
+// entry of a node. An id of zero is no entry; boot is the boot in which the node was found empty.
 type entry struct{ id, boot uint8 }
 
 // closed is the id of an entry that is in no token.
@@ -66,16 +66,16 @@ type node struct {
 	hosted uint8
 }
 
-// owner is a tenant; nobody is the owner of unmanaged pods and of free nodes.
+// owner is a tenant; unmanaged pods and free nodes have noOwner.
 type owner uint8
 
 const (
-	nobody owner = iota
+	noOwner owner = iota
 	acme
 	globex
 )
 
-// pod is what stays the same of a pod. Pods of one owner and another privilege share a
+// pod is what never changes about a pod. Pods of one owner and different privileges share a
 // dedication but not a kernel.
 type pod struct {
 	owner     owner
@@ -134,39 +134,39 @@ type leader struct {
 type step uint8
 
 const (
-	idle     step = iota // nobody may be bound by this leader; see dedication.id for whether it is dedicated
+	idle     step = iota // this leader may bind no pod; dedication.id says whether the node is dedicated
 	wrote                // the entry is in the table
 	tainted              // and the taint on the Node
-	settled              // and nothing from before is on its way
+	settled              // and no earlier request is under way
 	listed               // and the rule holds with those on the node; the informer lags behind
-	open                 // pods are bound without further ado
-	noting               // found empty, to be noted
-	closing              // the entry has an id that nobody was given
+	open                 // pods are bound without further steps
+	noting               // found empty, its boot is to be written
+	closing              // the entry has an id that no token has
 	removing             // found empty, the entry is to be removed
 	cleaning             // the entry is removed, the taint is not
 )
 
-// dedication is what a leader has in memory about a node.
+// dedication is what a leader remembers about a node.
 type dedication struct {
 	step  step
 	id    uint8
 	boot  uint8
 	owner owner
-	// fresh: this process wrote the entry and has bound nobody by it, and before it there
+	// fresh: this process wrote the entry and has bound no pod by it, and before it there
 	// was none.
 	fresh bool
 	// doubtful: a bind by this id, or one before it, has an unknown outcome.
 	doubtful bool
-	// empty: a LIST found nobody, and nobody has been assumed here since it was asked for.
+	// empty: a LIST found no pod, and no pod has been assumed here since it was sent.
 	empty bool
-	// linked: nobody has written the Node since this process read it.
+	// linked: no one has written the Node since this process read it.
 	linked bool
 	// seen are the pods of the last LIST, as bits.
 	seen uint8
 }
 
 // write is a write of the table whose answer was lost. It arrives only if the table has
-// not been written since: such is the guard of the resourceVersion.
+// not been written since, because the resourceVersion guards it.
 type write struct {
 	pending bool
 	node    uint8

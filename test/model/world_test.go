@@ -1,7 +1,7 @@
 package model
 
-// world is what does not change: who there is, what may happen, and which step of the
-// protocol is left out.
+// world is what does not change: the nodes, pods and leaders, what may happen, and which step of
+// the protocol is left out.
 type world struct {
 	nodes   int
 	pods    []pod
@@ -28,17 +28,17 @@ func (w *world) initial() state {
 	return s
 }
 
-// emit takes what may happen next, and a sentence that tells it.
+// emit receives a state that may come next, and a sentence that describes the step.
 type emit func(next state, sentence string, who about)
 
-// about is what the words in braces of a sentence stand for.
+// about is what the words in braces in a sentence stand for.
 type about struct {
 	leader, pod, node int
-	// unheard: the one who did it does not learn whether it succeeded.
-	unheard bool
+	// answerLost: the sender does not learn whether it succeeded.
+	answerLost bool
 }
 
-// steps are all that may happen in a state.
+// steps emits all that may happen in a state.
 func (w *world) steps(s *state, to emit) {
 	w.apiServer(s, to)
 	w.stockScheduler(s, to)
@@ -94,17 +94,17 @@ func (w *world) apiServer(s *state, to emit) {
 	}
 }
 
-// passes is the fence.
+// passes is the fence: it reports whether a bind passes.
 func (w *world) passes(s *state, p int, r request) bool {
 	e := s.seen.entries[r.node]
-	if w.pods[p].owner == nobody {
+	if w.pods[p].owner == noOwner {
 		return e.id == 0 || w.without == theFence
 	}
 	return e.id != 0 && (e.id == r.id || w.without == theIDInTheToken) &&
 		(s.seen.term == r.term || w.without == theTermInTheToken)
 }
 
-// commit writes one entry. All other writes on their way are made for an older version.
+// commit writes one entry. All other writes under way are for an older version, and fail.
 func (w *world) commit(s *state, k write) {
 	s.table.entries[k.node] = k.entry
 	if w.without != theGuardOfTheTable {
@@ -114,37 +114,37 @@ func (w *world) commit(s *state, k write) {
 	}
 }
 
-// starts makes a pod run where it is bound, if the kubelet is there.
+// starts runs a pod where it is bound, if the kubelet is up.
 func (w *world) starts(s *state, p int) {
 	n := &s.nodes[s.pods[p]-1]
 	if !n.up {
 		return
 	}
 	mine := uint8(0)
-	if w.pods[p].owner != nobody {
+	if w.pods[p].owner != noOwner {
 		mine = 1 << w.pods[p].owner
 	}
 	if w.afterReboot && n.hosted&^mine != 0 {
-		s.haunted = true
+		s.kernelReused = true
 	}
 	if w.afterReboot {
 		n.hosted |= mine
 	}
 }
 
-// stockScheduler obeys taints, of the moment when it decides.
+// stockScheduler obeys the taints of the moment when it decides.
 func (w *world) stockScheduler(s *state, to emit) {
 	for p := range w.pods {
-		if w.pods[p].owner != nobody || s.pods[p] != waiting || s.requests[p][0].stage != none {
-			if r := s.requests[p][0]; w.pods[p].owner == nobody && (r.stage == committed || r.stage == refused) {
+		if w.pods[p].owner != noOwner || s.pods[p] != waiting || s.requests[p][0].stage != none {
+			if r := s.requests[p][0]; w.pods[p].owner == noOwner && (r.stage == committed || r.stage == refused) {
 				t := *s
 				t.requests[p][0] = request{}
-				to(t, "the stock scheduler hears of {pod}", about{pod: p})
+				to(t, "the stock scheduler receives the answer for {pod}", about{pod: p})
 			}
 			continue
 		}
 		for n := range w.nodes {
-			if s.nodes[n].present && s.nodes[n].taint == nobody {
+			if s.nodes[n].present && s.nodes[n].taint == noOwner {
 				t := *s
 				t.requests[p][0] = request{stage: sent, node: uint8(n)}
 				to(t, "the stock scheduler decides to bind {pod} to {node}", about{pod: p, node: n})
@@ -185,7 +185,7 @@ func (w *world) machines(s *state, to emit) {
 		}
 		if w.deletions && m.present {
 			t := *s
-			t.nodes[n].present, t.nodes[n].taint = false, nobody
+			t.nodes[n].present, t.nodes[n].taint = false, noOwner
 			unlinkAll(&t, n)
 			to(t, "the Node object of {node} is deleted", about{node: n})
 		}

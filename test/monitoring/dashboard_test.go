@@ -29,14 +29,14 @@ func readDashboard(t *testing.T) dashboard.Dashboard {
 	return d
 }
 
-func TestTheDashboardLoadsInGrafanasSchema(t *testing.T) {
+func TestDashboardFitsGrafanasSchema(t *testing.T) {
 	d := readDashboard(t)
 	if d.Uid == nil || *d.Uid != "tenant-isolation" || len(d.Panels) == 0 {
 		t.Errorf("want the dashboard tenant-isolation with panels, got %v with %d", d.Uid, len(d.Panels))
 	}
 }
 
-func TestEveryPanelAsksForMetricsThatTheCodeHas(t *testing.T) {
+func TestPanelsAskForExistingMetrics(t *testing.T) {
 	known := knownSeries(t)
 	ids := map[uint32]bool{}
 	shown := ""

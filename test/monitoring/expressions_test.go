@@ -57,8 +57,8 @@ func within(node parser.Node) []*parser.VectorSelector {
 	return found
 }
 
-// checkExpression holds an expression to the metrics that there are: their names, their
-// labels where it selects and where it groups, and the values that labels can have.
+// checkExpression checks an expression against the existing metrics: their names, the labels by
+// which it selects and groups, and the values that labels can have.
 func checkExpression(t *testing.T, known map[string][]string, expr string) {
 	t.Helper()
 	all := selectors(t, expr)

@@ -66,14 +66,14 @@ func readRules(t *testing.T) []rule {
 	return rules
 }
 
-func TestEveryAlertAsksForMetricsThatTheCodeHas(t *testing.T) {
+func TestAlertsAskForExistingMetrics(t *testing.T) {
 	known := knownSeries(t)
 	for _, r := range readRules(t) {
 		t.Run(r.Alert, func(t *testing.T) { checkExpression(t, known, r.Expr) })
 	}
 }
 
-func TestEveryAlertSaysWhatToDo(t *testing.T) {
+func TestAlertsSayWhatToDo(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range readRules(t) {
 		if seen[r.Alert] || !strings.HasPrefix(r.Alert, "TenantIsolation") {
@@ -109,8 +109,8 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// A reason that is added belongs to an alert, or nobody is woken for it.
-func TestEveryReasonOfTheAuditBelongsToOneAlert(t *testing.T) {
+// A new reason belongs to an alert, or no one is notified of it.
+func TestAlertsCoverEveryReasonOnce(t *testing.T) {
 	for _, reason := range audit.Reasons() {
 		var alerts []string
 		for _, r := range readRules(t) {

@@ -7,7 +7,7 @@ import (
 
 // The variants: how trust domains are kept apart.
 const (
-	// None is the stock scheduler, which keeps nobody apart.
+	// None is the stock scheduler, which separates nothing.
 	None = "none"
 	// AntiAffinity is required pod anti-affinity on the hostname, between tenants.
 	AntiAffinity = "antiAffinity"

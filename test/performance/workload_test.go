@@ -17,7 +17,7 @@ import (
 	_ "tenantisolation.dev/scheduler/pkg/plugins/tenantisolation" // registers its arguments
 )
 
-// parsed is the part of scheduler_perf's file that tells what it will read, and measure.
+// parsed is the part of scheduler_perf's file that says what it reads and measures.
 type parsed struct {
 	Name                   string
 	Labels                 []string
@@ -44,7 +44,7 @@ func parse(t *testing.T) []parsed {
 	return cases
 }
 
-func TestTheComparedVariantsDifferInNothingButTheSchedulerAndTheTerm(t *testing.T) {
+func TestVariantsDifferInTheSchedulerAlone(t *testing.T) {
 	byName := map[string]parsed{}
 	for _, c := range parse(t) {
 		// The one difference between pods.
@@ -74,7 +74,7 @@ func TestTheComparedVariantsDifferInNothingButTheSchedulerAndTheTerm(t *testing.
 	}
 }
 
-func TestEveryCaseMeasuresAsManyPodsAsItWaitsFor(t *testing.T) {
+func TestCasesMeasureThePodsTheyWaitFor(t *testing.T) {
 	for _, c := range parse(t) {
 		count := 0
 		collecting := false
@@ -97,7 +97,7 @@ func TestEveryCaseMeasuresAsManyPodsAsItWaitsFor(t *testing.T) {
 	}
 }
 
-func TestEveryFileThatACaseNamesIsThereAndParses(t *testing.T) {
+func TestCasesNameFilesThatParse(t *testing.T) {
 	named := map[string]bool{}
 	for _, c := range parse(t) {
 		files := []string{c.DefaultPodTemplatePath}
@@ -160,7 +160,7 @@ func TestEveryFileThatACaseNamesIsThereAndParses(t *testing.T) {
 }
 
 // scheduler_perf refuses parameters that a case does not use, and names that are not unique.
-func TestEveryParameterIsUsedAndEveryNameIsUnique(t *testing.T) {
+func TestCasesUseEveryParameter(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range parse(t) {
 		if names[c.Name] {

@@ -33,8 +33,8 @@ func Start(tb testing.TB, o controlplane.Options) *controlplane.ControlPlane {
 	return c
 }
 
-// OwnTempDir gives the test, and what it starts, a directory for temporary files that
-// nobody else uses, so that ExpectNothingLeft can look at all of it.
+// OwnTempDir gives the test, and what it starts, its own directory for temporary files, so that
+// ExpectNothingLeft can check all of it.
 func OwnTempDir(tb testing.TB) string {
 	tb.Helper()
 	dir := tb.TempDir()

@@ -53,9 +53,9 @@ func (w *world) dedicating() *fakeEngine {
 	return e
 }
 
-func (e *fakeEngine) Lead()             { e.leads++ }
-func (e *fakeEngine) Ready() bool       { return e.ready }
-func (e *fakeEngine) Touch(node string) { e.touched = append(e.touched, node) }
+func (e *fakeEngine) Lead()                   { e.leads++ }
+func (e *fakeEngine) Ready() bool             { return e.ready }
+func (e *fakeEngine) NodeChanged(node string) { e.touched = append(e.touched, node) }
 
 func (e *fakeEngine) Dedication(node string) (isolation.Dedication, bool) {
 	to, ok := e.nodes[node]
@@ -83,7 +83,7 @@ func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Sub
 	return subject.Confined()
 }
 
-func (e *fakeEngine) Unlimited() map[string]bool {
+func (e *fakeEngine) TenantsBelowLimit() map[string]bool {
 	tenants := map[string]bool{}
 	for tenant := range e.limited {
 		if e.mayOpen(tenant) {
@@ -127,7 +127,7 @@ func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subj
 	return nil
 }
 
-func (e *fakeEngine) Held(_ types.UID, node string) bool { return e.held[node] }
+func (e *fakeEngine) ReadyToBind(_ types.UID, node string) bool { return e.held[node] }
 
 func (e *fakeEngine) Ensure(_ context.Context, _ *v1.Pod, node string, _ *isolation.Subject) error {
 	e.held[node] = e.ensure == nil

@@ -16,19 +16,19 @@ type Dedicator interface {
 	Lead()
 	// Ready reports whether pods may be placed.
 	Ready() bool
-	// Touch reports that something has changed on a node.
-	Touch(node string)
+	// NodeChanged reports that something has changed on a node.
+	NodeChanged(node string)
 	// Confine returns the subject as its tenant may open nodes now. A pod that is to wait
-	// for that is woken by Unlimited.
+	// for that is woken by TenantsBelowLimit.
 	Confine(subject isolation.Subject, wait bool) isolation.Subject
-	// Unlimited returns the tenants that waited for another node and may open one now.
-	Unlimited() map[string]bool
+	// TenantsBelowLimit returns the tenants that waited for another node and may open one now.
+	TenantsBelowLimit() map[string]bool
 	// Homes returns nodes with the dedication that the subject would bring, at most so many.
 	Homes(subject *isolation.Subject, most int) []string
 	// Reserve keeps a node for a pod until Release.
 	Reserve(uid types.UID, node string, subject *isolation.Subject) error
-	// Held reports whether nothing is left to be done for a pod before its bind.
-	Held(uid types.UID, node string) bool
+	// ReadyToBind reports whether nothing is left to be done for a pod before its bind.
+	ReadyToBind(uid types.UID, node string) bool
 	// Ensure does what is left to be done, or waits for it.
 	Ensure(ctx context.Context, pod *v1.Pod, node string, subject *isolation.Subject) error
 	// Token returns what a Binding to the node has to bear, empty for nothing; false if
@@ -52,14 +52,14 @@ func (NoDedication) Lead() {}
 // Ready returns true.
 func (NoDedication) Ready() bool { return true }
 
-// Touch does nothing.
-func (NoDedication) Touch(string) {}
+// NodeChanged does nothing.
+func (NoDedication) NodeChanged(string) {}
 
 // Confine returns the subject as it is: no tenant is limited.
 func (NoDedication) Confine(subject isolation.Subject, _ bool) isolation.Subject { return subject }
 
-// Unlimited returns nil: no tenant is limited.
-func (NoDedication) Unlimited() map[string]bool { return nil }
+// TenantsBelowLimit returns nil: no tenant is limited.
+func (NoDedication) TenantsBelowLimit() map[string]bool { return nil }
 
 // Homes returns nil: no node is dedicated.
 func (NoDedication) Homes(*isolation.Subject, int) []string { return nil }
@@ -67,8 +67,8 @@ func (NoDedication) Homes(*isolation.Subject, int) []string { return nil }
 // Reserve returns nil.
 func (NoDedication) Reserve(types.UID, string, *isolation.Subject) error { return nil }
 
-// Held returns true.
-func (NoDedication) Held(types.UID, string) bool { return true }
+// ReadyToBind returns true.
+func (NoDedication) ReadyToBind(types.UID, string) bool { return true }
 
 // Ensure returns nil.
 func (NoDedication) Ensure(context.Context, *v1.Pod, string, *isolation.Subject) error { return nil }

@@ -23,7 +23,7 @@ const (
 // PreBindPreFlight skips PreBind where the pod's node is dedicated to it already: that a
 // node has to be opened is rare, and saying so costs the framework an API call.
 func (pl *Plugin) PreBindPreFlight(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
-	if pl.cycleOf(state, pod).subject.Platform() || pl.dedicator.Held(pod.UID, nodeName) {
+	if pl.cycleOf(state, pod).subject.Platform() || pl.dedicator.ReadyToBind(pod.UID, nodeName) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	// Not beside other plugins: a volume must not be bound to a node that is then refused.

@@ -13,7 +13,7 @@ import (
 func (pl *Plugin) changed(e cluster.Event) {
 	if e.Cause != cluster.DedicationChanged {
 		for i := range e.Nodes {
-			pl.dedicator.Touch(e.Nodes[i].Node)
+			pl.dedicator.NodeChanged(e.Nodes[i].Node)
 		}
 	}
 	rules := pl.store.Rules()
@@ -68,7 +68,7 @@ func (pl *Plugin) addHelped(rules *podfacts.Rules, nodes []cluster.Change, wake 
 
 // addUnlimited adds the pending pods of tenants that may open nodes again.
 func (pl *Plugin) addUnlimited(rules *podfacts.Rules, wake map[string]*v1.Pod) {
-	tenants := pl.dedicator.Unlimited()
+	tenants := pl.dedicator.TenantsBelowLimit()
 	if len(tenants) == 0 {
 		return
 	}

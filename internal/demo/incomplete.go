@@ -13,19 +13,19 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// lack is a workload whose controller has not made all of its pods (yet).
-type lack struct {
+// incompleteWorkload is a workload whose controller has not created all of its pods (yet).
+type incompleteWorkload struct {
 	kind   string
 	object metav1.ObjectMeta
 }
 
-// lacking lists them. Deployments are left to their ReplicaSets, except until they have
-// made them.
-func (o *observer) lacking() []lack {
-	var lacks []lack
+// incompleteWorkloads returns the workloads that lack pods. A Deployment counts only until it has
+// created its ReplicaSet, which counts after that.
+func (o *observer) incompleteWorkloads() []incompleteWorkload {
+	var lacks []incompleteWorkload
 	note := func(kind string, object metav1.ObjectMeta, lacking bool) {
 		if lacking {
-			lacks = append(lacks, lack{kind: kind, object: object})
+			lacks = append(lacks, incompleteWorkload{kind: kind, object: object})
 		}
 	}
 	// A lister over a cache has no error to report.
@@ -43,7 +43,7 @@ func (o *observer) lacking() []lack {
 	}
 	statefulSets, _ := o.statefulSets.List(everything)
 	for _, x := range statefulSets {
-		// It makes one pod after the other, and none after one that is not ready.
+		// It creates one pod after the other, and waits for each to become ready.
 		waits := x.Status.Replicas > x.Status.ReadyReplicas
 		few := x.Status.Replicas < ptr.Deref(x.Spec.Replicas, 1) && !waits
 		note("StatefulSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || few)
@@ -61,12 +61,12 @@ func (o *observer) lacking() []lack {
 	return lacks
 }
 
-// toBeRefused tells whether admission has to refuse the pods of a workload.
+// toBeRefused reports whether admission has to refuse the pods of a workload.
 func toBeRefused(x *appsv1.ReplicaSet) bool {
 	return x.Spec.Template.Annotations[expectAnnotation] == expectRefused
 }
 
-// refusedPods is why a ReplicaSet could not make its pods, empty if it could.
+// refusedPods returns why a ReplicaSet could not create its pods, empty if it could.
 func refusedPods(x *appsv1.ReplicaSet) string {
 	for _, condition := range x.Status.Conditions {
 		if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
@@ -76,7 +76,7 @@ func refusedPods(x *appsv1.ReplicaSet) string {
 	return ""
 }
 
-// refused lists the workloads whose pods admission has refused, as it should, by why.
+// refused returns the workloads whose pods admission has refused as expected, by the reason.
 func (o *observer) refused() map[string]tally {
 	groups := map[string]tally{}
 	replicaSets, _ := o.replicaSets.List(labels.Everything())
@@ -92,9 +92,9 @@ func (o *observer) refused() map[string]tally {
 	return groups
 }
 
-// whyLacking says what became of them. A pod that admission refuses never exists, so only
-// an event tells of it.
-func (d *demo) whyLacking(ctx context.Context, lacks []lack) ([]string, error) {
+// explainIncomplete says why workloads lack pods. A pod that admission refuses never exists, so
+// only an event shows it.
+func (d *demo) explainIncomplete(ctx context.Context, lacks []incompleteWorkload) ([]string, error) {
 	var lines []string
 	for _, l := range lacks {
 		events, err := d.client.CoreV1().Events(l.object.Namespace).List(ctx, metav1.ListOptions{

@@ -20,23 +20,23 @@ import (
 // Controller is the reporting controller of the audit's Events.
 const Controller = "tenantisolation.dev/audit"
 
-// EndedReason is the reason of the Event that tells of a finding's end. The reason of the
-// one that tells of its beginning is the finding's.
+// EndedReason is the reason of the Event about the end of a finding. Events about a finding that
+// lasts have the finding's reason.
 const EndedReason = "FindingEnded"
 
 const (
-	// retryAfter follows an Event that could not be sent.
+	// retryAfter is when an Event that could not be sent is tried again.
 	retryAfter = 10 * time.Second
-	// namesShown bounds the pods that an Event or a log line names for each party, and
-	// partiesShown the parties. All of them are in the report.
+	// namesShown limits the pods that an Event names for each party, and partiesShown the
+	// parties. All of them are in the report.
 	namesShown, partiesShown = 3, 4
-	// noteLimit is what the API server takes.
+	// noteLimit is the length of an Event's note that the API server accepts, in bytes.
 	noteLimit = 1024
 )
 
-// tell sends what is due, worst first, as far as the limit allows.
-func (a *Auditor) tell(ctx context.Context) {
-	for _, s := range a.due() {
+// sendEvents sends the Events that are due, worst finding first, within the rate limit.
+func (a *Auditor) sendEvents(ctx context.Context) {
+	for _, s := range a.dueEvents() {
 		if ctx.Err() != nil {
 			return
 		}
@@ -44,65 +44,65 @@ func (a *Auditor) tell(ctx context.Context) {
 			return
 		}
 		event := a.event(&s)
-		err := a.send(ctx, event, s.times)
-		a.metrics.told(err)
+		err := a.send(ctx, event, s.sentCount)
+		a.metrics.countEvent(err)
 		if err != nil {
 			a.logger.Error(err, "An Event about a finding could not be sent", "reason", s.Reason, "node", s.Node, "volume", s.Volume)
 		}
-		a.told(&s, err)
+		a.recordSent(&s, err)
 	}
 }
 
-// due returns copies of what is to be told.
-func (a *Auditor) due() []standing {
+// dueEvents returns copies of the findings for which an Event is due.
+func (a *Auditor) dueEvents() []trackedFinding {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.clock.Now()
-	var due []standing
-	for _, s := range a.standing {
+	var due []trackedFinding
+	for _, s := range a.tracked {
 		if s.due(now) {
 			due = append(due, *s)
 		}
 	}
 	worse := worseFirst()
-	slices.SortFunc(due, func(x, y standing) int { return worse(x.Finding, y.Finding) })
+	slices.SortFunc(due, func(x, y trackedFinding) int { return worse(x.Finding, y.Finding) })
 	return due
 }
 
-func (a *Auditor) told(sent *standing, err error) {
+func (a *Auditor) recordSent(sent *trackedFinding, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.standing[sent.Key]
+	s := a.tracked[sent.Key]
 	if s == nil {
 		return
 	}
 	if err != nil {
-		s.failed = a.clock.Now()
+		s.failedAt = a.clock.Now()
 		return
 	}
 	if sent.ended {
 		if s.ended {
-			delete(a.standing, sent.Key)
+			delete(a.tracked, sent.Key)
 			return
 		}
-		// It has begun again meanwhile.
-		*s = standing{Finding: s.Finding, began: a.clock.Now()}
+		// The finding has begun again since.
+		*s = trackedFinding{Finding: s.Finding, began: a.clock.Now()}
 		return
 	}
-	if s.toldOf.UID != sent.Last.UID {
-		s.times = 0
+	if s.sentLast.UID != sent.Last.UID {
+		s.sentCount = 0
 	}
-	s.told, s.toldOf, s.times = a.clock.Now(), sent.Last, s.times+1
+	s.sentAt, s.sentLast, s.sentCount = a.clock.Now(), sent.Last, s.sentCount+1
 }
 
-// event makes the Event. Its name is made of what it tells, so that a leader who takes
-// over does not tell it a second time.
-func (a *Auditor) event(s *standing) *eventsv1.Event {
+// event returns the Event of a finding. Its name is a hash of its content, so that a new leader does
+// not send a second one.
+func (a *Auditor) event(s *trackedFinding) *eventsv1.Event {
 	now := metav1.NewMicroTime(a.clock.Now())
 	event := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: a.cfg.Namespace},
 		EventTime:  now,
-		// Of the Deployment and not of the pods: whoever may read a pod's Events would read
+		// The Deployment, not the pods: a tenant may read the Events of its pods, and would read
 		// here who its neighbours are.
 		Regarding:           v1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: a.cfg.Namespace, Name: a.cfg.Deployment},
 		ReportingController: Controller,
@@ -117,7 +117,7 @@ func (a *Auditor) event(s *standing) *eventsv1.Event {
 	}
 	what := s.Last
 	if s.ended {
-		event.Type, event.Reason, what = v1.EventTypeNormal, EndedReason, s.toldOf
+		event.Type, event.Reason, what = v1.EventTypeNormal, EndedReason, s.sentLast
 		event.Note = shorten(fmt.Sprintf("%s: ended", heading(s.Key)))
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{event.Reason, string(s.Reason), s.Node, s.Volume, string(what.UID)}, "\x00")))
@@ -125,7 +125,7 @@ func (a *Auditor) event(s *standing) *eventsv1.Event {
 	return event
 }
 
-// send creates the Event or, if it is there, has it last longer.
+// send creates the Event or, if it exists, extends its series.
 func (a *Auditor) send(ctx context.Context, event *eventsv1.Event, times int32) error {
 	client := a.client.EventsV1().Events(event.Namespace)
 	_, err := client.Create(ctx, event, metav1.CreateOptions{})
@@ -150,7 +150,7 @@ func heading(k Key) string {
 	return fmt.Sprintf("directory %s of node %s: %s", k.Volume, k.Node, k.Reason)
 }
 
-// note says what breaks the rule, in at most as many characters as an Event may have.
+// note returns the text of an Event: what breaks the rule, in at most noteLimit bytes.
 func note(f *Finding) string {
 	var b strings.Builder
 	b.WriteString(heading(f.Key))
@@ -179,6 +179,6 @@ func shorten(s string) string {
 	if len(s) <= noteLimit {
 		return s
 	}
-	// Names and labels are ASCII, but a directory may be named as it likes.
+	// Names and labels are ASCII; the name of a directory may not be.
 	return strings.ToValidUTF8(s[:noteLimit-len("...")], "") + "..."
 }

@@ -19,15 +19,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// cluster is the shared control plane in the hands of one test: empty of nodes and pods
-// when the test gets it and when the test is through.
-type cluster struct {
+// fixture is the shared control plane as one test uses it: it has no nodes and no pods when the
+// test starts and when it ends.
+type fixture struct {
 	*testing.T
 
-	world     *world
-	api       *kubernetes.Clientset
-	scheduler *schedulerRun
-	// journal is the log of the scheduler, shared that of the shared one.
+	environment *environment
+	api         *kubernetes.Clientset
+	scheduler   *schedulerRun
+	// journal is the log of the fixture's scheduler, shared that of the shared scheduler.
 	journal, shared *journal
 
 	id         string
@@ -38,50 +38,50 @@ type cluster struct {
 	platformPods []*corev1.Pod
 }
 
-var clusters atomic.Int32
+var fixtures atomic.Int32
 
-// newCluster gives the test a cluster with the scheduler as it is shipped.
-func newCluster(t *testing.T) *cluster {
+// newFixture returns a fixture with the shared scheduler, which runs the shipped configuration.
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newClusterOf(t, w, w.scheduler)
+	return newFixtureOf(t, w, w.scheduler)
 }
 
-// newClusterWith gives the test a scheduler of its own, beside the shared one, with these
+// newFixtureWith returns a fixture with a scheduler of its own, beside the shared one, with these
 // arguments of the plugin and otherwise the shipped configuration.
-func newClusterWith(t *testing.T, args map[string]any) *cluster {
+func newFixtureWith(t *testing.T, args map[string]any) *fixture {
 	t.Helper()
-	return newClusterRunning(t, pluginArgs(args))
+	return newFixtureRunning(t, pluginArgs(args))
 }
 
-// newClusterRunning gives the test a scheduler of its own with another configuration.
-func newClusterRunning(t *testing.T, edits ...configEdit) *cluster {
+// newFixtureRunning returns a fixture with a scheduler of its own and an edited configuration.
+func newFixtureRunning(t *testing.T, edits ...configEdit) *fixture {
 	t.Helper()
-	w, err := sharedWorld()
+	w, err := sharedEnvironment()
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile := fmt.Sprintf("scheduler-%d", clusters.Add(1))
+	profile := fmt.Sprintf("scheduler-%d", fixtures.Add(1))
 	run, err := w.run(t.Context(), profile, writeConfig(t, append([]configEdit{alone(profile)}, edits...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(run.Stop)
-	return newClusterOf(t, w, run)
+	return newFixtureOf(t, w, run)
 }
 
-func newClusterOf(t *testing.T, w *world, run *schedulerRun) *cluster {
+func newFixtureOf(t *testing.T, w *environment, run *schedulerRun) *fixture {
 	t.Helper()
 	if err := w.plane.Failed(); err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{
-		T: t, world: w, api: w.api, scheduler: run,
+	c := &fixture{
+		T: t, environment: w, api: w.api, scheduler: run,
 		journal: newJournal(t, run.Log()),
-		id:      fmt.Sprint(clusters.Add(1)),
+		id:      fmt.Sprint(fixtures.Add(1)),
 	}
 	c.shared = c.journal
 	if run != w.scheduler {
@@ -94,7 +94,7 @@ func newClusterOf(t *testing.T, w *world, run *schedulerRun) *cluster {
 // configEdit changes a scheduler configuration that has been read from the shipped file.
 type configEdit func(t *testing.T, config map[string]any)
 
-// alone gives a scheduler a name of its own, and spares it the election.
+// alone gives a scheduler its own name, and turns the election off.
 func alone(profile string) configEdit {
 	return func(t *testing.T, config map[string]any) {
 		t.Helper()
@@ -150,8 +150,8 @@ func writeConfig(t *testing.T, edits ...configEdit) string {
 	return writeFile(t, "config.yaml", string(text))
 }
 
-// must ends the test on an error that has nothing to do with what it tests.
-func (c *cluster) must(err error) {
+// must ends the test on an error of a step that is not under test.
+func (c *fixture) must(err error) {
 	c.Helper()
 	if err != nil {
 		c.Fatal(err)
@@ -159,17 +159,17 @@ func (c *cluster) must(err error) {
 }
 
 // name makes a name that no other object of the cluster has or had.
-func (c *cluster) name(kind string) string {
+func (c *fixture) name(kind string) string {
 	c.serial++
 	return fmt.Sprintf("%s-%s-%d", kind, c.id, c.serial)
 }
 
-func (c *cluster) namespace(l ...label) string {
+func (c *fixture) namespace(l ...label) string {
 	c.Helper()
 	return c.namespaceNamed(c.name("ns"), l...)
 }
 
-func (c *cluster) namespaceNamed(name string, l ...label) string {
+func (c *fixture) namespaceNamed(name string, l ...label) string {
 	c.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labelMap(l)}}
 	_, err := c.api.CoreV1().Namespaces().Create(c.Context(), ns, metav1.CreateOptions{})
@@ -179,17 +179,17 @@ func (c *cluster) namespaceNamed(name string, l ...label) string {
 }
 
 // relabel sets a label of a namespace.
-func (c *cluster) relabel(namespace string, l label) {
+func (c *fixture) relabel(namespace string, l label) {
 	c.Helper()
 	c.patchNamespace(namespace, fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, l.key, l.value))
 }
 
-func (c *cluster) unlabel(namespace, key string) {
+func (c *fixture) unlabel(namespace, key string) {
 	c.Helper()
 	c.patchNamespace(namespace, fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, key))
 }
 
-func (c *cluster) patchNamespace(name, patch string) {
+func (c *fixture) patchNamespace(name, patch string) {
 	c.Helper()
 	_, err := c.api.CoreV1().Namespaces().Patch(c.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	c.must(err)
@@ -197,12 +197,12 @@ func (c *cluster) patchNamespace(name, patch string) {
 
 // node adds a node and waits until the scheduler knows it: tests that count attempts
 // would otherwise count one that came too early.
-func (c *cluster) node(options ...nodeOption) string {
+func (c *fixture) node(options ...nodeOption) string {
 	c.Helper()
 	return c.nodeNamed(c.name("node"), options...)
 }
 
-func (c *cluster) nodeNamed(name string, options ...nodeOption) string {
+func (c *fixture) nodeNamed(name string, options ...nodeOption) string {
 	c.Helper()
 	node := newNode(name)
 	for _, option := range options {
@@ -217,8 +217,8 @@ func (c *cluster) nodeNamed(name string, options ...nodeOption) string {
 	return name
 }
 
-// newPod makes a pod without creating it.
-func (c *cluster) newPod(namespace string, options ...podOption) *corev1.Pod {
+// newPod returns a pod without creating it in the cluster.
+func (c *fixture) newPod(namespace string, options ...podOption) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: c.name("pod"), Namespace: namespace, Labels: map[string]string{}},
 		Spec: corev1.PodSpec{
@@ -233,27 +233,27 @@ func (c *cluster) newPod(namespace string, options ...podOption) *corev1.Pod {
 	return pod
 }
 
-func (c *cluster) pod(namespace string, options ...podOption) *corev1.Pod {
+func (c *fixture) pod(namespace string, options ...podOption) *corev1.Pod {
 	c.Helper()
 	pod, err := c.api.CoreV1().Pods(namespace).Create(c.Context(), c.newPod(namespace, options...), metav1.CreateOptions{})
 	c.must(err)
 	return pod
 }
 
-func (c *cluster) patchPod(pod *corev1.Pod, patch string, subresources ...string) {
+func (c *fixture) patchPod(pod *corev1.Pod, patch string, subresources ...string) {
 	c.Helper()
 	_, err := c.api.CoreV1().Pods(pod.Namespace).Patch(c.Context(), pod.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
 	c.must(err)
 }
 
 // remove deletes a pod at once, as a kubelet does when its containers have ended.
-func (c *cluster) remove(pod *corev1.Pod) {
+func (c *fixture) remove(pod *corev1.Pod) {
 	c.Helper()
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, *metav1.NewDeleteOptions(0)))
 }
 
-// terminate asks a pod to go; nobody here ends it.
-func (c *cluster) terminate(pod *corev1.Pod) {
+// terminate deletes a pod; no kubelet here ends it.
+func (c *fixture) terminate(pod *corev1.Pod) {
 	c.Helper()
 	c.must(c.api.CoreV1().Pods(pod.Namespace).Delete(c.Context(), pod.Name, metav1.DeleteOptions{}))
 	if c.get(pod).DeletionTimestamp == nil {
@@ -261,22 +261,22 @@ func (c *cluster) terminate(pod *corev1.Pod) {
 	}
 }
 
-func (c *cluster) get(pod *corev1.Pod) *corev1.Pod {
+func (c *fixture) get(pod *corev1.Pod) *corev1.Pod {
 	c.Helper()
 	got, err := c.api.CoreV1().Pods(pod.Namespace).Get(c.Context(), pod.Name, metav1.GetOptions{})
 	c.must(err)
 	return got
 }
 
-// runtimeClass makes a RuntimeClass that goes with the test.
-func (c *cluster) runtimeClass(name, handler string) {
+// runtimeClass creates a RuntimeClass that is deleted with the test.
+func (c *fixture) runtimeClass(name, handler string) {
 	c.Helper()
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler}
 	_, err := c.api.NodeV1().RuntimeClasses().Create(c.Context(), class, metav1.CreateOptions{})
 	c.must(err)
 }
 
-func (c *cluster) removeRuntimeClass(name string) {
+func (c *fixture) removeRuntimeClass(name string) {
 	c.Helper()
 	c.must(c.api.NodeV1().RuntimeClasses().Delete(c.Context(), name, metav1.DeleteOptions{}))
 }

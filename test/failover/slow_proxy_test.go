@@ -19,32 +19,31 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// detour is a way to the API server on which single binds can be held back, as a slow
-// network or a busy proxy holds them back.
-type detour struct {
+// slowProxy is a proxy to the API server that can hold back single binds, as a slow network does.
+type slowProxy struct {
 	*rest.Config
 
 	proxy http.Handler
-	// delay is how long each bind that is not held takes to arrive.
+	// delay returns how long a bind that is not held back takes to arrive.
 	delay func() time.Duration
 	mu    sync.Mutex
 	held  map[string]*heldBind
 }
 
-// heldBind is a bind on its way.
+// heldBind is a bind that the proxy holds back.
 type heldBind struct {
 	*arena
 	proxy http.Handler
 	// arrived is closed when there is a request.
 	arrived chan struct{}
-	// lost is closed to make the sender believe that there is nobody to answer.
+	// lost is closed to fail the request at the sender, as if the connection were lost.
 	lost    chan struct{}
 	request *http.Request
 	body    []byte
 }
 
-// newDetour leads to the API server as the user of a configuration.
-func (a *arena) newDetour(user *rest.Config) *detour {
+// newSlowProxy returns a proxy to the API server with the user of a configuration.
+func (a *arena) newSlowProxy(user *rest.Config) *slowProxy {
 	a.Helper()
 	target, err := url.Parse(user.Host)
 	a.must(err)
@@ -52,10 +51,10 @@ func (a *arena) newDetour(user *rest.Config) *detour {
 	a.must(err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport = transport
-	proxy.FlushInterval = -1                    // what is watched for is to arrive at once
+	proxy.FlushInterval = -1                    // watch events have to arrive at once
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // watches break when kube-apiserver is killed
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	d := &detour{proxy: proxy, held: map[string]*heldBind{}, delay: func() time.Duration { return 0 }}
+	d := &slowProxy{proxy: proxy, held: map[string]*heldBind{}, delay: func() time.Duration { return 0 }}
 	server := httptest.NewServer(d)
 	a.Cleanup(func() {
 		server.CloseClientConnections()
@@ -66,7 +65,7 @@ func (a *arena) newDetour(user *rest.Config) *detour {
 }
 
 // hold holds back the next bind of a pod.
-func (d *detour) hold(a *arena, pod *corev1.Pod) *heldBind {
+func (d *slowProxy) hold(a *arena, pod *corev1.Pod) *heldBind {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := &heldBind{arena: a, proxy: d.proxy, arrived: make(chan struct{}), lost: make(chan struct{})}
@@ -75,7 +74,7 @@ func (d *detour) hold(a *arena, pod *corev1.Pod) *heldBind {
 }
 
 // ServeHTTP passes on whatever is not held.
-func (d *detour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *slowProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	pod, ok := boundPod(r)
 	if !ok {
 		d.proxy.ServeHTTP(w, r)
@@ -113,7 +112,7 @@ func boundPod(r *http.Request) (pod string, ok bool) {
 	return parts[3] + "/" + parts[5], true
 }
 
-func (d *detour) take(pod string) *heldBind {
+func (d *slowProxy) take(pod string) *heldBind {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := d.held[pod]

@@ -23,24 +23,24 @@ var (
 	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, TableName, errors.New("no"))
 )
 
-// makeLedger returns a ledger that has taken over, and does not write yet.
-func makeLedger(t *testing.T, w *world, term string) *ledger {
+// startTableWriter returns a writer that has taken over, and does not write yet.
+func startTableWriter(t *testing.T, w *world, term string) *tableWriter {
 	t.Helper()
 	logger, ctx := ktesting.NewTestContext(t)
-	l := newLedger(w.client().CoreV1().ConfigMaps(system), term, clock.RealClock{}, logger, newMetrics())
+	l := newTableWriter(w.client().CoreV1().ConfigMaps(system), term, clock.RealClock{}, logger, newMetrics())
 	if _, err := l.takeOver(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-// runs lets the ledger write until the test ends or it is deposed.
-func runs(t *testing.T, l *ledger) (ended <-chan error) {
+// runTableWriter lets the writer run until the test ends or it is deposed.
+func runTableWriter(t *testing.T, l *tableWriter) (ended <-chan error) {
 	t.Helper()
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	go func() { done <- l.run(ctx, lookEvery) }()
+	go func() { done <- l.run(ctx, tableCheckEvery) }()
 	return done
 }
 
@@ -56,11 +56,11 @@ func (w *world) failOnce(call string, f fault) {
 
 func set(node, id string) change { return change{node: node, entry: &entry{id: id}} }
 
-func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
+func TestTableWriterJoinsCommits(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
-		w.forget()
+		l := startTableWriter(t, w, "t1")
+		w.resetCounts()
 		var group sync.WaitGroup
 		for i := range 50 {
 			group.Go(func() {
@@ -70,10 +70,10 @@ func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		runs(t, l)
+		runTableWriter(t, l)
 		group.Wait()
-		if w.wrote("configmaps") != 1 {
-			t.Errorf("%d writes, want 1", w.wrote("configmaps"))
+		if w.writesOf("configmaps") != 1 {
+			t.Errorf("%d writes, want 1", w.writesOf("configmaps"))
 		}
 		if got, _ := parseTable(w.data()); len(got.entries) != 50 {
 			t.Errorf("%d entries, want 50", len(got.entries))
@@ -81,24 +81,24 @@ func TestCommitsOfOneTimeAreOneWrite(t *testing.T) {
 	})
 }
 
-func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
+func TestTableWriterOutlastsFaults(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(w *world)
 	}{
-		"nothing":                           {func(*world) {}},
-		"a call that gets lost":             {func(w *world) { w.failOnce("update configmaps", fault{before: errLost}) }},
-		"an answer that gets lost":          {func(w *world) { w.failOnce("update configmaps", fault{after: errLost}) }},
-		"a ConfigMap that somebody deletes": {func(w *world) { w.lose() }},
-		"a ConfigMap that somebody edits": {func(w *world) {
-			w.edit(func(data map[string]string) { data["n9"], data["n0"] = " n9=x: ", " n0=other: " })
+		"nothing":             {func(*world) {}},
+		"a lost call":         {func(w *world) { w.failOnce("update configmaps", fault{before: errLost}) }},
+		"a lost answer":       {func(w *world) { w.failOnce("update configmaps", fault{after: errLost}) }},
+		"a deleted ConfigMap": {func(w *world) { w.deleteTable() }},
+		"an edited ConfigMap": {func(w *world) {
+			w.editTable(func(data map[string]string) { data["n9"], data["n0"] = " n9=x: ", " n0=other: " })
 		}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				t := w.t
-				l := makeLedger(t, w, "t1")
-				runs(t, l)
+				l := startTableWriter(t, w, "t1")
+				runTableWriter(t, l)
 				if err := l.commit(t.Context(), set("n0", "a")); err != nil {
 					t.Fatal(err)
 				}
@@ -116,27 +116,27 @@ func TestLedgerWritesWhatItSaidWhateverHappens(t *testing.T) {
 	}
 }
 
-func TestLedgerIsDeposedByAnotherTerm(t *testing.T) {
-	tests := map[string]func(w *world, l *ledger) error{
-		"at its next write": func(w *world, l *ledger) error {
+func TestTableWriterDeposed(t *testing.T) {
+	tests := map[string]func(w *world, l *tableWriter) error{
+		"at its next write": func(w *world, l *tableWriter) error {
 			return l.commit(w.t.Context(), set("n1", "b"))
 		},
-		"when it looks": func(w *world, l *ledger) error {
-			w.sleep(lookEvery)
+		"at its next check": func(w *world, l *tableWriter) error {
+			w.sleep(tableCheckEvery)
 			return l.commit(context.Background(), set("n1", "b"))
 		},
-		"when it makes sure": func(w *world, l *ledger) error { return l.confirm(w.t.Context()) },
+		"when it confirms its term": func(w *world, l *tableWriter) error { return l.confirmTerm(w.t.Context()) },
 	}
 	for name, act := range tests {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				t := w.t
-				first := makeLedger(t, w, "t1")
-				runs(t, first)
+				first := startTableWriter(t, w, "t1")
+				runTableWriter(t, first)
 				if err := first.commit(t.Context(), set("n0", "a")); err != nil {
 					t.Fatal(err)
 				}
-				makeLedger(t, w, "t2")
+				startTableWriter(t, w, "t2")
 				if err := act(w, first); !errors.Is(err, errDeposed) {
 					t.Errorf("got %v, want %v", err, errDeposed)
 				}
@@ -150,38 +150,38 @@ func TestLedgerIsDeposedByAnotherTerm(t *testing.T) {
 	}
 }
 
-func TestDeposedLedgerStopsForGood(t *testing.T) {
+func TestTableWriterStopsForGood(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
-		ended := runs(t, l)
-		makeLedger(t, w, "t2")
+		l := startTableWriter(t, w, "t1")
+		ended := runTableWriter(t, l)
+		startTableWriter(t, w, "t2")
 		_ = l.commit(t.Context(), set("n1", "b"))
 		if err := <-ended; !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
-		w.forget()
+		w.resetCounts()
 		if err := l.commit(t.Context(), set("n1", "b")); !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
-		if w.called("") > 0 {
-			t.Errorf("%d calls, want none", w.called(""))
+		if w.callsOf("") > 0 {
+			t.Errorf("%d calls, want none", w.callsOf(""))
 		}
 	})
 }
 
-// A process that pauses between the election and its takeover must not depose whoever was
-// elected meanwhile.
-func TestTakeoverGivesWayToALaterOne(t *testing.T) {
+// A process that pauses between its election and its takeover must not depose one that was
+// elected later.
+func TestTakeOverGivesWayToALaterOne(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		logger, ctx := ktesting.NewTestContext(t)
-		slow := newLedger(w.client().CoreV1().ConfigMaps(system), "slow", clock.RealClock{}, logger, newMetrics())
+		slow := newTableWriter(w.client().CoreV1().ConfigMaps(system), "slow", clock.RealClock{}, logger, newMetrics())
 		w.failOnce("create configmaps", fault{before: errLost})
 		if _, err := slow.takeOver(ctx); !errors.Is(err, errLost) {
 			t.Fatalf("got %v, want %v", err, errLost)
 		}
-		makeLedger(t, w, "later")
+		startTableWriter(t, w, "later")
 		if _, err := slow.takeOver(ctx); !errors.Is(err, errDeposed) {
 			t.Errorf("got %v, want %v", err, errDeposed)
 		}
@@ -191,11 +191,11 @@ func TestTakeoverGivesWayToALaterOne(t *testing.T) {
 	})
 }
 
-func TestTakeoverOfWhichTheAnswerIsLostIsItsOwn(t *testing.T) {
+func TestTakeOverWithALostAnswer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		logger, ctx := ktesting.NewTestContext(t)
-		l := newLedger(w.client().CoreV1().ConfigMaps(system), "t1", clock.RealClock{}, logger, newMetrics())
+		l := newTableWriter(w.client().CoreV1().ConfigMaps(system), "t1", clock.RealClock{}, logger, newMetrics())
 		w.failOnce("create configmaps", fault{after: errLost})
 		if _, err := l.takeOver(ctx); !errors.Is(err, errLost) {
 			t.Fatalf("got %v, want %v", err, errLost)
@@ -206,11 +206,11 @@ func TestTakeoverOfWhichTheAnswerIsLostIsItsOwn(t *testing.T) {
 	})
 }
 
-func TestRefusedWriteIsTakenBack(t *testing.T) {
+func TestCommitRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
-		runs(t, l)
+		l := startTableWriter(t, w, "t1")
+		runTableWriter(t, l)
 		w.failOnce("update configmaps", fault{before: errForbidden})
 		if err := l.commit(t.Context(), set("n1", "a")); !apierrors.IsForbidden(err) {
 			t.Errorf("got %v, want forbidden", err)
@@ -226,12 +226,12 @@ func TestRefusedWriteIsTakenBack(t *testing.T) {
 	})
 }
 
-// A write whose answer was lost may still take effect, so what it said has to come true.
-func TestWriteOfUnknownOutcomeIsNeverTakenBack(t *testing.T) {
+// A write whose answer was lost may still take effect, so it must be repeated until it succeeds.
+func TestCommitOfUnknownOutcome(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
-		runs(t, l)
+		l := startTableWriter(t, w, "t1")
+		runTableWriter(t, l)
 		answers := []fault{{before: errLost}, {before: errForbidden}, {before: errForbidden}}
 		w.onCall(func(call string) fault {
 			if call != "update configmaps" || len(answers) == 0 {
@@ -247,17 +247,17 @@ func TestWriteOfUnknownOutcomeIsNeverTakenBack(t *testing.T) {
 	})
 }
 
-func TestDeletedTableIsWrittenAnew(t *testing.T) {
+func TestTableDeleted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
-		runs(t, l)
+		l := startTableWriter(t, w, "t1")
+		runTableWriter(t, l)
 		if err := l.commit(t.Context(), set("n1", "a")); err != nil {
 			t.Fatal(err)
 		}
 		want := w.data()
-		w.lose()
-		w.sleep(lookEvery)
+		w.deleteTable()
+		w.sleep(tableCheckEvery)
 		if w.data() == nil {
 			t.Fatal("no table")
 		}
@@ -267,12 +267,12 @@ func TestDeletedTableIsWrittenAnew(t *testing.T) {
 	})
 }
 
-func TestFullTableTakesNoMore(t *testing.T) {
+func TestTableFull(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
 		w.table = &v1.ConfigMap{Data: map[string]string{"n0": " " + strings.Repeat("x", maxTable-100) + "n0=a: "}}
-		l := makeLedger(t, w, "t1")
-		runs(t, l)
+		l := startTableWriter(t, w, "t1")
+		runTableWriter(t, l)
 		long := strings.Repeat("y", 200)
 		if err := l.commit(t.Context(), set(long, "b")); !errors.Is(err, errTableFull) {
 			t.Errorf("got %v, want %v", err, errTableFull)
@@ -286,10 +286,10 @@ func TestFullTableTakesNoMore(t *testing.T) {
 	})
 }
 
-func TestCommitOfAnEndedWaitReturns(t *testing.T) {
+func TestCommitCanceled(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		l := makeLedger(t, w, "t1")
+		l := startTableWriter(t, w, "t1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := l.commit(ctx, set("n1", "a")); !errors.Is(err, context.DeadlineExceeded) {
