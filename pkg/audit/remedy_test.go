@@ -58,8 +58,8 @@ func TestEvictionOfWhoChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newAuditorTest(t, evictsPerMinute(60))
-			d.come(tc.objects...)
-			d.pass(10)
+			d.set(tc.objects...)
+			d.advance(10)
 			if diff := cmp.Diff(tc.want, d.evicted(), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("evicted (-want +got):\n%s", diff)
 			}
