@@ -78,7 +78,7 @@ func whole(text []byte) (all []any, ok bool) {
 func FuzzRead(f *testing.F) {
 	for _, asYAML := range []bool{true, false} {
 		var text bytes.Buffer
-		if err := (clusterfile.Cluster{Nodes: 1, PodsPerNode: 2, Tenants: 1}).Write(&text, asYAML); err != nil {
+		if err := (clusterfile.Generator{Nodes: 1, PodsPerNode: 2, Tenants: 1}).Write(&text, asYAML); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(text.Bytes())

@@ -93,7 +93,7 @@ func TestAListIsReadItemByItem(t *testing.T) {
 	for name, asYAML := range map[string]bool{"JSON": false, "YAML": true} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer
-			if err := (clusterfile.Cluster{Nodes: 50, PodsPerNode: 30, Tenants: 3}).Write(&text, asYAML); err != nil {
+			if err := (clusterfile.Generator{Nodes: 50, PodsPerNode: 30, Tenants: 3}).Write(&text, asYAML); err != nil {
 				t.Fatal(err)
 			}
 			stream, err := manifest.Open(&text, name)
