@@ -19,7 +19,7 @@ func (p Pair) String() string {
 	return fmt.Sprintf("node %s: %s and %s: %s", p.Node, p.A, p.B, p.Why)
 }
 
-// Weak is a placed pod behind less than its namespace demands.
+// Weak is a placed pod with a weaker boundary than its namespace demands.
 type Weak struct {
 	Node, Pod, Boundary, Demand string
 }
@@ -28,10 +28,9 @@ func (w Weak) String() string {
 	return fmt.Sprintf("node %s: %s has the boundary %s, its namespace demands %s", w.Node, w.Pod, w.Boundary, w.Demand)
 }
 
-// Result is what a check looked at and what it found.
+// Result is the result of a check.
 type Result struct {
-	// Pairs and Nodes are how many were looked at: finding nothing means little where
-	// there was nothing.
+	// Pairs and Nodes count what was checked: no findings mean little without pairs.
 	Pairs, Nodes int
 	Broken       []Pair
 	Weak         []Weak
@@ -51,7 +50,7 @@ func (r Result) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Check looks at every pair of pods that share a node.
+// Check checks every pair of pods that share a node.
 func (c *Cluster) Check() Result {
 	var result Result
 	for _, node := range c.nodeNames() {
@@ -67,7 +66,7 @@ func (c *Cluster) Check() Result {
 		for i := range pods {
 			for j := i + 1; j < len(pods); j++ {
 				result.Pairs++
-				if why := quarrel(identities[i], identities[j]); why != "" {
+				if why := conflict(identities[i], identities[j]); why != "" {
 					result.Broken = append(result.Broken, Pair{Node: node, A: key(pods[i]), B: key(pods[j]), Why: why})
 				}
 			}
@@ -76,8 +75,8 @@ func (c *Cluster) Check() Result {
 	return result
 }
 
-// nodeNames has the names that pods bear too: a binding to a node that is gone, or never
-// was, still puts two pods together if a machine of that name joins.
+// nodeNames includes nodes that only pods name: a binding to a node that does not exist
+// puts two pods together if a machine of that name joins.
 func (c *Cluster) nodeNames() []string {
 	var names []string
 	for i := range c.Nodes {
@@ -92,8 +91,8 @@ func (c *Cluster) nodeNames() []string {
 	return slices.Compact(names)
 }
 
-// meetsDemand tells whether a managed pod has the boundary that its namespace demands.
-// Of a demanded machine the pairs tell; a pod of such a namespace needs no wall.
+// meetsDemand reports whether a managed pod has the boundary that its namespace demands.
+// The demand for a machine of its own is a matter of pairs.
 func (id Identity) meetsDemand() bool {
 	if !id.Managed || id.Demand == "node" {
 		return true
@@ -101,15 +100,15 @@ func (id Identity) meetsDemand() bool {
 	return slices.Index(boundaries, id.Boundary) >= slices.Index(boundaries, id.Demand)
 }
 
-// quarrel is the rule: why two pods may not share a node, or nothing if they may.
-func quarrel(a, b Identity) string {
+// conflict is the rule: it returns why two pods may not share a node, empty if they may.
+func conflict(a, b Identity) string {
 	switch {
 	case a.Platform || b.Platform:
 		return ""
 	case !a.Managed && !b.Managed:
 		return ""
 	case a.Managed != b.Managed:
-		return "one of them belongs to no tenant"
+		return "one of them has no tenant"
 	case a.Unknown != "":
 		return "unknown: " + a.Unknown
 	case b.Unknown != "":

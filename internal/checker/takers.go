@@ -107,7 +107,7 @@ func Requests(pod *corev1.Pod) corev1.ResourceList {
 
 func (c *Cluster) staysSound(residents []*corev1.Pod, incoming Identity) bool {
 	for _, resident := range residents {
-		if quarrel(c.Identify(resident), incoming) != "" {
+		if conflict(c.Identify(resident), incoming) != "" {
 			return false
 		}
 		if affinity := resident.Spec.Affinity; affinity != nil && affinity.PodAntiAffinity != nil {

@@ -59,7 +59,7 @@ func tenantName(i int) string { return fmt.Sprintf("tenant-%03d", i) }
 type writer struct {
 	out   *bufio.Writer
 	yaml  bool
-	some  bool
+	items int
 	texts map[string]string
 	err   error
 }
@@ -94,10 +94,10 @@ func (w *writer) object(of func() any, replace ...string) {
 	if w.texts[key] == "" {
 		w.texts[key] = w.render(object)
 	}
-	if w.some && !w.yaml {
+	if w.items > 0 && !w.yaml {
 		w.print(",\n")
 	}
-	w.some = true
+	w.items++
 	w.print(strings.NewReplacer(replace...).Replace(w.texts[key]))
 }
 

@@ -137,11 +137,11 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 		return nil, err
 	}
 	outcome := judge(cluster, d.Workload == "")
-	lacking, err := d.whyLacking(ctx, observer.lacking())
+	incomplete, err := d.whyIncomplete(ctx, observer.incomplete())
 	if err != nil {
 		return nil, err
 	}
-	outcome.Wrong = append(outcome.Wrong, lacking...)
+	outcome.Wrong = append(outcome.Wrong, incomplete...)
 	outcome.Refused = observer.refused()
 	if d.Workload == "" && !d.WithoutPolicies {
 		made, wrong, err := d.attack(ctx, observer.list())
@@ -206,7 +206,7 @@ func (d *demo) runBefore(ctx context.Context, before objects) error {
 		return err
 	}
 	return d.until(ctx, func(context.Context) (bool, error) {
-		return len(observer.lacking()) == 0 && allAnswered(observer.list()), nil
+		return len(observer.incomplete()) == 0 && allAnswered(observer.list()), nil
 	})
 }
 

@@ -99,7 +99,7 @@ func (o *observer) waitUntilSettled(ctx context.Context, d *demo) error {
 			return false, nil
 		case still > stuck:
 			return true, nil
-		case len(o.lacking()) > 0 || !allAnswered(pods):
+		case len(o.incomplete()) > 0 || !allAnswered(pods):
 			return false, nil
 		}
 		return o.nobodyWaitsInVain(ctx, d)

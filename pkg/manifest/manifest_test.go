@@ -87,9 +87,8 @@ func kinds(in io.Reader) ([]string, error) {
 	return lines, err
 }
 
-// A file may be larger than the memory: what comes after an object has not been read when it is
-// there.
-func TestAListIsReadItemByItem(t *testing.T) {
+// A file may be larger than the memory: an object is yielded before the rest of the file is read.
+func TestEachReadsItemByItem(t *testing.T) {
 	for name, asYAML := range map[string]bool{"JSON": false, "YAML": true} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer

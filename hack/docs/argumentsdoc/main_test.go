@@ -27,13 +27,13 @@ func committedPage(t *testing.T) string {
 	return string(data)
 }
 
-func TestTheCommittedPageIsInStep(t *testing.T) {
+func TestPageInStep(t *testing.T) {
 	if err := run(repository, true); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestTheExampleOfThePageSaysWhatTheDefaultsSay(t *testing.T) {
+func TestExampleIsTheDefaults(t *testing.T) {
 	_, rest, ok := strings.Cut(committedPage(t), "```yaml\n")
 	if !ok {
 		t.Fatal("the page has no example")
@@ -61,7 +61,7 @@ func TestTheExampleOfThePageSaysWhatTheDefaultsSay(t *testing.T) {
 	t.Error("the example has no arguments for the plugin")
 }
 
-func TestEveryFieldHasItsSectionAndItsLineInTheExample(t *testing.T) {
+func TestEveryField(t *testing.T) {
 	page := committedPage(t)
 	_, example, _ := strings.Cut(page, "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
@@ -100,7 +100,7 @@ func writeTypes(t *testing.T, source string) (root string) {
 	return root
 }
 
-func TestCheckFailsUntilThePageIsWrittenAndAfterItIsEdited(t *testing.T) {
+func TestCheck(t *testing.T) {
 	source, err := os.ReadFile(filepath.Join(repository, typesFile))
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestCheckFailsUntilThePageIsWrittenAndAfterItIsEdited(t *testing.T) {
 	}
 }
 
-func TestSourcesThatWouldLeaveAHoleInThePage(t *testing.T) {
+func TestIncompleteSource(t *testing.T) {
 	tests := map[string]struct {
 		source string
 		want   string
@@ -142,7 +142,7 @@ func TestSourcesThatWouldLeaveAHoleInThePage(t *testing.T) {
 			source: "package v1\n\n// TenantIsolationArgs are.\ntype TenantIsolationArgs struct {\n\t// Preemption says.\n\tPreemption string `yaml:\"preemption\"`\n}\n",
 			want:   "TenantIsolationArgs: field Preemption has no JSON name",
 		},
-		"a field without any name but its own": {
+		"a field without a tag": {
 			source: "package v1\n\n// TenantIsolationArgs are.\ntype TenantIsolationArgs struct {\n\t// Preemption says.\n\tPreemption string\n}\n",
 			want:   "TenantIsolationArgs: field Preemption has no JSON name",
 		},

@@ -13,7 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tenantisolation.dev/scheduler/internal/series"
+	"tenantisolation.dev/scheduler/internal/metricinfo"
 )
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 const pageFile = "docs/reference/metrics.md"
 
 func run(root string, check bool) error {
-	groups, err := series.Groups()
+	groups, err := metricinfo.Groups()
 	if err != nil {
 		return err
 	}

@@ -13,19 +13,19 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// lack is a workload whose controller has not made all of its pods (yet).
-type lack struct {
+// workload is one whose controller has not created all of its pods yet.
+type workload struct {
 	kind   string
 	object metav1.ObjectMeta
 }
 
-// lacking lists them. Deployments are left to their ReplicaSets, except until they have
-// made them.
-func (o *observer) lacking() []lack {
-	var lacks []lack
-	note := func(kind string, object metav1.ObjectMeta, lacking bool) {
-		if lacking {
-			lacks = append(lacks, lack{kind: kind, object: object})
+// incomplete lists the workloads without all of their pods. A Deployment counts until it
+// has created its ReplicaSet.
+func (o *observer) incomplete() []workload {
+	var all []workload
+	note := func(kind string, object metav1.ObjectMeta, incomplete bool) {
+		if incomplete {
+			all = append(all, workload{kind: kind, object: object})
 		}
 	}
 	// A lister over a cache has no error to report.
@@ -43,7 +43,7 @@ func (o *observer) lacking() []lack {
 	}
 	statefulSets, _ := o.statefulSets.List(everything)
 	for _, x := range statefulSets {
-		// It makes one pod after the other, and none after one that is not ready.
+		// It creates one pod after the other, and waits for each to be ready.
 		waits := x.Status.Replicas > x.Status.ReadyReplicas
 		few := x.Status.Replicas < ptr.Deref(x.Spec.Replicas, 1) && !waits
 		note("StatefulSet", x.ObjectMeta, x.Status.ObservedGeneration < x.Generation || few)
@@ -58,15 +58,15 @@ func (o *observer) lacking() []lack {
 		few := x.Status.Active+x.Status.Succeeded+x.Status.Failed == 0
 		note("Job", x.ObjectMeta, few && !ptr.Deref(x.Spec.Suspend, false))
 	}
-	return lacks
+	return all
 }
 
-// toBeRefused tells whether admission has to refuse the pods of a workload.
+// toBeRefused reports whether admission has to refuse the pods of a workload.
 func toBeRefused(x *appsv1.ReplicaSet) bool {
 	return x.Spec.Template.Annotations[expectAnnotation] == expectRefused
 }
 
-// refusedPods is why a ReplicaSet could not make its pods, empty if it could.
+// refusedPods is the reason why a ReplicaSet could not create its pods, empty if it could.
 func refusedPods(x *appsv1.ReplicaSet) string {
 	for _, condition := range x.Status.Conditions {
 		if condition.Type == appsv1.ReplicaSetReplicaFailure && condition.Status == corev1.ConditionTrue {
@@ -76,7 +76,7 @@ func refusedPods(x *appsv1.ReplicaSet) string {
 	return ""
 }
 
-// refused lists the workloads whose pods admission has refused, as it should, by why.
+// refused lists the workloads whose pods admission has refused, as it should, by reason.
 func (o *observer) refused() map[string]tally {
 	groups := map[string]tally{}
 	replicaSets, _ := o.replicaSets.List(labels.Everything())
@@ -92,18 +92,18 @@ func (o *observer) refused() map[string]tally {
 	return groups
 }
 
-// whyLacking says what became of them. A pod that admission refuses never exists, so only
-// an event tells of it.
-func (d *demo) whyLacking(ctx context.Context, lacks []lack) ([]string, error) {
+// whyIncomplete returns a line for each workload. A pod that admission refuses never exists,
+// so only an event shows it.
+func (d *demo) whyIncomplete(ctx context.Context, workloads []workload) ([]string, error) {
 	var lines []string
-	for _, l := range lacks {
+	for _, l := range workloads {
 		events, err := d.client.CoreV1().Events(l.object.Namespace).List(ctx, metav1.ListOptions{
 			FieldSelector: fields.Set{"involvedObject.uid": string(l.object.UID), "reason": "FailedCreate"}.String(),
 		})
 		if err != nil {
 			return nil, err
 		}
-		why := "nothing says why"
+		why := "no event says why"
 		if n := len(events.Items); n > 0 {
 			why = events.Items[n-1].Message
 		}
