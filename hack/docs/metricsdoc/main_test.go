@@ -1,15 +1,30 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tenantisolation.dev/scheduler/internal/metricinfo"
 )
 
 func TestPageInStep(t *testing.T) {
-	if err := run("../../..", true); err != nil {
-		t.Error(err)
+	groups, err := metricinfo.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := page(groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../../" + pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("run make generate (-want +got):\n%s", diff)
 	}
 }
 
