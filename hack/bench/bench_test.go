@@ -13,7 +13,7 @@ import (
 
 var unexported = cmp.AllowUnexported(settings{}, figures{}, profileTop{})
 
-func TestTheEnvironmentSaysWhatIsMeasured(t *testing.T) {
+func TestSettings(t *testing.T) {
 	for name, tc := range map[string]struct {
 		env  map[string]string
 		want settings
@@ -55,7 +55,7 @@ func TestTheEnvironmentSaysWhatIsMeasured(t *testing.T) {
 }
 
 // What others read from standard output: the names, their order and nothing else.
-func TestAQuickLineIsExactlyThis(t *testing.T) {
+func TestQuickLine(t *testing.T) {
 	got, err := json.Marshal(line{Nodes: 500, Variant: performance.Plugin, PodsPerSecond: rounded(123.4321)})
 	if want := `{"nodes":500,"variant":"plugin","podsPerSecond":123.4}`; err != nil || string(got) != want {
 		t.Errorf("want %s, got %s, %v", want, got, err)
@@ -83,7 +83,7 @@ const someItems = `{"version": "v1", "dataItems": [
   {"data": {"Average": 9.5, "Perc50": 9.4, "Perc99": 9.9}, "unit": "ms", "labels": {"Metric": "scheduler_scheduling_attempt_duration_seconds", "result": "unschedulable"}}
 ]}`
 
-func TestFiguresAreReadFromDataItems(t *testing.T) {
+func TestReadFigures(t *testing.T) {
 	for name, tc := range map[string]struct {
 		items string
 		want  figures
@@ -130,7 +130,7 @@ func measured(t *testing.T, name string, nodes int, pods ...float64) []measureme
 	return nil
 }
 
-func TestTheTableComparesRoundByRound(t *testing.T) {
+func TestTable(t *testing.T) {
 	// The second round met a busy machine: the ratios do not show it.
 	all := measured(t, "plugin", 5000, 300, 150, 310)
 	all = append(all, measured(t, "none", 5000, 200, 100, 200)...)
@@ -152,7 +152,7 @@ func TestTheTableComparesRoundByRound(t *testing.T) {
 	}
 }
 
-func TestTheMixedTableHasOneRowPerWorkload(t *testing.T) {
+func TestMixedTable(t *testing.T) {
 	all := append(measured(t, "kata-none", 500, 200), measured(t, "kata-plugin", 500, 210)...)
 	all = append(all, measured(t, "churn-plugin", 500, 100)...)
 	want := strings.TrimLeft(`
@@ -166,7 +166,7 @@ func TestTheMixedTableHasOneRowPerWorkload(t *testing.T) {
 	}
 }
 
-func TestAPartIsWrittenBetweenItsMarks(t *testing.T) {
+func TestUpdatePage(t *testing.T) {
 	page := "# P\n\n<!-- make bench writes perf from here -->\nold\n<!-- to here: perf -->\n\nend\n"
 	got, err := replaced(page, partPerf, "new\n")
 	want := "# P\n\n<!-- make bench writes perf from here -->\n\nnew\n\n<!-- to here: perf -->\n\nend\n"
@@ -190,7 +190,7 @@ Showing nodes accounting for 9480ms, 100% of 9480ms total
          0     0%  0.42%       40ms  0.42%  k8s.io/kubernetes/pkg/scheduler/framework/runtime.(*instrumentedFilterPlugin).Filter
 `
 
-func TestTheProfileIsSummedUpByPlugin(t *testing.T) {
+func TestProfileTable(t *testing.T) {
 	top, err := parseTop(someTop)
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestTheProfileIsSummedUpByPlugin(t *testing.T) {
 	}
 }
 
-func TestTheMedianIsInTheMiddle(t *testing.T) {
+func TestMedian(t *testing.T) {
 	for name, tc := range map[string]struct {
 		of   sample
 		want float64

@@ -1,10 +1,10 @@
-// Command bench measures the plugin beside what users would pick instead, and writes
-// docs/benchmarks.md. make bench builds what it needs and runs it.
+// Command bench compares the plugin with its alternatives, and writes docs/benchmarks.md.
+// make bench builds what it needs and runs it.
 //
 //	BENCH=perf,mixed,micro,profile  the parts to run, all by default
 //	BENCH_NODES=500,5000            the sizes of perf; by default each variant's own
 //	BENCH_VARIANTS=none,plugin      the variants of perf
-//	BENCH_RUNS=3                    how often; the variants take turns
+//	BENCH_RUNS=3                    the number of runs; the variants take turns
 //	BENCH_BASE=main~10              micro: a commit to compare with
 //	QUICK=1                         one run of perf at 500 nodes, one JSON line each on stdout
 package main
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// settings are what the environment asks for.
+// settings are read from the environment.
 type settings struct {
 	parts    []string
 	nodes    []int

@@ -16,8 +16,8 @@ var packages = []string{"pkg/isolation", "pkg/plugins/tenantisolation"}
 // How often each micro-benchmark runs, in how many processes: benchstat wants six.
 const microCount = 6
 
-// micro runs the micro-benchmarks of this tree and, by turns, of the commit to compare
-// with, and lets benchstat say what differs.
+// micro runs the micro-benchmarks of this tree and of the base commit in turns, and compares
+// them by benchstat.
 func micro(ctx context.Context, s settings, log io.Writer) (string, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
@@ -31,7 +31,7 @@ func micro(ctx context.Context, s settings, log io.Writer) (string, error) {
 		if _, err := output(ctx, log, ".", "git", "worktree", "add", "--detach", "--quiet", base, s.base); err != nil {
 			return "", err
 		}
-		// Not with the context: an interrupted benchmark tidies up too.
+		// Without the context, so that an interrupted benchmark cleans up too.
 		defer func() {
 			_ = exec.Command("git", "worktree", "remove", "--force", base).Run()
 		}()
@@ -79,7 +79,7 @@ func micro(ctx context.Context, s settings, log io.Writer) (string, error) {
 	return "```text\n" + strings.TrimSpace(text) + "\n```\n", nil
 }
 
-// tree is a checkout whose benchmarks run.
+// tree is a checkout to be measured.
 type tree struct {
 	name, dir, results string
 	programs           []string

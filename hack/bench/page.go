@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// update writes a part's text between its two marks in a page.
+// update writes the text of a part between its two marks in a page.
 func update(path, part, text string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -16,7 +16,7 @@ func update(path, part, text string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, []byte(page), 0o644) //nolint:gosec // a page of the documentation, which everybody may read
+	return os.WriteFile(path, []byte(page), 0o644) //nolint:gosec // a public page
 }
 
 func replaced(page, part, text string) (string, error) {

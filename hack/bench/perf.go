@@ -92,8 +92,8 @@ func (p *perf) collect(ctx context.Context, sizes func(performance.Case) []int) 
 	return all, err
 }
 
-// rounds measures everything once, then everything again: what else the machine does
-// meanwhile meets all variants alike.
+// rounds measures everything once, then everything again, so that other load on the machine
+// affects all variants alike.
 func (p *perf) rounds(ctx context.Context, sizes func(performance.Case) []int, done func(measurement) error) error {
 	var nodes []int
 	for _, c := range performance.Cases() {
@@ -120,7 +120,7 @@ func (p *perf) rounds(ctx context.Context, sizes func(performance.Case) []int, d
 	return nil
 }
 
-// rotated lets another case begin each round.
+// rotated starts each round with another case.
 func rotated(cases []performance.Case, by int) []performance.Case {
 	by %= len(cases)
 	return slices.Concat(cases[by:], cases[:by])
@@ -160,7 +160,7 @@ func (p *perf) measureInto(ctx context.Context, dir string, c performance.Case, 
 		// Compares every object in every cache with a copy; on by default in tests.
 		"KUBE_CACHE_MUTATION_DETECTOR=false",
 	)
-	// It stops etcd when it is asked to end, and only then.
+	// The process stops etcd only on an interrupt.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
 	logfile, err := os.Create(filepath.Join(dir, "log"))
@@ -190,7 +190,7 @@ func loadAverage() string {
 	return first
 }
 
-// tail returns what a failed run said last, from its own words and not the servers'.
+// tail returns the last lines of a failed run, without those of the servers.
 func tail(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // profile runs the stock scheduler and the plugin at the largest size of the comparison with
-// a CPU profile, and says what each plugin of the scheduler has cost.
+// a CPU profile, and returns the cost of each plugin of the scheduler.
 func (p *perf) profile(ctx context.Context) (string, error) {
 	nodes := 5000
 	if len(p.nodes) > 0 {
@@ -58,13 +58,13 @@ func (p *perf) profile(ctx context.Context) (string, error) {
 	return b.String(), nil
 }
 
-// What is looked for in a stack. The scheduler's filters and scorers run in goroutines of
-// their own, so it is not enough to look below ScheduleOne.
+// The frames that count. The scheduler's filters and scorers run in goroutines of their own,
+// so the stacks below ScheduleOne are not enough.
 const (
 	schedulerFrames = `k8s\.io/kubernetes/pkg/scheduler[./]|tenantisolation\.dev/scheduler/pkg/`
 	pluginFrames    = `tenantisolation\.dev/scheduler/pkg/`
-	// apiCallFrames are left out of both: any binder makes the call, and it is the client's
-	// work. Informers are client-go too, but not these packages of it.
+	// apiCallFrames are left out of both: any binder makes the call, and the client does the
+	// work. Informers are in other packages of client-go.
 	apiCallFrames = `k8s\.io/client-go/(rest|gentype|kubernetes/typed)[./]`
 )
 
@@ -77,18 +77,18 @@ func (p *perf) top(ctx context.Context, file string, which ...string) (profileTo
 	return parseTop(text)
 }
 
-// profileTop is what pprof -top prints.
+// profileTop is the output of pprof -top.
 type profileTop struct {
-	// total is the processor time of all samples that were looked for.
+	// total is the processor time of the selected samples.
 	total time.Duration
-	// cumulative is the time in a function and what it calls.
+	// cumulative is the time in a function and its callees.
 	cumulative map[string]time.Duration
 }
 
 // partOfScheduler finds the methods of the scheduler, its queue and its cache.
 var partOfScheduler = regexp.MustCompile(`^k8s\.io/kubernetes/pkg/scheduler(/backend/(queue|cache))?\.\(\*[A-Za-z]+\)\.[A-Za-z]+$`)
 
-// largest returns so many functions, those that took most time first.
+// largest returns the n functions that took most time, the slowest first.
 func (t profileTop) largest(which *regexp.Regexp, most int) []string {
 	var names []string
 	for name := range t.cumulative {
@@ -111,7 +111,7 @@ func parseTop(text string) (profileTop, error) {
 	top := profileTop{cumulative: map[string]time.Duration{}}
 	match := accounted.FindStringSubmatch(text)
 	if match == nil {
-		return top, fmt.Errorf("pprof says nothing of a total:\n%.300s", text)
+		return top, fmt.Errorf("the output of pprof has no total:\n%.300s", text)
 	}
 	var err error
 	if top.total, err = parseMilliseconds(match[1]); err != nil {
@@ -141,7 +141,7 @@ func parseMilliseconds(s string) (time.Duration, error) {
 // extension finds the plugin and the extension point in a function's name.
 var extension = regexp.MustCompile(`^(?:k8s\.io/kubernetes/pkg/scheduler/framework/plugins/|tenantisolation\.dev/scheduler/pkg/plugins/)[a-z/]+\.\(?\*?([A-Za-z]+)\)?\.(PreEnqueue|PreFilter|Filter|PostFilter|PreScore|Score|NormalizeScore|Reserve|PreBind|Bind)$`)
 
-// profileTable lists what each plugin cost, most expensive first.
+// profileTable lists the cost of each plugin, the most expensive first.
 func profileTable(all, scheduler, ours profileTop) string {
 	perPlugin := map[string]time.Duration{}
 	points := map[string][]string{}

@@ -43,13 +43,13 @@ func run() int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	// A second Ctrl-C ends this process at once; what it started goes away all the same.
+	// A second Ctrl-C ends this process at once; the processes that it started end too.
 	context.AfterFunc(ctx, stop)
 
 	outcome, err := demo.Run(ctx, options)
 	switch {
 	case err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
-		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing of it is left running")
+		fmt.Fprintln(os.Stderr, "demo: interrupted; nothing is left running")
 		return 130
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)

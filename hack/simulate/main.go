@@ -1,8 +1,8 @@
-// Command simulate lets the real scheduler place the pods of a cluster that is given as
-// files, in every variant that one could use instead, and compares them: make simulate.
+// Command simulate lets the real scheduler place the pods of a cluster from files, and
+// compares the result with other ways to isolate tenants: make simulate.
 //
-// Its exit status is 0 if it could be simulated, 1 if not, 2 for a wrong option, and 130 if
-// it was interrupted.
+// Its exit status is 0 on success, 1 on an error, 2 for a wrong option, and 130 if it was
+// interrupted.
 package main
 
 import (
@@ -38,16 +38,16 @@ type settings struct {
 func run() int {
 	s := settings{}
 	flag.StringVar(&s.cluster, "cluster", "", "manifest `file`, folder of manifests, or folder with the two CSV files of a trace (default: the demo's workload and nodes)")
-	flag.StringVar(&s.tenants, "tenants", "", "`number` of tenants that a trace is dealt out to (default 20); for manifests a number, or names a,b,...: each has the whole workload")
-	flag.IntVar(&s.nodes, "nodes", demo.DefaultNodes, "how many of the demo's nodes a cluster without nodes is given")
-	flag.IntVar(&s.pods, "pods", 0, "how many rows of a trace are taken, drawn by the seed; 0 takes all")
-	flag.Uint64Var(&s.Seed, "seed", 1, "decides what is left to chance")
-	flag.Float64Var(&s.Small, "small", 0.5, "share of a machine that a trust domain has to fit into to be given VMs in variant vi")
+	flag.StringVar(&s.tenants, "tenants", "", "`number` of tenants for the pods of a trace (default 20); for manifests a number, or names a,b,...: each tenant gets the whole workload")
+	flag.IntVar(&s.nodes, "nodes", demo.DefaultNodes, "number of the demo's nodes, for a cluster without nodes")
+	flag.IntVar(&s.pods, "pods", 0, "size of the sample of a trace, drawn by the seed; 0 takes all pods")
+	flag.Uint64Var(&s.Seed, "seed", 1, "seed of all random choices")
+	flag.Float64Var(&s.Small, "small", 0.5, "share of a machine that a trust domain must fit into to get VMs in variant vi")
 	flag.StringVar(&s.profile, "profile", "", "scheduler configuration `file` (default manifests/base/scheduler-config.yaml)")
 	flag.StringVar(&s.only, "only", "", "ids of the variants to run, `v,best-fit,...` (default all)")
-	flag.StringVar(&s.output, "o", "text", "what stdout gets: text, json or nothing")
-	flag.StringVar(&s.out, "out", "", "`file` that gets the report as JSON besides")
-	flag.StringVar(&s.html, "html", "", "`file` that gets the report as a page with a picture of the nodes")
+	flag.StringVar(&s.output, "o", "text", "output on stdout: text, json or nothing")
+	flag.StringVar(&s.out, "out", "", "`file` for the report as JSON")
+	flag.StringVar(&s.html, "html", "", "`file` for the report as a page with a picture of the nodes")
 	klog.InitFlags(flag.CommandLine)
 	flag.Parse()
 	if flag.NArg() > 0 || (s.output != "text" && s.output != "json" && s.output != "nothing") {
@@ -148,7 +148,7 @@ func write(report *simulation.Report, s settings) error {
 		return err
 	}
 	if s.out != "" {
-		if err := os.WriteFile(s.out, encoded, 0o644); err != nil { //nolint:gosec // a report that anybody may read
+		if err := os.WriteFile(s.out, encoded, 0o644); err != nil { //nolint:gosec // the report is public
 			return err
 		}
 	}

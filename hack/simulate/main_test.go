@@ -11,8 +11,8 @@ import (
 	"tenantisolation.dev/scheduler/internal/simulation"
 )
 
-// What make simulate does when it is told nothing, and what docs/density.md says of it.
-func TestTheDemosWorkloadIsSimulatedInEveryVariant(t *testing.T) {
+// The default of make simulate, with the results that docs/density.md states.
+func TestSimulateDemo(t *testing.T) {
 	folder := t.TempDir()
 	s := settings{nodes: demo.DefaultNodes, output: "nothing", out: filepath.Join(folder, "report.json"), html: filepath.Join(folder, "report.html")}
 	s.Seed, s.Small = 1, 0.5
@@ -52,12 +52,12 @@ func TestTheDemosWorkloadIsSimulatedInEveryVariant(t *testing.T) {
 	}
 }
 
-func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestWrongOptions(t *testing.T) {
 	for name, s := range map[string]settings{
-		"a cluster that is not there": {cluster: "nowhere"},
-		"no tenants":                  {tenants: "0"},
-		"names with blanks":           {tenants: "a, b"},
-		"a profile that is not there": {profile: "nowhere.yaml"},
+		"a cluster that does not exist": {cluster: "nowhere"},
+		"no tenants":                    {tenants: "0"},
+		"names with blanks":             {tenants: "a, b"},
+		"a profile that does not exist": {profile: "nowhere.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.nodes = demo.DefaultNodes

@@ -1,5 +1,5 @@
-// Package clusterfile writes what `kubectl get nodes,ns,pods,runtimeclasses -A` prints for a
-// cluster of any size, for tests of what reads it.
+// Package clusterfile writes the output of `kubectl get nodes,ns,pods,runtimeclasses -A` for a
+// cluster of any size, for tests.
 package clusterfile
 
 import (
@@ -19,28 +19,28 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Cluster is one in which every node holds pods of one tenant, except for the nodes
-// that are mixed: they hold pods of two.
-type Cluster struct {
+// Generator writes a cluster in which every node holds pods of one tenant, except for
+// MixedNodes of them: these hold pods of two tenants.
+type Generator struct {
 	Nodes, PodsPerNode, Tenants, MixedNodes int
 }
 
 // Write writes the cluster as one List, in YAML or in JSON.
-func (c Cluster) Write(to io.Writer, asYAML bool) error {
+func (g Generator) Write(to io.Writer, asYAML bool) error {
 	w := &writer{out: bufio.NewWriterSize(to, 1<<20), yaml: asYAML}
 	w.begin()
-	for i := range c.Nodes {
+	for i := range g.Nodes {
 		w.object(node, "NODE", nodeName(i))
 	}
-	for i := range c.Tenants {
+	for i := range g.Tenants {
 		w.object(namespace, "TENANT", tenantName(i))
 	}
 	w.object(runtimeClass)
-	for i := range c.Nodes {
-		for j := range c.PodsPerNode {
-			tenant := i % c.Tenants
-			if i < c.MixedNodes && j == 0 {
-				tenant = (i + 1) % c.Tenants
+	for i := range g.Nodes {
+		for j := range g.PodsPerNode {
+			tenant := i % g.Tenants
+			if i < g.MixedNodes && j == 0 {
+				tenant = (i + 1) % g.Tenants
 			}
 			w.object(pod, "TENANT", tenantName(tenant), "NODE", nodeName(i), "POD", fmt.Sprintf("%05d-%02d", i, j),
 				"UID", fmt.Sprintf("%08x-1111-4222-8333-%012x", i, j))
@@ -59,7 +59,7 @@ func tenantName(i int) string { return fmt.Sprintf("tenant-%03d", i) }
 type writer struct {
 	out   *bufio.Writer
 	yaml  bool
-	some  bool
+	items int
 	texts map[string]string
 	err   error
 }
@@ -87,17 +87,17 @@ func (w *writer) end() {
 	w.print("\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {\n        \"resourceVersion\": \"\"\n    }\n}\n")
 }
 
-// object writes an object with words in it replaced.
+// object writes an object, with pairs of old and new words replaced in it.
 func (w *writer) object(of func() any, replace ...string) {
 	object := of()
 	key := fmt.Sprintf("%T", object)
 	if w.texts[key] == "" {
 		w.texts[key] = w.render(object)
 	}
-	if w.some && !w.yaml {
+	if w.items > 0 && !w.yaml {
 		w.print(",\n")
 	}
-	w.some = true
+	w.items++
 	w.print(strings.NewReplacer(replace...).Replace(w.texts[key]))
 }
 

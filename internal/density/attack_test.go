@@ -27,7 +27,7 @@ func TestBlastRadius(t *testing.T) {
 			at:   Placement{0, 0},
 			want: Radius{PodsMean: 1.5, PodsMax: 2, TenantsMean: 1.5, TenantsMax: 2, DomainsMax: 2},
 		},
-		"a pod without a node reaches nobody": {
+		"a pod without a node reaches no one": {
 			in:   cluster(1, Vector{9}, container("a/1", 1), container("a/1", 1)),
 			at:   Placement{0, Unplaced},
 			want: Radius{PodsMean: 1, PodsMax: 1, TenantsMean: 1, TenantsMax: 1, DomainsMax: 1},
@@ -57,7 +57,7 @@ func TestMeetings(t *testing.T) {
 	}
 }
 
-func TestHitsAreWhatDrawingGives(t *testing.T) {
+func TestHits(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	const draws = 20000
 	for _, tc := range [][3]int{{10, 3, 1}, {10, 3, 5}, {7, 1, 3}, {4, 0, 2}, {4, 4, 1}} {
@@ -76,7 +76,7 @@ func TestHitsAreWhatDrawingGives(t *testing.T) {
 	}
 }
 
-func TestThePriceOfAVirtualMachine(t *testing.T) {
+func TestPrice(t *testing.T) {
 	sizes := Sizes([]int64{100, 100, 2000, 9000}, 250, 100, 2000)
 	for i, want := range []struct {
 		pods  int

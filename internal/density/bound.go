@@ -5,16 +5,15 @@ import (
 	"slices"
 )
 
-// LowerBound returns a number of nodes below which no placement of all pods can get, whoever
-// may share with whom: in each dimension, how many of the largest nodes it takes to hold
-// what is asked for; and of the dimensions the worst.
+// LowerBound returns a lower bound on the nodes of any placement of all pods, without regard
+// to trust domains: the number of the largest nodes that hold the requests in the worst
+// dimension.
 func (in *Instance) LowerBound() int {
 	return in.bound(func(*Pod) bool { return true })
 }
 
-// IsolatedLowerBound returns the same for placements that keep trust domains apart: those
-// that share a machine with nobody need the sum of their own bounds. It returns the
-// larger of that and LowerBound.
+// IsolatedLowerBound returns the same for placements that keep trust domains apart: the sum
+// of the bounds of those that share no machine, or LowerBound if that is larger.
 func (in *Instance) IsolatedLowerBound() int {
 	sum := 0
 	for _, domain := range in.closedDomains() {

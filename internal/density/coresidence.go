@@ -9,20 +9,19 @@ import (
 // tenant, over all ordered pairs of tenants and all choices of that many of its pods.
 type Meeting struct {
 	Pods int
-	// Node: on a node where the victim has a pod, whatever is between them.
+	// Node: on a node where the victim has a pod, behind any boundary.
 	Node float64
-	// Kernel: with that node's kernel under its feet, so that taking it over reaches the
-	// victim.
+	// Kernel: on that node's kernel, so that an escape reaches the victim.
 	Kernel float64
 }
 
 // Meetings returns the chances for each number of pods. They are exact, not sampled: of n
 // pods of which h meet the victim, k miss it with probability C(n-h,k)/C(n,k). A tenant with
-// fewer pods than k plays all it has.
+// fewer pods than k uses all of them.
 //
-// The attacker is blind: it does not know where the victim is and does nothing to get
-// there. It says how far a placement mixes tenants; an attacker who shapes its pods after
-// the victim's does better wherever tenants mix at all.
+// The attacker is blind: it does not know where the victim is and does not aim at it. The
+// chance measures how far a placement mixes tenants; an attacker whose pods resemble the
+// victim's does better wherever tenants mix.
 func (in *Instance) Meetings(p Placement, pods ...int) []Meeting {
 	on := in.podsByNode(p)
 	here := make([]map[string]bool, len(on)) // tenants of each node
@@ -72,7 +71,7 @@ func (in *Instance) Meetings(p Placement, pods ...int) []Meeting {
 	return meetings
 }
 
-// hits returns the chance that k of n, drawn without putting back, have one of the h.
+// hits returns the chance that a draw of k out of n, without replacement, has one of the h.
 func hits(n, h, k int) float64 {
 	k = min(k, n)
 	miss := 1.0

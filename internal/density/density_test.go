@@ -60,7 +60,7 @@ func tiny(random *rand.Rand) *Instance {
 	return in
 }
 
-func TestPackAndBoundsAgainstEveryPlacement(t *testing.T) {
+func TestPackAndBounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	solved, exact := 0, 0
 	for range 400 {
@@ -103,7 +103,7 @@ func TestPackAndBoundsAgainstEveryPlacement(t *testing.T) {
 	}
 }
 
-func TestPoolsAreValidAndSharedByNobody(t *testing.T) {
+func TestPools(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		in := tiny(random)
@@ -135,7 +135,7 @@ func vm(domain string, request ...int64) Pod {
 	return p
 }
 
-func TestPacking(t *testing.T) {
+func TestPack(t *testing.T) {
 	for name, tc := range map[string]struct {
 		in            *Instance
 		packed, pools int

@@ -24,7 +24,7 @@ func (v Vector) less(b Vector) {
 
 func (v Vector) holds(b Vector) bool {
 	for i := range v {
-		// Nothing asked for fits anywhere, an overcommitted node included.
+		// A request of zero fits even on an overcommitted node.
 		if b[i] > 0 && b[i] > v[i] {
 			return false
 		}
@@ -37,7 +37,7 @@ type Node struct {
 	Name string
 	// Shape names the machine type: nodes of one shape are interchangeable.
 	Shape string
-	// Capacity is what is left for pods of tenants.
+	// Capacity is the capacity for pods of tenants.
 	Capacity Vector
 }
 
@@ -49,12 +49,12 @@ type Pod struct {
 	Request Vector
 	// VM: the pod has a kernel of its own.
 	VM bool
-	// Open: it shares a machine with pods of other trust domains that are open as well.
+	// Open: the pod may share a machine with other open pods of any trust domain.
 	Open bool
-	// Nodes tells for every node whether it may take the pod, resources and neighbours
-	// aside. Nil is all of them. Pods may share one.
+	// Nodes says for every node whether it may take the pod, apart from resources and other
+	// pods. Nil means all nodes. Pods may have the same slice.
 	Nodes []bool
-	// Pinned pods are on node On whatever happens.
+	// Pinned pods are on node On in every placement.
 	Pinned bool
 	On     int
 }
@@ -79,8 +79,8 @@ const Unplaced = -1
 // Placement is the node of each pod, by index.
 type Placement []int
 
-// Validate returns what is wrong with a placement: a node that may not take a pod or has
-// too little for its pods, or neighbours that may not share a machine.
+// Validate returns an error for an invalid placement: a node that may not take a pod or is
+// too small for its pods, or pods that may not share a machine.
 func (in *Instance) Validate(p Placement) error {
 	if len(p) != len(in.Pods) {
 		return fmt.Errorf("placement of %d pods for %d", len(p), len(in.Pods))
@@ -92,7 +92,7 @@ func (in *Instance) Validate(p Placement) error {
 			pod := &in.Pods[a]
 			if pod.Pinned && pod.On == n {
 				free.less(pod.Request)
-				continue // it was there before anybody asked
+				continue // it is given
 			}
 			if !pod.allowed(n) {
 				return fmt.Errorf("%s may not be on %s", pod.Name, in.Nodes[n].Name)

@@ -7,7 +7,7 @@ func descending(a, b float64) int { return cmp.Compare(b, a) }
 // order is the size of a pod by which the large ones come first.
 type order func(request, scale Vector) float64
 
-// orders are the usual ones, and the order in which the pods come: no order is best for all.
+// orders are the usual ones, and the order of the instance: no order is best for all.
 func orders(dimensions int) []order {
 	all := []order{byLargestShare, bySumOfShares, asTheyCome}
 	for d := range dimensions {
@@ -35,13 +35,13 @@ func bySumOfShares(request, scale Vector) float64 {
 	return sum
 }
 
-// opening tells how gladly a free node is opened while this is still to be placed.
-type opening func(node *Node, rest Vector) float64
+// nodeScore rates a free node to be opened for the rest of the pods; the highest is best.
+type nodeScore func(node *Node, rest Vector) float64
 
-// openings are ways to choose machines: those that take most of the rest, and for each
-// shape those of that shape first.
-func (in *Instance) openings() []opening {
-	all := []opening{coversWorst, coversOnAverage}
+// openings are ways to choose machines: those that take most of the rest, or those of one
+// shape first, for each shape.
+func (in *Instance) openings() []nodeScore {
+	all := []nodeScore{coversWorst, coversOnAverage}
 	seen := map[string]bool{}
 	for n := range in.Nodes {
 		shape := in.Nodes[n].Shape
@@ -59,8 +59,7 @@ func (in *Instance) openings() []opening {
 	return all
 }
 
-// coversWorst returns the share of the rest that the node takes of the resource of which it
-// takes the least.
+// coversWorst returns the smallest share of the rest that the node takes, over the resources.
 func coversWorst(node *Node, rest Vector) float64 {
 	worst := 1.0
 	for d, amount := range rest {
@@ -71,7 +70,7 @@ func coversWorst(node *Node, rest Vector) float64 {
 	return worst
 }
 
-// coversOnAverage returns the same, averaged over the resources.
+// coversOnAverage returns the average share of the rest that the node takes.
 func coversOnAverage(node *Node, rest Vector) float64 {
 	sum, asked := 0.0, 0
 	for d, amount := range rest {

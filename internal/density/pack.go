@@ -2,15 +2,14 @@ package density
 
 import "slices"
 
-// Pack returns the placement that best-fit decreasing finds: it knows all pods before it
-// places the first, takes the large ones first, and gives each to the fullest node that
-// still takes it; in the end it closes the nodes whose pods all fit elsewhere. Pods that few
-// nodes can hold come before all others. Trust domains that share with nobody are packed one
-// after the other, the largest first; then the pods that share machines. For each it tries
-// several orders and every machine shape to open, and keeps what leaves out the fewest pods,
-// then opens the fewest nodes, then the smallest.
+// Pack returns the placement of best-fit decreasing: it knows all pods in advance, places
+// large ones first, and each on the fullest node that can take it; finally it closes the
+// nodes whose pods all fit elsewhere. Pods that few nodes can hold come first. Then it packs
+// the trust domains that share no machine, the largest first, then the pods that share
+// machines. For each it tries several orders and every machine shape, and keeps the placement
+// with the fewest pods left out, then the fewest nodes, then the smallest nodes.
 //
-// It is what can be had in practice, not the optimum: that is NP-hard.
+// This is a practical result, not the optimum, which is NP-hard.
 func (in *Instance) Pack() Placement {
 	k := newPacker(in)
 	openings := in.openings()
@@ -22,7 +21,7 @@ func (in *Instance) Pack() Placement {
 	return k.at
 }
 
-// packer is one packing in the making.
+// packer is the state of a packing.
 type packer struct {
 	in    *Instance
 	scale Vector
@@ -63,8 +62,8 @@ func (k *packer) put(pod, node int) {
 	k.at[pod] = node
 }
 
-// groups returns the pods that are still to be placed: each trust domain that shares with
-// nobody, by demand, then all that share.
+// groups returns the pods that are still to be placed: each trust domain that shares no
+// machine, by size, then all pods that share.
 func (k *packer) groups() [][]int {
 	byDomain := map[string]int{}
 	var groups [][]int
@@ -110,7 +109,7 @@ func (k *packer) share(v Vector) float64 {
 	return sum
 }
 
-// result is how well a group was packed.
+// result is the quality of a packing of a group.
 type result struct {
 	left, nodes int
 	size        float64
@@ -127,7 +126,7 @@ func (r result) betterThan(other result) bool {
 }
 
 // packBest packs the group in each order with each way to open nodes, and keeps the best.
-func (k *packer) packBest(group []int, openings []opening) {
+func (k *packer) packBest(group []int, openings []nodeScore) {
 	first := len(k.used)
 	var best func()
 	var least result
@@ -157,9 +156,9 @@ func (k *packer) packBest(group []int, openings []opening) {
 }
 
 // pack packs the group, which is in order, and returns how many pods it left out.
-func (k *packer) pack(group []int, open opening) int {
+func (k *packer) pack(group []int, open nodeScore) int {
 	rest := k.demand(group)
-	// Nodes that are in use and take nobody of the group are looked at once.
+	// Used nodes that may take no pod of the group are left out at once.
 	var candidates []int
 	for _, n := range k.used {
 		if slices.ContainsFunc(group, func(i int) bool { return k.joins(&k.in.Pods[i], n) }) {
@@ -199,10 +198,10 @@ func (k *packer) bestFit(pod int, candidates []int) int {
 	return best
 }
 
-// neighbours sums up who is on a node.
+// neighbours summarizes the pods on a node.
 type neighbours struct {
 	domain string
-	// mixed: of several trust domains. closed: one of them shares with nobody.
+	// mixed: several trust domains. closed: one of the pods shares with no other domain.
 	mixed, closed bool
 }
 
@@ -214,14 +213,14 @@ func (b *neighbours) add(p *Pod, first bool) {
 	b.closed = b.closed || !p.Open
 }
 
-// joins reports whether the pod may share the node with those there.
+// joins reports whether the pod may share the node with them.
 func (k *packer) joins(p *Pod, node int) bool {
 	b := &k.with[node]
 	return (!b.mixed && b.domain == p.Domain) || (p.Open && !b.closed)
 }
 
 // next returns the node to open for the pod.
-func (k *packer) next(pod int, rest Vector, open opening) int {
+func (k *packer) next(pod int, rest Vector, open nodeScore) int {
 	p := &k.in.Pods[pod]
 	best, most, smallest := Unplaced, 0.0, 0.0
 	for n := range k.in.Nodes {
@@ -236,8 +235,8 @@ func (k *packer) next(pod int, rest Vector, open opening) int {
 	return best
 }
 
-// shrink moves what is on each node opened since to the smallest free node that takes it,
-// so that the large ones are there for those who need them.
+// shrink moves the pods of each newly opened node to the smallest free node that takes them,
+// so that large nodes stay free.
 func (k *packer) shrink(since int) {
 	for u := since; u < len(k.used); u++ {
 		from := k.used[u]

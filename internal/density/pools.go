@@ -3,11 +3,10 @@ package density
 import "slices"
 
 // Pools returns the placement in static pools: for each key a number of nodes of one shape,
-// set aside for its pods alone, and filled first-fit in the order in which the pods come,
-// which is the order of the instance. It takes for each pool the shape of which it needs the
-// fewest, and has no spare node: with as much hindsight as that no real pool is sized. Only
-// if no shape takes all pods of a key has it a further pool, of another shape, for the
-// others. The node of a pinned pod is in the pool of that pod.
+// reserved for its pods, and filled first-fit in the order of the instance. Each pool has the
+// shape of which it needs the fewest nodes, and no spare node: no real pool is sized with so
+// much hindsight. Only if no shape takes all pods of a key, a second pool of another shape
+// takes the others. The node of a pinned pod is in the pool of that pod.
 func (in *Instance) Pools(key func(*Pod) string) Placement {
 	k := newPacker(in)
 	byKey := map[string]int{}
@@ -38,8 +37,8 @@ func (in *Instance) Pools(key func(*Pod) string) Placement {
 	return k.at
 }
 
-// pool places as much of the group as one shape takes and returns the rest, nothing if no
-// shape takes any of it.
+// pool places the pods of the group that fit on one shape, and returns the rest; nil if no
+// shape takes any pod.
 func (k *packer) pool(group []int, usable func(node int) bool) []int {
 	type try struct {
 		at    map[int]int
@@ -94,8 +93,8 @@ func (k *packer) firstFit(group, nodes []int, at map[int]int) int {
 	return len(used)
 }
 
-// byShape returns the usable nodes by shape, in the order of the nodes; but before others of
-// its shape one that somebody of the same pool is on.
+// byShape returns the usable nodes by shape, in the order of the nodes, but those with a pod
+// of the same pool first.
 func (k *packer) byShape(usable func(node int) bool) [][]int {
 	index := map[string]int{}
 	var shapes [][]int

@@ -1,16 +1,15 @@
 package density
 
-// Size is a class of pods by what they ask for in one dimension.
+// Size is a class of pods by their request in one dimension.
 type Size struct {
-	// UpTo is the largest amount that is of the class; 0 for the last, which has no bound.
+	// UpTo is the largest request in the class; 0 for the last class, which has no bound.
 	UpTo int64
 	Pods int
-	// Requested is what they ask for, Overhead what a virtual machine for each would add.
+	// Requested is the sum of the requests, Overhead what a VM for each pod would add.
 	Requested, Overhead int64
 }
 
-// Price is how many times as much the pods ask for if each has a virtual machine; 0 for a
-// class that asks for nothing.
+// Price is the factor by which VMs increase the requests; 0 for a class without requests.
 func (s Size) Price() float64 {
 	if s.Requested == 0 {
 		return 0
@@ -18,8 +17,7 @@ func (s Size) Price() float64 {
 	return float64(s.Requested+s.Overhead) / float64(s.Requested)
 }
 
-// Sizes sorts amounts into classes with these upper bounds, which ascend, and one more for
-// the rest.
+// Sizes sorts amounts into classes with these ascending upper bounds, and one for the rest.
 func Sizes(amounts []int64, overhead int64, bounds ...int64) []Size {
 	sizes := make([]Size, len(bounds)+1)
 	for i, bound := range bounds {

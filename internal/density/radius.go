@@ -1,21 +1,21 @@
 package density
 
-// Radius is what an attacker reaches who takes over the kernel under one pod.
+// Radius is what an attacker reaches from the kernel of one pod.
 type Radius struct {
-	// PodsMean and PodsMax are pods within reach, the attacker's own included, over every
-	// pod as the one to begin with.
+	// PodsMean and PodsMax are the pods within reach, the attacker's own included, over all
+	// pods as the start.
 	PodsMean float64
 	PodsMax  int
-	// TenantsMean and TenantsMax are tenants within reach, the attacker's own included.
+	// TenantsMean and TenantsMax are the tenants within reach, the attacker's own included.
 	TenantsMean float64
 	TenantsMax  int
 	// DomainsMax is the same for trust domains.
 	DomainsMax int
 }
 
-// Radius returns the blast radius of a placement. The kernel of a pod in a virtual machine is
-// the pod's own. The kernel of any other is the node's, and who owns that owns every pod
-// on the node, those in virtual machines included: the hypervisor is a process of it.
+// Radius returns the blast radius of a placement. A pod in a VM has a kernel of its own. The
+// kernel of any other pod is the node's, and reaches every pod on the node, those in VMs
+// included, because the hypervisor is a process of it.
 func (in *Instance) Radius(p Placement) Radius {
 	var r Radius
 	placed := 0

@@ -2,11 +2,10 @@ package density
 
 import "slices"
 
-// scarce is the share of the nodes, one in so many, that a pod has to fit on at least to be
-// like any other.
+// scarce: a pod that fits on fewer than one in so many nodes is placed first.
 const scarce = 20
 
-// placeScarce places the pods that few nodes can hold, before others take those.
+// placeScarce places the pods that few nodes can hold, before others take these nodes.
 func (k *packer) placeScarce() {
 	holders := map[int]int{}
 	var few []int

@@ -1,24 +1,23 @@
 package density
 
-// Usage is what a placement takes of the cluster.
+// Usage is the part of the cluster that a placement uses.
 type Usage struct {
 	// Nodes that hold a pod of a tenant.
 	Nodes int
 	// Placed and Unplaced pods.
 	Placed, Unplaced int
-	// Stranded is the share of the opened nodes' capacity that nobody uses, by dimension,
+	// Stranded is the unused share of the opened nodes' capacity, by dimension,
 	// 0 to 1. For a dimension of which the opened nodes have nothing it is 0.
 	Stranded []float64
-	// Opened and Requested are what Stranded is made of.
+	// Opened and Requested are the amounts behind Stranded.
 	Opened, Requested Vector
 	// UnplacedOf are the unplaced pods by tenant; tenants without any are left out.
 	UnplacedOf map[string]int
-	// Worst is the largest share of a tenant's pods that is left out, 0 to 1: a tenant that
-	// starves has 1.
+	// Worst is the largest share of a tenant's pods that is left out, 0 to 1.
 	Worst float64
 }
 
-// Use returns what a placement takes.
+// Use returns the usage of a placement.
 func (in *Instance) Use(p Placement) Usage {
 	u := Usage{
 		Stranded:   make([]float64, len(in.Dimensions)),

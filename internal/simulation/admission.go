@@ -7,8 +7,8 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 )
 
-// admit does to the pods what an API server would when they are created: it gives them the
-// RuntimeClass of their namespace, merges what that brings along, and looks up priorities.
+// admit changes the pods as an API server would at their creation: it sets the RuntimeClass
+// of their namespace, merges its overhead and scheduling fields, and resolves priorities.
 func (c *Cluster) admit() {
 	for _, pod := range c.Pods {
 		if name := c.namespace(pod.Namespace).Labels[runtimeClassLabel]; name != "" && pod.Spec.RuntimeClassName == nil {
@@ -59,7 +59,7 @@ func (c *Cluster) setPriority(pod *corev1.Pod) {
 	pod.Spec.Priority = &value
 }
 
-// defaultRequests takes limits for requests where there are none.
+// defaultRequests sets missing requests to the limits.
 func defaultRequests(spec *corev1.PodSpec) {
 	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range containers {

@@ -16,20 +16,20 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// api is the part of an API server that a scheduler talks to about pods: list, watch, get,
-// bind, and a status that is accepted and forgotten. Everything else is client-go's fake
-// clientset, which is too slow and too small for thousands of pods: it copies an object
-// for every reader and panics when a watcher falls behind.
+// api serves pods to the scheduler: list, watch, get, bind, and a status that it accepts and
+// drops. All other objects are served by client-go's fake clientset, which is too slow for
+// thousands of pods: it copies an object for every reader and panics when a watcher falls
+// behind.
 type api struct {
 	mu       sync.Mutex
 	pods     map[string]*corev1.Pod
 	version  int64
 	watchers []*podWatch
-	// bound is told of every binding, outside of mu.
+	// bound is called for every binding, without mu held.
 	bound func(*corev1.Pod)
 }
 
-// newClient returns a client of a cluster that has everything but the pods without a node.
+// newClient returns a client of the cluster without its pending pods.
 func newClient(c *Cluster) (*fake.Clientset, *api) {
 	client := fake.NewClientset(c.others()...)
 	a := &api{pods: map[string]*corev1.Pod{}, version: 1}
@@ -38,15 +38,15 @@ func newClient(c *Cluster) (*fake.Clientset, *api) {
 			a.store(pod.DeepCopy())
 		}
 	}
-	place := map[string]int{}
+	index := map[string]int{}
 	for i, node := range c.Nodes {
-		place[node.Name] = i
+		index[node.Name] = i
 	}
 	client.PrependReactor("list", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		// In the order of the input: the tracker has none, and the scheduler samples nodes by it.
+		// In the order of the input: the scheduler samples nodes by order, and the tracker has none.
 		object, err := client.Tracker().List(action.GetResource(), corev1.SchemeGroupVersion.WithKind("Node"), "")
 		if list, ok := object.(*corev1.NodeList); ok {
-			slices.SortFunc(list.Items, func(x, y corev1.Node) int { return cmp.Compare(place[x.Name], place[y.Name]) })
+			slices.SortFunc(list.Items, func(x, y corev1.Node) int { return cmp.Compare(index[x.Name], index[y.Name]) })
 		}
 		return true, object, err
 	})
@@ -72,7 +72,7 @@ func (a *api) create(pod *corev1.Pod) {
 	defer a.mu.Unlock()
 	pod = pod.DeepCopy()
 	a.store(pod)
-	a.tell(watch.Added, pod)
+	a.notify(watch.Added, pod)
 }
 
 func (a *api) get(namespace, name string) *corev1.Pod {
@@ -86,8 +86,8 @@ func (a *api) react(action clienttesting.Action) (bool, runtime.Object, error) {
 	case verb == "list":
 		return true, a.list(), nil
 	case verb == "get", verb == "patch" && part == "status":
-		// Of the status that it writes the scheduler reads nothing that a simulation needs,
-		// and each patch would come back to every watcher.
+		// A simulation does not need the status that the scheduler writes, and each patch
+		// would be sent to every watcher.
 		named, ok := action.(interface{ GetName() string })
 		if !ok {
 			break
@@ -119,8 +119,8 @@ func (a *api) list() *corev1.PodList {
 	return list
 }
 
-// bind does what the API server does with a Binding: it checks what the binding demands of
-// the pod, and puts node and annotations on it in one write.
+// bind handles a Binding as the API server does: it checks the preconditions, and sets node
+// and annotations of the pod in one write.
 func (a *api) bind(namespace string, binding *corev1.Binding) error {
 	a.mu.Lock()
 	pod := a.pods[podKey(namespace, binding.Name)]
@@ -145,13 +145,13 @@ func (a *api) bind(namespace string, binding *corev1.Binding) error {
 		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value)
 	}
 	a.store(pod)
-	a.tell(watch.Modified, pod)
+	a.notify(watch.Modified, pod)
 	a.mu.Unlock()
 	a.bound(pod)
 	return nil
 }
 
-func (a *api) tell(event watch.EventType, pod *corev1.Pod) {
+func (a *api) notify(event watch.EventType, pod *corev1.Pod) {
 	for _, w := range a.watchers {
 		w.send(watch.Event{Type: event, Object: pod})
 	}
@@ -208,7 +208,7 @@ func (w *podWatch) run() {
 	}
 }
 
-// ResultChan returns what the watch sees.
+// ResultChan returns the events.
 func (w *podWatch) ResultChan() <-chan watch.Event { return w.result }
 
 // Stop ends the watch.

@@ -9,7 +9,7 @@ import (
 
 // Cluster is what is simulated. The simulation never changes it: a variant works on a copy.
 type Cluster struct {
-	// Source says where it was read from, in the words of the report.
+	// Source names the input, for the report.
 	Source string
 	// Mapping says how rows of a trace became pods of tenants; empty for manifests.
 	Mapping string
@@ -18,11 +18,11 @@ type Cluster struct {
 	Namespaces      []*corev1.Namespace
 	RuntimeClasses  []*nodev1.RuntimeClass
 	PriorityClasses []*schedulingv1.PriorityClass
-	// Pods, in the order in which they come. Those with a node are there already.
+	// Pods in the order of their creation. Those with a node run already.
 	Pods []*corev1.Pod
-	// Others are PVCs, volumes, services and what else the scheduler reads.
+	// Others are PVCs, volumes, services and other objects that the scheduler reads.
 	Others []runtime.Object
-	// Notes say what was filled in or left out.
+	// Notes say what was added or left out.
 	Notes []string
 }
 

@@ -14,7 +14,7 @@ import (
 //go:embed page.html.tmpl
 var pageTemplate string
 
-// pageData is what the page shows.
+// pageData is the data of the page.
 type pageData struct {
 	*Report
 	Versions []string
@@ -51,7 +51,7 @@ type legendEntry struct {
 	Pods   int
 }
 
-// WriteHTML writes the report as one page that needs nothing else.
+// WriteHTML writes the report as one page that loads nothing.
 func (r *Report) WriteHTML(w io.Writer) error {
 	page, err := template.New("page").Funcs(template.FuncMap{
 		"percent": func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) },
@@ -90,7 +90,7 @@ func (r *Report) pageData() pageData {
 	return data
 }
 
-// colours are those of the trust domains; a tenant's are near each other.
+// colours are those of the trust domains. The colours of one tenant are similar.
 type colours struct {
 	hue  map[string]int
 	code map[string]string

@@ -16,10 +16,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
-// Defaults is what a cluster without nodes, or without a RuntimeClass for VMs, is given.
+// Defaults are for a cluster without nodes, or without RuntimeClasses for VMs.
 type Defaults struct {
 	Nodes []*corev1.Node
-	// RuntimeClasses has manifests of RuntimeClasses.
+	// RuntimeClasses is a folder with manifests.
 	RuntimeClasses fs.FS
 }
 
@@ -27,7 +27,7 @@ type Defaults struct {
 type LoadOptions struct {
 	Defaults Defaults
 	Trace    TraceOptions
-	// Tenants, if any, have the manifests' workload once each, in namespaces of their names.
+	// Tenants, if any, each get the workload of the manifests, in a namespace of their name.
 	Tenants []string
 }
 
@@ -53,7 +53,7 @@ func Load(from string, o LoadOptions) (*Cluster, error) {
 			return nil, err
 		}
 		if len(names) == 0 {
-			return nil, fmt.Errorf("%s: there is neither a manifest (.yaml, .yml, .json) nor a trace (.csv) in it", from)
+			return nil, fmt.Errorf("%s: it contains neither a manifest (.yaml, .yml, .json) nor a trace (.csv)", from)
 		}
 	} else if filepath.Ext(from) == ".csv" {
 		return nil, fmt.Errorf("%s: a trace is two files, nodes and pods: give their folder", from)
@@ -88,7 +88,7 @@ func loadTrace(nodes, pods, source string, o LoadOptions) (*Cluster, error) {
 	return l.finish(LoadOptions{Defaults: Defaults{RuntimeClasses: o.Defaults.RuntimeClasses}})
 }
 
-// traceFiles finds the two files of a trace: the header tells which is which.
+// traceFiles finds the two files of a trace by their headers.
 func traceFiles(folder string) (nodes, pods string, err error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.csv"))
 	if err != nil || len(files) == 0 {
@@ -121,10 +121,10 @@ func (l *loader) finish(o LoadOptions) (*Cluster, error) {
 	note := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
 	if len(c.Nodes) == 0 {
 		if len(o.Defaults.Nodes) == 0 {
-			return nil, fmt.Errorf("%s: there is no Node in it", c.Source)
+			return nil, fmt.Errorf("%s: it contains no Node", c.Source)
 		}
 		c.Nodes = o.Defaults.Nodes
-		note("no Node among the manifests: the %d nodes of the demo are used", len(c.Nodes))
+		note("the manifests contain no Node: the %d nodes of the demo are used", len(c.Nodes))
 	}
 	if len(o.Tenants) > 0 {
 		l.oncePerTenant(o.Tenants)
@@ -134,7 +134,7 @@ func (l *loader) finish(o LoadOptions) (*Cluster, error) {
 		return nil, err
 	}
 	for _, kind := range slices.Sorted(maps.Keys(l.ignored)) {
-		note("%d objects of kind %s are left out: the scheduler does not read them, or makes no pods of them", l.ignored[kind], kind)
+		note("%d objects of kind %s are left out: they neither create pods nor affect the scheduler", l.ignored[kind], kind)
 	}
 	if err := l.checkNodeNames(); err != nil {
 		return nil, err
@@ -142,12 +142,12 @@ func (l *loader) finish(o LoadOptions) (*Cluster, error) {
 	l.fillNamespaces(note)
 	l.steer(note)
 	if !slices.ContainsFunc(c.Pods, func(p *corev1.Pod) bool { return p.Spec.NodeName == "" }) {
-		return nil, fmt.Errorf("%s: there is no pod to place in it", c.Source)
+		return nil, fmt.Errorf("%s: it contains no pod to place", c.Source)
 	}
 	return c, nil
 }
 
-// addDefaultClasses adds the RuntimeClasses that are not there.
+// addDefaultClasses adds the missing RuntimeClasses.
 func (l *loader) addDefaultClasses(folder fs.FS) error {
 	if folder == nil {
 		return nil
@@ -165,7 +165,7 @@ func (l *loader) addDefaultClasses(folder fs.FS) error {
 			continue
 		}
 		if l.cluster.Mapping != "" {
-			class.Scheduling = nil // every machine of a trace is taken to run VMs
+			class.Scheduling = nil // every machine of a trace is assumed to run VMs
 		}
 		l.cluster.RuntimeClasses = append(l.cluster.RuntimeClasses, class)
 	}
@@ -174,7 +174,7 @@ func (l *loader) addDefaultClasses(folder fs.FS) error {
 
 func isKustomization(name string) bool { return strings.HasPrefix(name, "kustomization.") }
 
-// oncePerTenant gives every tenant the whole workload.
+// oncePerTenant copies the whole workload for every tenant.
 func (l *loader) oncePerTenant(tenants []string) {
 	c := l.cluster
 	pods, daemons := c.Pods, l.daemons
@@ -216,8 +216,8 @@ func tenantNamespace(name string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{tenantLabel: name}}}
 }
 
-// fillNamespaces makes the namespaces that pods are in and nobody has defined, each for a
-// tenant of its own; kube-system and its like belong to the platform.
+// fillNamespaces adds the missing namespaces of pods, each for a tenant of its own, except
+// kube-system and the like, which belong to the platform.
 func (l *loader) fillNamespaces(note func(string, ...any)) {
 	for _, pod := range l.cluster.Pods {
 		name := pod.Namespace
@@ -228,14 +228,14 @@ func (l *loader) fillNamespaces(note func(string, ...any)) {
 		if strings.HasPrefix(name, "kube-") {
 			ns.Labels = nil
 		} else {
-			note("namespace %s is not among the manifests: made for a tenant of the same name", name)
+			note("namespace %s is missing in the manifests: it is added for a tenant of the same name", name)
 		}
 		l.cluster.Namespaces = append(l.cluster.Namespaces, ns)
 	}
 }
 
-// steer gives the pods of tenants that name no scheduler to ours, as the admission policies
-// do, and leaves out the pods of nobody's that wait for another scheduler.
+// steer sets the scheduler of tenants' pods that name none, as the admission policies do,
+// and leaves out pods that wait for another scheduler.
 func (l *loader) steer(note func(string, ...any)) {
 	c := l.cluster
 	left := 0

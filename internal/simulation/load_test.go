@@ -32,7 +32,7 @@ func podNames(c *Cluster) []string {
 	return names
 }
 
-func TestWorkloadsBecomePods(t *testing.T) {
+func TestLoadManifests(t *testing.T) {
 	c := load(t, "testdata/manifests", kataClasses())
 	want := []string{
 		"kube-system/agent-n1", "kube-system/agent-n2", "kube-system/agent-n3",
@@ -42,17 +42,17 @@ func TestWorkloadsBecomePods(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if c.namespace("blue").Labels[tenantLabel] != "blue" {
-		t.Error("a namespace that is not among the manifests has no tenant")
+		t.Error("a namespace that is missing in the manifests has no tenant")
 	}
 	if !slices.ContainsFunc(c.Notes, func(n string) bool { return strings.Contains(n, "CronJob") }) {
-		t.Errorf("nothing tells that the CronJob is left out: %q", c.Notes)
+		t.Errorf("no note says that the CronJob is left out: %q", c.Notes)
 	}
 	if pods := c.Nodes[0].Status.Allocatable.Pods().Value(); pods != 110 {
 		t.Errorf("a node that does not say how many pods it takes has %d", pods)
 	}
 }
 
-func TestEachTenantHasTheWholeWorkload(t *testing.T) {
+func TestLoadPerTenant(t *testing.T) {
 	o := kataClasses()
 	o.Tenants = []string{"a", "b"}
 	c := load(t, "testdata/manifests", o)
@@ -65,22 +65,22 @@ func TestEachTenantHasTheWholeWorkload(t *testing.T) {
 	}
 }
 
-func TestATraceIsDealtOutBySeed(t *testing.T) {
+func TestLoadTrace(t *testing.T) {
 	o := kataClasses()
 	o.Trace = TraceOptions{Tenants: 4, Seed: 7, Limit: 30}
 	first, again := load(t, "testdata/trace", o), load(t, "testdata/trace", o)
 	if diff := cmp.Diff(first.Pods, again.Pods); diff != "" {
-		t.Errorf("the same seed deals otherwise (-first +again)\n%s", diff)
+		t.Errorf("the same seed gives another result (-first +again)\n%s", diff)
 	}
 	if len(first.Pods) != 30 || !slices.IsSorted(rowNames(first)) {
 		t.Errorf("want 30 rows in the order of the file, got %q", rowNames(first))
 	}
 	o.Trace.Seed = 8
 	if cmp.Equal(podNames(first), podNames(load(t, "testdata/trace", o))) {
-		t.Error("another seed deals the same")
+		t.Error("another seed gives the same result")
 	}
 	if !strings.Contains(first.Mapping, "30 of 40 rows") || !strings.Contains(first.Mapping, "seed 7") {
-		t.Errorf("the mapping is not told: %q", first.Mapping)
+		t.Errorf("mapping %q", first.Mapping)
 	}
 	o.Trace = TraceOptions{Tenants: 1, Seed: 1}
 	whole := load(t, "testdata/trace", o)
@@ -101,7 +101,7 @@ func rowNames(c *Cluster) []string {
 	return names
 }
 
-func TestBadInputIsOneErrorThatNamesFileAndField(t *testing.T) {
+func TestLoadErrors(t *testing.T) {
 	const node = "apiVersion: v1\nkind: Node\nmetadata: {name: node}\nstatus: {allocatable: {cpu: 1, memory: 1Gi}}\n---\n"
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: red}\nspec: {containers: [{name: c, image: i}]}\n"
 	for name, tc := range map[string]struct {
@@ -116,11 +116,11 @@ func TestBadInputIsOneErrorThatNamesFileAndField(t *testing.T) {
 			"c.yaml", node + "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: many}\n",
 			[]string{"c.yaml, document 2, Deployment d", "spec.replicas"},
 		},
-		"an amount that is none": {
+		"a quantity that is not one": {
 			"c.yaml", node + strings.Replace(pod, "image: i", "image: i, resources: {requests: {cpu: lots}}", 1),
 			[]string{"c.yaml, document 2, Pod p, spec.containers[0].resources.requests.cpu", `"lots"`},
 		},
-		"an amount below zero": {
+		"a quantity below zero": {
 			"c.yaml", node + strings.Replace(pod, "image: i", "image: i, resources: {requests: {memory: -1Gi}}", 1),
 			[]string{"c.yaml, document 2, Pod p, spec.containers[0].resources.requests.memory", "below zero"},
 		},
@@ -141,7 +141,7 @@ func TestBadInputIsOneErrorThatNamesFileAndField(t *testing.T) {
 			[]string{"c.yaml, document 3, Pod p, metadata.name", "twice"},
 		},
 		"an object without kind":  {"c.yaml", "apiVersion: v1\nmetadata: {name: node}\n", []string{"c.yaml, document 1: ", "kind is missing"}},
-		"text that is no YAML":    {"c.yaml", "a: [\n", []string{"c.yaml, document 1"}},
+		"text that is not YAML":   {"c.yaml", "a: [\n", []string{"c.yaml, document 1"}},
 		"no pod":                  {"c.yaml", node, []string{"c.yaml", "no pod"}},
 		"no node":                 {"c.yaml", pod, []string{"c.yaml", "no Node"}},
 		"one file of a trace":     {"nodes.csv", "sn,cpu_milli\n", []string{"nodes.csv", "two files"}},
@@ -173,18 +173,18 @@ func TestBadInputIsOneErrorThatNamesFileAndField(t *testing.T) {
 	}
 }
 
-func TestBadRowsOfATraceAreNamed(t *testing.T) {
+func TestLoadTraceErrors(t *testing.T) {
 	const nodes, pods = "sn,cpu_milli,memory_mib,gpu,model\nn,1000,1024,0,\n", "name,cpu_milli,memory_mib,num_gpu,gpu_milli\np,100,100,0,0\n"
 	for name, tc := range map[string]struct {
 		nodes, pods string
 		want        string
 	}{
-		"an amount that is no number": {nodes, pods + "q,much,100,0,0\n", "pods.csv, line 3, cpu_milli"},
-		"an amount below zero":        {nodes + "m,1000,-5,0,\n", pods, "nodes.csv, line 3, memory_mib"},
-		"a pod without a name":        {nodes, pods + ",100,100,0,0\n", "pods.csv, line 3, name"},
-		"a column that is missing":    {strings.ReplaceAll(nodes, "gpu", "gpus"), pods, "nodes.csv, line 1: there is no column gpu"},
-		"a row that is too short":     {nodes, pods + "q,100\n", "pods.csv"},
-		"no row":                      {nodes, strings.SplitAfter(pods, "\n")[0], "pods.csv: there is no row"},
+		"an amount that is not a number": {nodes, pods + "q,much,100,0,0\n", "pods.csv, line 3, cpu_milli"},
+		"an amount below zero":           {nodes + "m,1000,-5,0,\n", pods, "nodes.csv, line 3, memory_mib"},
+		"a pod without a name":           {nodes, pods + ",100,100,0,0\n", "pods.csv, line 3, name"},
+		"a column that is missing":       {strings.ReplaceAll(nodes, "gpu", "gpus"), pods, "nodes.csv, line 1: there is no column gpu"},
+		"a row that is too short":        {nodes, pods + "q,100\n", "pods.csv"},
+		"no row":                         {nodes, strings.SplitAfter(pods, "\n")[0], "pods.csv: it has no rows"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()

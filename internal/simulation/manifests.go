@@ -22,8 +22,9 @@ import (
 	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
-// document is one object of a file, and how to speak of it.
+// document is an object of a file.
 type document struct {
+	// at is the position in the file, for errors.
 	at     string
 	object *unstructured.Unstructured
 }
@@ -34,7 +35,7 @@ func (d document) fault(field, format string, args ...any) error {
 }
 
 // readManifests adds the objects of these files to the cluster: nodes, namespaces, classes,
-// pods, and the pods of workloads. label is put before the names of files in errors.
+// pods, and the pods of workloads. label is the folder's name in errors.
 func (l *loader) readManifests(folder fs.FS, names []string, label string) error {
 	found, err := manifest.ReadFiles(folder, names, label)
 	if err != nil {
@@ -52,7 +53,7 @@ func (l *loader) readManifests(folder fs.FS, names []string, label string) error
 	return nil
 }
 
-// decode makes a typed object; nil if nobody here knows its kind.
+// decode returns a typed object, nil for an unknown kind.
 func (l *loader) decode(d document) (runtime.Object, error) {
 	if err := checkQuantities(d, nil, d.object.Object); err != nil {
 		return nil, err
@@ -77,8 +78,8 @@ func strictCodecs() serializer.CodecFactory {
 	return serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict)
 }
 
-// amountFields hold amounts by resource. The decoder would refuse a bad one without saying
-// where it is.
+// amountFields hold quantities by resource. The decoder refuses a bad one without naming
+// the field.
 var amountFields = []string{"requests", "limits", "allocatable", "capacity", "podFixed"}
 
 func checkQuantities(d document, at []string, value any) error {
@@ -136,7 +137,7 @@ func fieldPath(steps []string) string {
 type loader struct {
 	codecs  serializer.CodecFactory
 	cluster *Cluster
-	// daemons are expanded last, when all nodes are known.
+	// daemons are expanded last, after all nodes are read.
 	daemons []*appsv1.DaemonSet
 	ignored map[string]int
 	seen    map[string]string
@@ -146,7 +147,7 @@ func newLoader() *loader {
 	return &loader{codecs: strictCodecs(), cluster: &Cluster{}, ignored: map[string]int{}, seen: map[string]string{}}
 }
 
-// add sorts one object in.
+// add adds one object.
 func (l *loader) add(d document) error {
 	object, err := l.decode(d)
 	if err != nil {
@@ -159,7 +160,7 @@ func (l *loader) add(d document) error {
 	if meta, ok := object.(metav1.Object); ok {
 		id := d.object.GetKind() + " " + meta.GetNamespace() + "/" + meta.GetName()
 		if before, twice := l.seen[id]; twice {
-			return d.fault("metadata.name", "is there twice, in %s as well", before)
+			return d.fault("metadata.name", "the object is there twice, also in %s", before)
 		}
 		l.seen[id] = d.at
 	}
@@ -205,7 +206,7 @@ func (l *loader) addNode(d document, node *corev1.Node) error {
 	}
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if amount := node.Status.Allocatable[name]; amount.Sign() <= 0 {
-			return d.fault("status.allocatable."+string(name), "is missing: nothing would fit")
+			return d.fault("status.allocatable."+string(name), "is missing, so no pod would fit")
 		}
 	}
 	if amount := node.Status.Allocatable[corev1.ResourcePods]; amount.Sign() <= 0 {

@@ -18,17 +18,17 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// model is a cluster as the yardsticks see it.
+// model is a cluster in the form of package density.
 type model struct {
 	density.Instance
 	// uids are those of the instance's pods, by index.
 	uids []types.UID
-	// refused are the pods of tenants that may go nowhere, and why.
+	// refused are the tenants' pods that the rule denies on every node, with the reason.
 	refused map[types.UID]isolation.Reason
 	nodes   map[string]int
 }
 
-// reader reads a cluster through the rule.
+// reader applies the rule to the pods of a cluster.
 type reader struct {
 	cluster  *Cluster
 	rules    *podfacts.Rules
@@ -64,8 +64,7 @@ func (r *reader) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	return class, known
 }
 
-// PVCOnHost is for podfacts.Surroundings. PVCs are not looked into: a pod that mounts one is
-// taken to be without a wall.
+// PVCOnHost is for podfacts.Surroundings. Every PVC counts as a directory of the host.
 func (r *reader) PVCOnHost(string) (onHost, known bool) { return true, true }
 
 func (r *reader) subject(pod *corev1.Pod) isolation.Subject {
@@ -73,7 +72,7 @@ func (r *reader) subject(pod *corev1.Pod) isolation.Subject {
 	return r.rules.Subject(pod, &facts, r)
 }
 
-// newModel reads what the yardsticks need of a cluster whose pods are admitted.
+// newModel models a cluster whose pods are admitted.
 func newModel(c *Cluster, rules *podfacts.Rules) (*model, error) {
 	r, err := newReader(c, rules)
 	if err != nil {
@@ -99,7 +98,7 @@ func newModel(c *Cluster, rules *podfacts.Rules) (*model, error) {
 			Capacity: vector(node.Status.Allocatable, node.Status.Allocatable.Pods().Value()),
 		})
 	}
-	lost := make([]bool, len(c.Nodes)) // to tenants, because of who is there
+	lost := make([]bool, len(c.Nodes)) // to tenants, because of the pods on it
 	domains := map[isolation.KernelGroup]string{}
 	var pods []*corev1.Pod
 	for _, pod := range c.Pods {
@@ -144,8 +143,8 @@ func newModel(c *Cluster, rules *podfacts.Rules) (*model, error) {
 	return m, nil
 }
 
-// keepOffPinned takes from each pod the nodes of pods that are there already and that it may
-// not share a machine with.
+// keepOffPinned removes from each pod the nodes of running pods that it may not share a
+// machine with.
 func (m *model) keepOffPinned() {
 	for i := range m.Pods {
 		pinned := &m.Pods[i]
@@ -162,7 +161,7 @@ func (m *model) keepOffPinned() {
 	}
 }
 
-// homeless reports whether no node would hold the pod, even if it were the only one there.
+// homeless reports whether no node could hold the pod, even as its only pod.
 func (m *model) homeless(i int) bool {
 	p := &m.Pods[i]
 	if p.Pinned {
@@ -190,7 +189,7 @@ func (m *model) takePlatform(pod *corev1.Pod, request density.Vector) {
 	if node == "" {
 		node, _ = pinnedTo(pod)
 	}
-	// Of a platform pod that may go anywhere the yardsticks take no notice.
+	// A platform pod that may go anywhere is ignored.
 	if n, ok := m.nodes[node]; ok {
 		for d, amount := range request {
 			m.Nodes[n].Capacity[d] -= amount
@@ -223,7 +222,8 @@ func amount(list corev1.ResourceList, name corev1.ResourceName) int64 {
 	return quantity.Value()
 }
 
-// shape names what makes machines interchangeable: what they offer and whom they keep out.
+// shape is equal for interchangeable machines: those with the same capacity, taints and
+// handlers.
 func shape(node *corev1.Node) string {
 	taints := make([]string, 0, len(node.Spec.Taints))
 	for i := range node.Spec.Taints {
@@ -237,7 +237,7 @@ func shape(node *corev1.Node) string {
 	return string(text)
 }
 
-// eligibility tells which nodes may take a pod, resources and neighbours aside.
+// eligibility finds the nodes that may take a pod, apart from resources and other pods.
 type eligibility struct {
 	cluster *Cluster
 	lost    []bool
@@ -285,7 +285,7 @@ func (e *eligibility) hasHandler(pod *corev1.Pod, node *corev1.Node) bool {
 	return class != nil && handlers[class.Handler]
 }
 
-// placement is an outcome by the indexes of the instance.
+// placement converts an outcome to the indexes of the instance.
 func (m *model) placement(o *Outcome) density.Placement {
 	p := make(density.Placement, len(m.uids))
 	for i, uid := range m.uids {

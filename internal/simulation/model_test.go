@@ -10,7 +10,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-const modelled = `
+const modelManifests = `
 apiVersion: v1
 kind: Node
 metadata: {name: plain}
@@ -69,10 +69,10 @@ metadata: {name: reaches-through, namespace: blue}
 spec: {hostNetwork: true, containers: [{name: c, image: i}]}
 `
 
-func modelledVariants(t *testing.T) *variants {
+func modelVariants(t *testing.T) *variants {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "cluster.yaml")
-	if err := os.WriteFile(file, []byte(modelled), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(modelManifests), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	profile := shippedProfile(t)
@@ -87,22 +87,22 @@ func modelledVariants(t *testing.T) *variants {
 	return v
 }
 
-// seen is what the yardsticks see of a pod.
-type seen struct {
+// modelPod is a pod of the model.
+type modelPod struct {
 	MilliCPU          int64
 	VM, Open, Pinned  bool
 	Plain, Kata, Lost bool
 }
 
-func see(t *testing.T, c *Cluster, rules *podfacts.Rules) (map[string]seen, *model) {
+func podsOf(t *testing.T, c *Cluster, rules *podfacts.Rules) (map[string]modelPod, *model) {
 	t.Helper()
 	m, err := newModel(c, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pods := map[string]seen{}
+	pods := map[string]modelPod{}
 	for _, p := range m.Pods {
-		pods[p.Name] = seen{
+		pods[p.Name] = modelPod{
 			MilliCPU: p.Request[0], VM: p.VM, Open: p.Open, Pinned: p.Pinned,
 			Plain: p.Nodes[0], Kata: p.Nodes[1], Lost: p.Nodes[2],
 		}
@@ -110,32 +110,32 @@ func see(t *testing.T, c *Cluster, rules *podfacts.Rules) (map[string]seen, *mod
 	return pods, m
 }
 
-func TestTheYardsticksSeeWhatTheRuleSees(t *testing.T) {
-	v := modelledVariants(t)
-	got, m := see(t, v.asGiven(), v.rules)
-	want := map[string]seen{
+func TestModel(t *testing.T) {
+	v := modelVariants(t)
+	got, m := podsOf(t, v.asGiven(), v.rules)
+	want := map[string]modelPod{
 		"red/there": {MilliCPU: 1000, Pinned: true, Plain: true, Kata: true},
 		"red/web":   {MilliCPU: 500, Plain: true, Kata: true},
-		// Its namespace names the RuntimeClass, which brings overhead and nodes; and where red
-		// is already it may not go.
+		// Its namespace names the RuntimeClass, which has an overhead and a node selector; it
+		// may not join red.
 		"blue/vault": {MilliCPU: 750, VM: true, Open: true, Kata: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("as given (-want +got)\n%s", diff)
 	}
 	if cpu := m.Nodes[0].Capacity[0]; cpu != 3000 {
-		t.Errorf("of 4 CPUs of which the platform takes 1 there are %d thousandths for tenants", cpu)
+		t.Errorf("4 CPUs, of which the platform takes 1: %d thousandths are left for tenants", cpu)
 	}
 
-	got, _ = see(t, v.containers(), v.rules)
-	want["blue/vault"] = seen{MilliCPU: 500, Kata: true}
+	got, _ = podsOf(t, v.containers(), v.rules)
+	want["blue/vault"] = modelPod{MilliCPU: 500, Kata: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("containers only (-want +got)\n%s", diff)
 	}
 
-	got, _ = see(t, v.allVMs(), v.rules)
-	want["blue/vault"] = seen{MilliCPU: 750, VM: true, Open: true, Kata: true}
-	want["red/web"] = seen{MilliCPU: 750, VM: true, Open: true, Kata: true}
+	got, _ = podsOf(t, v.allVMs(), v.rules)
+	want["blue/vault"] = modelPod{MilliCPU: 750, VM: true, Open: true, Kata: true}
+	want["red/web"] = modelPod{MilliCPU: 750, VM: true, Open: true, Kata: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("a VM for every pod (-want +got)\n%s", diff)
 	}

@@ -24,7 +24,7 @@ type part struct {
 	VMs    int
 }
 
-// picture has a tile for every node that holds pods, those of one trust domain side by side.
+// picture returns a tile for every node with pods, sorted by trust domain.
 func picture(m *model, p density.Placement) []tile {
 	on := make([][]int, len(m.Nodes))
 	for i, n := range p {

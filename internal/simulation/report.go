@@ -10,9 +10,9 @@ import (
 // variant is one way to place the pods.
 type variant struct {
 	id, title string
-	// how: by a packing that knows all pods beforehand, or by a scheduler.
+	// how: by a packing that knows all pods in advance, or by a scheduler.
 	how string
-	// plugin: by ours.
+	// plugin: by this project's scheduler.
 	plugin bool
 }
 
@@ -33,22 +33,22 @@ var (
 	pluginSharing    = variant{id: "vi", title: "this plugin, VMs for small trust domains", how: byScheduler, plugin: true}
 )
 
-// Report is what a simulation found.
+// Report is the result of a simulation.
 type Report struct {
 	Input    Input    `json:"input"`
 	Bounds   Bounds   `json:"lowerBounds"`
 	Variants []Result `json:"variants"`
 	Sizes    []Size   `json:"podSizes"`
 	Verdict  Verdict  `json:"verdict"`
-	// Published is what others have measured of co-residence.
+	// Published is a published measurement of co-residence.
 	Published string `json:"publishedCoResidence"`
 }
 
-// published is what can be read of the paper in its abstract; its curves are not copied here.
+// published is from the abstract of the paper; its curves are not copied here.
 const published = "Fang et al., Repttack: Exploiting Cloud Schedulers to Guide Co-Location Attacks (NDSS 2022): " +
 	"an attacker who asks for what the victim asks for meets it at a rate of up to 50 % with one instance, up to 80 % with five."
 
-// Input is what was simulated.
+// Input is the input of the simulation.
 type Input struct {
 	Cluster      string            `json:"cluster"`
 	Mapping      string            `json:"mapping,omitempty"`
@@ -64,23 +64,23 @@ type Input struct {
 	Notes        []string          `json:"notes,omitempty"`
 }
 
-// Bounds are numbers of nodes below which no placement can get.
+// Bounds are lower bounds of the number of nodes.
 type Bounds struct {
-	// Anyhow: whoever shares with whom. Apart: trust domains kept apart. Sharing: apart, but
-	// for the VMs of variant vi.
+	// Anyhow is for any placement, Apart for separate trust domains, Sharing for separate
+	// trust domains with the VMs of variant vi.
 	Anyhow  int `json:"anyPlacement"`
 	Apart   int `json:"trustDomainsApart"`
 	Sharing int `json:"withVMs"`
 }
 
-// Result is what came of one variant.
+// Result is the result of one variant.
 type Result struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
 	How   string `json:"by"`
 	Nodes int    `json:"nodes"`
-	// OverPacking is how many nodes more than the offline packing of the same pods, in
-	// percent; nil where there is nothing to compare.
+	// OverPacking is the excess of nodes over the offline packing of the same pods, in
+	// percent; nil without a packing to compare.
 	OverPacking  *float64           `json:"overPackingPercent,omitempty"`
 	Unplaced     int                `json:"unplaced"`
 	WorstTenant  float64            `json:"worstTenantUnplaced"`
@@ -119,7 +119,7 @@ type Size struct {
 	Price    float64 `json:"priceOfVM"`
 }
 
-// Verdict holds the result against the targets. Nil is not measured.
+// Verdict compares the results with the targets. Nil means not measured.
 type Verdict struct {
 	WithinFivePercent  *bool `json:"withinFivePercentOfPacking,omitempty"`
 	NeverMoreThanPools *bool `json:"noMoreNodesThanPoolsPerTrustDomain,omitempty"`
@@ -190,7 +190,7 @@ func (r *Report) Result(id string) *Result {
 	return nil
 }
 
-// compare fills in what needs more than one result.
+// compare fills in the comparisons between results.
 func (r *Report) compare() {
 	over := func(id, than string) *float64 {
 		a, b := r.Result(id), r.Result(than)

@@ -26,25 +26,25 @@ import (
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
-// patience is how long one pod may take before the simulation gives up.
+// patience bounds the time for one pod.
 const patience = time.Minute
 
-// Outcome is where a scheduler put the pods of a cluster.
+// Outcome is the placement of the pods of a cluster.
 type Outcome struct {
-	// Node is the node of each pod that has one, by UID.
+	// Node is the node of each placed pod, by UID.
 	Node map[types.UID]string
-	// Why is what the scheduler said of each pod that has none.
+	// Why is the scheduler's message for each other pod.
 	Why map[types.UID]string
 }
 
-// Place lets a scheduler with this configuration place the pods of a cluster that have no
-// node, one after the other in the order of the cluster. It is kube-scheduler itself with
-// the plugin registered; only the API server is not real.
+// Place lets a scheduler with this configuration place the pending pods of a cluster, one
+// after the other in the order of the cluster. It is kube-scheduler itself with the plugin
+// registered; only the API server is simulated.
 //
-// The same seed gives the same placement: what is random in the scheduler, the choice
-// between nodes of the same score, is decided by the seed; nodes are looked at one by
-// one; and what depends on the clock is left out, which are the hints of opportunistic
-// batching, and when a refused pod is tried again: that is at the end. Nobody is preempted.
+// The same seed gives the same placement. The seed decides between nodes of the same score,
+// and nodes are filtered one by one. What depends on the clock is left out: the hints of
+// opportunistic batching, and the time of a retry, as refused pods are tried again at the
+// end. No pod is preempted.
 func Place(ctx context.Context, c *Cluster, configuration *schedulerconfig.KubeSchedulerConfiguration, seed uint64, progress func(done, total int)) (*Outcome, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -66,13 +66,13 @@ type run struct {
 	names map[string]bool // schedulers of the configuration
 
 	pop func(klog.Logger) (framework.QueuedEntityInfo, error)
-	// turn is the pod that is to be scheduled, early what the queue gave before its turn.
-	turn  types.UID
-	early map[types.UID]*framework.QueuedPodInfo
+	// current is the pod to be scheduled, early has the pods that the queue gave too early.
+	current types.UID
+	early   map[types.UID]*framework.QueuedPodInfo
 
 	mu      sync.Mutex
 	outcome *Outcome
-	// settled has what has been decided and not been fetched yet.
+	// settled has the pods with an outcome that place has not taken note of.
 	settled map[types.UID]bool
 	changed chan struct{}
 }
@@ -85,7 +85,7 @@ func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.Kube
 		settled: map[types.UID]bool{}, changed: make(chan struct{}, 1),
 	}
 	api.bound = func(pod *corev1.Pod) { r.settle(pod.UID, pod.Spec.NodeName, "") }
-	// Its log would drown ours; what it says of a pod is in the outcome.
+	// The scheduler's log would be too long; its messages about pods are in the outcome.
 	ctx = klog.NewContext(ctx, klog.Background().V(10))
 	informers := scheduler.NewInformerFactory(client, 0, nil)
 	var err error
@@ -123,7 +123,7 @@ func (r *run) close() {
 	_ = r.sched.Profiles.Close()
 }
 
-// awaitPlugin returns when the plugin has read what there is: until then it refuses all pods.
+// awaitPlugin returns when the plugin has read the cluster: until then it refuses all pods.
 func (r *run) awaitPlugin(ctx context.Context, c *Cluster) error {
 	for _, pod := range c.Pods {
 		profile := r.sched.Profiles[pod.Spec.SchedulerName]
@@ -196,7 +196,7 @@ func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, r.sched.SchedulingQueue.Close) // an empty queue blocks
 	defer stop()
-	r.turn = pod.UID
+	r.current = pod.UID
 	for !r.fetch(pod.UID) {
 		r.sched.ScheduleOne(ctx)
 		// The cycle is over; the binding may not be.
@@ -207,17 +207,17 @@ func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// next gives the scheduler the pod whose turn it is. The queue also has refused ones that
-// an event has brought back; when it does so depends on the machine's speed.
+// next gives the scheduler the current pod. The queue also has refused pods that an event
+// has brought back, at times that depend on the machine's speed.
 func (r *run) next(logger klog.Logger) (framework.QueuedEntityInfo, error) {
-	if pod, ok := r.early[r.turn]; ok {
-		delete(r.early, r.turn)
+	if pod, ok := r.early[r.current]; ok {
+		delete(r.early, r.current)
 		return pod, nil
 	}
 	for {
 		entity, err := r.pop(logger)
 		pod, ok := entity.(*framework.QueuedPodInfo)
-		if !ok || pod.Pod.UID == r.turn {
+		if !ok || pod.Pod.UID == r.current {
 			return entity, err
 		}
 		r.early[pod.Pod.UID] = pod
@@ -244,8 +244,8 @@ func (r *run) awaitBindings(ctx context.Context) error {
 	}
 }
 
-// again tries the refused pods once more, as events would have: one that has affinity to a
-// pod that came later fits now. It ends when a round places nothing.
+// again retries the refused pods, as events would: a pod with affinity to a later one may
+// fit now. It ends when a round places no pod.
 func (r *run) again(ctx context.Context) error {
 	for {
 		var refused []*corev1.Pod
@@ -278,13 +278,13 @@ func (r *run) pending() []*corev1.Pod {
 	return pending
 }
 
-// seeded is a profile whose choices among equals are decided by a seed.
+// seeded is a profile that chooses between equal nodes by a seed.
 type seeded struct {
 	framework.Framework
 	seed uint64
 }
 
-// RunScorePlugins puts a hash of seed, pod and node where the framework has a random number.
+// RunScorePlugins replaces the framework's random number by a hash of seed, pod and node.
 func (s *seeded) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) ([]fwk.NodePluginScores, *fwk.Status) {
 	scores, status := s.Framework.RunScorePlugins(ctx, state, pod, nodes)
 	for i := range scores {
@@ -295,12 +295,12 @@ func (s *seeded) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod 
 	return scores, status
 }
 
-// GetNodeHint gives none: hints hold for half a second, so they depend on the machine's speed.
+// GetNodeHint returns none: hints hold for half a second, so they depend on the machine's speed.
 func (s *seeded) GetNodeHint(context.Context, *corev1.Pod, fwk.PodSignature, fwk.CycleState, int64) string {
 	return ""
 }
 
-// RunPostFilterPlugins preempts nobody.
+// RunPostFilterPlugins preempts no pod.
 func (s *seeded) RunPostFilterPlugins(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	return nil, fwk.NewStatus(fwk.Unschedulable)
 }

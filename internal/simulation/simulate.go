@@ -21,22 +21,22 @@ import (
 
 // Options say how a cluster is simulated.
 type Options struct {
-	// Seed decides what the scheduler leaves to chance.
+	// Seed decides all random choices.
 	Seed uint64
-	// Small is the share of a machine that a trust domain has to fit into, all its pods with
-	// the overhead of a virtual machine, to get virtual machines in variant vi.
+	// Small is the share of a machine that a trust domain must fit into to get VMs in variant
+	// vi, with the overhead of a VM for each of its pods.
 	Small float64
 	// Profile is the file with the configuration of the scheduler, normally the shipped one.
 	Profile string
-	// Only, if any, are the variants to run, by their ids.
+	// Only, if any, are the ids of the variants to run.
 	Only []string
 	// Clock measures how long each variant takes.
 	Clock clock.PassiveClock
-	// Progress is told what is being done.
+	// Progress is called with a line for each step.
 	Progress func(line string)
 }
 
-// attackers are the numbers of pods that an attacker is given.
+// attackers are the numbers of an attacker's pods for which co-residence is computed.
 func attackers() []int { return []int{1, 5, 20} }
 
 // Run places the pods of the cluster in every variant and measures each.
@@ -172,7 +172,7 @@ func (s *simulation) scheduled(ctx context.Context, v variant, c *Cluster, m *mo
 	return nil
 }
 
-// checkPairs asks the independent check whether the rule was kept.
+// checkPairs checks the placement with the independent checker.
 func checkPairs(c *Cluster, o *Outcome) checker.Result {
 	all := &checker.Cluster{}
 	for _, pod := range c.Pods {

@@ -43,7 +43,7 @@ func traceReport(t *testing.T) *Report {
 	return r
 }
 
-func TestTheVariantsAreMeasuredTogether(t *testing.T) {
+func TestRun(t *testing.T) {
 	r := traceReport(t)
 	var ids []string
 	for _, v := range r.Variants {
@@ -68,7 +68,7 @@ func TestTheVariantsAreMeasuredTogether(t *testing.T) {
 		}
 	}
 	if r.Result("none").Radius.TenantsMax < 2 {
-		t.Error("without isolation tenants do not mix: the measurement says nothing")
+		t.Error("without isolation no node has two tenants, so the test proves nothing")
 	}
 	if r.Result("iii").Radius.TenantsMax > 1 {
 		t.Error("the anti-affinity variant does not keep tenants apart")
@@ -81,7 +81,7 @@ func TestTheVariantsAreMeasuredTogether(t *testing.T) {
 	}
 }
 
-func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
+func TestPlaceIsDeterministic(t *testing.T) {
 	o := kataClasses()
 	o.Trace = TraceOptions{Tenants: 4, Seed: 1}
 	c := load(t, "testdata/trace", o)
@@ -103,11 +103,11 @@ func TestTheSameSeedGivesTheSamePlacement(t *testing.T) {
 		t.Errorf("(-first +again)\n%s", diff)
 	}
 	if maps.Equal(first, place(2)) {
-		t.Error("another seed decides nothing otherwise")
+		t.Error("another seed gives the same placement")
 	}
 }
 
-func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
+func TestPlaceRetriesAtTheEnd(t *testing.T) {
 	c := load(t, "testdata/manifests", kataClasses())
 	c.admit()
 	profile := shippedProfile(t)
@@ -134,7 +134,7 @@ func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
 		}
 		return entity, err
 	}
-	// Before the third pod comes, the second has brought the first back into the queue.
+	// The second pod brings the first back into the queue before the third is created.
 	back := func(done, _ int) {
 		if err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, patience, true, func(context.Context) (bool, error) {
 			return done != 2 || len(r.sched.SchedulingQueue.PodsInBackoffQ()) > 0, nil
@@ -149,15 +149,15 @@ func TestARefusedPodIsTriedAgainAtTheEnd(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if node := r.outcome.Node[waiting.UID]; node == "" || node != r.outcome.Node[awaited.UID] {
-		t.Errorf("the pod that waited is on %q, the one that it waited for on %q", node, r.outcome.Node[awaited.UID])
+		t.Errorf("the waiting pod is on %q, the awaited one on %q", node, r.outcome.Node[awaited.UID])
 	}
 }
 
-func TestWhatTheSchedulerRefusesHasAReason(t *testing.T) {
+func TestPlaceKeepsReasons(t *testing.T) {
 	c := load(t, "testdata/manifests", kataClasses())
 	c.admit()
 	profile := shippedProfile(t)
-	c.Nodes = c.Nodes[:1] // red and blue do not get on
+	c.Nodes = c.Nodes[:1] // red and blue may not share it
 	c.Pods = c.Pods[3:]
 	outcome, err := Place(t.Context(), c, profile, 1, func(int, int) {})
 	if err != nil {
@@ -173,7 +173,7 @@ func TestWhatTheSchedulerRefusesHasAReason(t *testing.T) {
 	}
 }
 
-func TestTheReportIsTextJSONAndAPageThatNeedsNothingElse(t *testing.T) {
+func TestReportFormats(t *testing.T) {
 	r := traceReport(t)
 	var text, page bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
@@ -197,7 +197,7 @@ func TestTheReportIsTextJSONAndAPageThatNeedsNothingElse(t *testing.T) {
 		}
 	}
 	if found := regexp.MustCompile(`(?i)https?:|src=|@import|url\(|ZgotmplZ|<no value>`).FindString(page.String()); found != "" {
-		t.Errorf("the page needs something else, or was not filled in: %q", found)
+		t.Errorf("the page loads something, or has an empty field: %q", found)
 	}
 	for _, want := range []string{`"seed":1`, `"versions":`, `"blastRadius":`, `"coResidence":`, `"podSizes":`, `"lowerBounds":`} {
 		if !bytes.Contains(encoded, []byte(want)) {

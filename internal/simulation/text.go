@@ -10,7 +10,7 @@ import (
 	"k8s.io/component-base/version"
 )
 
-// versions are those of what was at work.
+// versions are those of the project, Go and Kubernetes.
 func versions() map[string]string {
 	all := map[string]string{"tenantisolation": version.Get().GitVersion}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -24,7 +24,7 @@ func versions() map[string]string {
 	return all
 }
 
-// WriteText writes the report for people to read in a terminal.
+// WriteText writes the report for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	in := r.Input
 	var b strings.Builder

@@ -20,28 +20,28 @@ import (
 
 // TraceOptions say how the rows of a trace become pods of tenants.
 type TraceOptions struct {
-	// Tenants is how many there are.
+	// Tenants is the number of tenants.
 	Tenants int
-	// Seed decides whose a row is.
+	// Seed decides the tenant and data class of each row.
 	Seed uint64
-	// Limit is how many pods are taken: a sample that the seed draws, in the order of the
-	// file. 0 takes all.
+	// Limit is the size of a sample that the seed draws, in the order of the file. 0 takes
+	// all rows.
 	Limit int
 }
 
-// gpuResource is what a trace's GPUs are to the scheduler, in thousandths: a row may ask for
-// a part of one.
+// gpuResource is the resource for a trace's GPUs, in thousandths, as a row may request a part
+// of one.
 const gpuResource = "trace.tenantisolation.dev/gpu-milli"
 
-// dataClassShares are the shares of each tenant's pods, in percent. No public trace has data
-// classes, so these are made up, and published with every figure.
+// dataClassShares are the shares of each tenant's pods, in percent. They are invented, as no
+// public trace has data classes, and every report states them.
 var dataClassShares = []struct {
 	class   string
 	percent int
 }{{"public", 15}, {"internal", 45}, {"confidential", 30}, {"restricted", 10}}
 
 // ReadTrace reads two CSV files, nodes (sn, cpu_milli, memory_mib, gpu, model) and pods (name,
-// cpu_milli, memory_mib, num_gpu, gpu_milli, ...), and deals the pods out to tenants.
+// cpu_milli, memory_mib, num_gpu, gpu_milli, ...), and assigns the pods to tenants.
 func ReadTrace(nodes, pods string, o TraceOptions) (*Cluster, error) {
 	nodeRows, err := readTable(nodes, "sn", "cpu_milli", "memory_mib", "gpu", "model")
 	if err != nil {
@@ -59,7 +59,7 @@ func ReadTrace(nodes, pods string, o TraceOptions) (*Cluster, error) {
 		}
 		c.Nodes = append(c.Nodes, node)
 	}
-	d := newDealer(o)
+	d := newAssigner(o)
 	for _, row := range d.sample(podRows) {
 		pod, err := tracePod(row, d)
 		if err != nil {
@@ -91,7 +91,7 @@ func traceNode(r row) (*corev1.Node, error) {
 	}, nil
 }
 
-func tracePod(r row, d *dealer) (*corev1.Pod, error) {
+func tracePod(r row, d *assigner) (*corev1.Pod, error) {
 	cpu, err1 := r.number("cpu_milli")
 	memory, err2 := r.number("memory_mib")
 	gpus, err3 := r.number("num_gpu")
@@ -138,16 +138,16 @@ func amounts(cpuMilli, memoryMiB, gpuMilli int64) corev1.ResourceList {
 	return list
 }
 
-// dealer deals rows out to tenants and data classes, each on its own. The n-th tenant gets a
+// assigner assigns rows to tenants and data classes independently. The n-th tenant gets a
 // share in proportion to 1/n (Zipf): a few large tenants, and many small ones.
-type dealer struct {
+type assigner struct {
 	TraceOptions
 	random *rand.Rand
 	shares []float64 // cumulated, the last one is 1
 }
 
-func newDealer(o TraceOptions) *dealer {
-	d := &dealer{TraceOptions: o, random: rand.New(rand.NewPCG(o.Seed, 0))} //nolint:gosec // repeatable, not secret
+func newAssigner(o TraceOptions) *assigner {
+	d := &assigner{TraceOptions: o, random: rand.New(rand.NewPCG(o.Seed, 0))} //nolint:gosec // repeatable, not secret
 	sum := 0.0
 	for n := 1; n <= o.Tenants; n++ {
 		sum += 1 / float64(n)
@@ -160,7 +160,7 @@ func newDealer(o TraceOptions) *dealer {
 }
 
 // sample draws Limit rows and keeps their order.
-func (d *dealer) sample(rows []row) []row {
+func (d *assigner) sample(rows []row) []row {
 	if d.Limit <= 0 || d.Limit >= len(rows) {
 		return rows
 	}
@@ -173,7 +173,7 @@ func (d *dealer) sample(rows []row) []row {
 	return sample
 }
 
-func (d *dealer) next() (tenant, class string) {
+func (d *assigner) next() (tenant, class string) {
 	n, _ := slices.BinarySearch(d.shares, d.random.Float64())
 	tenant = TenantName(min(n, d.Tenants-1))
 	percent := d.random.IntN(100)
@@ -186,12 +186,12 @@ func (d *dealer) next() (tenant, class string) {
 	return tenant, dataClassShares[0].class
 }
 
-// TenantName is the name of the n-th tenant that a simulation makes up, from 0.
+// TenantName is the name of the n-th generated tenant, from 0.
 func TenantName(n int) string { return fmt.Sprintf("tenant-%02d", n+1) }
 
 func traceNamespace(tenant, class string) string { return tenant + "-" + class }
 
-func (d *dealer) namespaces() []*corev1.Namespace {
+func (d *assigner) namespaces() []*corev1.Namespace {
 	var all []*corev1.Namespace
 	for n := range d.Tenants {
 		for _, share := range dataClassShares {
@@ -204,7 +204,7 @@ func (d *dealer) namespaces() []*corev1.Namespace {
 	return all
 }
 
-func (d *dealer) describe(rows, taken int) string {
+func (d *assigner) describe(rows, taken int) string {
 	var classes []string
 	for _, share := range dataClassShares {
 		classes = append(classes, fmt.Sprintf("%s %d %%", share.class, share.percent))
@@ -244,7 +244,7 @@ func readTable(file string, columns ...string) ([]row, error) {
 	reader := csv.NewReader(f)
 	header, err := reader.Read()
 	if err != nil {
-		return nil, fmt.Errorf("%s: reading the line with the names of the columns: %w", file, err)
+		return nil, fmt.Errorf("%s: reading the header: %w", file, err)
 	}
 	for _, column := range columns {
 		if !slices.Contains(header, column) {
@@ -268,7 +268,7 @@ func readTable(file string, columns ...string) ([]row, error) {
 		rows = append(rows, r)
 	}
 	if len(rows) == 0 {
-		return nil, fmt.Errorf("%s: there is no row in it", file)
+		return nil, fmt.Errorf("%s: it has no rows", file)
 	}
 	return rows, nil
 }

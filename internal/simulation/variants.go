@@ -14,20 +14,19 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// stockScheduler is the name of the profile that has no plugin of ours.
+// stockScheduler is the name of the profile without the plugin.
 const stockScheduler = "default-scheduler"
 
-// domainLabel is what the pods of the anti-affinity variant bear, for want of a scheduler
-// that knows their trust domain.
+// domainLabel is the label for the trust domain in the anti-affinity variant.
 const domainLabel = "simulate.tenantisolation.dev/trust-domain"
 
-// variants makes the clusters that are compared of one that was read.
+// variants derives the compared clusters from the input.
 type variants struct {
 	base  *Cluster
 	rules *podfacts.Rules
-	// kata is the RuntimeClass that makes a virtual machine of a pod; empty if there is none.
+	// kata is the RuntimeClass for VMs, empty if there is none.
 	kata string
-	// small is the share of a machine that a trust domain has to fit into to be made VMs of.
+	// small is Options.Small.
 	small float64
 }
 
@@ -37,7 +36,7 @@ func newVariants(c *Cluster, rules *podfacts.Rules, small float64) (*variants, e
 	return v, v.dropImpossible()
 }
 
-// chooseRuntimeClass returns the one that isolates and that most nodes offer.
+// chooseRuntimeClass returns the RuntimeClass that isolates and that most nodes offer.
 func (v *variants) chooseRuntimeClass() string {
 	chosen, most := "", 0
 	for _, class := range v.base.RuntimeClasses {
@@ -57,8 +56,8 @@ func (v *variants) chooseRuntimeClass() string {
 	return chosen
 }
 
-// dropImpossible leaves out the pods of tenants that the rule lets go nowhere as they are,
-// and those that no node could take: no variant is better or worse for them.
+// dropImpossible leaves out the tenants' pods that the rule denies everywhere, and those that
+// no node could take: they are the same in every variant.
 func (v *variants) dropImpossible() error {
 	m, err := newModel(v.asGiven(), v.rules)
 	if err != nil {
@@ -75,7 +74,7 @@ func (v *variants) dropImpossible() error {
 	}
 	v.base.Pods = slices.DeleteFunc(v.base.Pods, func(p *corev1.Pod) bool { return out[p.UID] })
 	if len(m.refused) > 0 {
-		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that the rule lets go nowhere are left out", len(m.refused)))
+		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that the rule denies on every node are left out", len(m.refused)))
 	}
 	if homeless := len(out) - len(m.refused); homeless > 0 {
 		v.base.Notes = append(v.base.Notes, fmt.Sprintf("%d pods that no node could take are left out", homeless))
@@ -83,14 +82,14 @@ func (v *variants) dropImpossible() error {
 	return nil
 }
 
-// asGiven has the pods as they were read.
+// asGiven returns the cluster with the pods as they were read.
 func (v *variants) asGiven() *Cluster {
 	c := v.base.clone()
 	c.admit()
 	return c
 }
 
-// containers has no virtual machine: nobody asks for one, and no namespace demands one.
+// containers returns the cluster without VMs, and without namespaces that demand them.
 func (v *variants) containers() *Cluster {
 	c := v.base.clone()
 	for _, pod := range c.Pods {
@@ -115,12 +114,12 @@ func (v *variants) isolates(c *Cluster, class string) bool {
 	return rc != nil && v.rules.Isolates(v.rules.BoundaryOf(rc.Handler))
 }
 
-// allVMs has a virtual machine for every pod that can have one.
+// allVMs returns the cluster with a VM for every pod that can have one.
 func (v *variants) allVMs() *Cluster {
 	return v.withVMs(func(*density.Pod) bool { return true })
 }
 
-// sharing has virtual machines for the trust domains that are too small to fill a machine.
+// sharing returns the cluster with VMs for the small trust domains.
 func (v *variants) sharing() (*Cluster, error) {
 	m, err := newModel(v.asGiven(), v.rules)
 	if err != nil {
@@ -133,21 +132,21 @@ func (v *variants) sharing() (*Cluster, error) {
 	return v.withVMs(func(p *density.Pod) bool { return small[p.Domain] }), nil
 }
 
-// smallDomains are those of which all pods, each with the overhead of a virtual machine, fit
-// into the given share of a machine, of which half of all are smaller.
+// smallDomains are those whose pods, each with the overhead of a VM, fit into the given share
+// of the median machine.
 func (v *variants) smallDomains(m *model) (map[string]bool, error) {
 	vms, err := newModel(v.allVMs(), v.rules)
 	if err != nil {
 		return nil, err
 	}
-	demand := map[string]density.Vector{}
+	requested := map[string]density.Vector{}
 	for i := range vms.Pods {
 		p := &vms.Pods[i]
-		if demand[p.Domain] == nil {
-			demand[p.Domain] = make(density.Vector, len(vms.Dimensions))
+		if requested[p.Domain] == nil {
+			requested[p.Domain] = make(density.Vector, len(vms.Dimensions))
 		}
 		for d, amount := range p.Request {
-			demand[p.Domain][d] += amount
+			requested[p.Domain][d] += amount
 		}
 	}
 	machine := make([]float64, len(vms.Dimensions))
@@ -166,8 +165,8 @@ func (v *variants) smallDomains(m *model) (map[string]bool, error) {
 	small := map[string]bool{}
 	for i := range m.Pods {
 		domain := m.Pods[i].Domain
-		fits := demand[domain] != nil
-		for d, amount := range demand[domain] {
+		fits := requested[domain] != nil
+		for d, amount := range requested[domain] {
 			fits = fits && float64(amount) <= v.small*machine[d]
 		}
 		small[domain] = fits
@@ -175,8 +174,7 @@ func (v *variants) smallDomains(m *model) (map[string]bool, error) {
 	return small, nil
 }
 
-// withVMs gives the pods that are picked the RuntimeClass, if it isolates them where a node
-// offers it.
+// withVMs sets the RuntimeClass of the picked pods, if it isolates them and a node offers it.
 func (v *variants) withVMs(pick func(*density.Pod) bool) *Cluster {
 	given := v.asGiven()
 	c := v.base.clone()
@@ -218,7 +216,7 @@ func (v *variants) withVMs(pick func(*density.Pod) bool) *Cluster {
 	return c
 }
 
-// stock has the pods placed by the default scheduler, which knows nothing of trust domains.
+// stock gives the pods to the default scheduler, which knows no trust domains.
 func stock(c *Cluster) *Cluster {
 	c = c.clone()
 	for _, pod := range c.Pods {
@@ -229,8 +227,8 @@ func stock(c *Cluster) *Cluster {
 	return c
 }
 
-// antiAffinity has the default scheduler keep trust domains apart by the pods' own terms: what
-// mismatchLabelKeys makes of them when the API server has expanded it.
+// antiAffinity gives the pods to the default scheduler with anti-affinity terms that separate
+// trust domains, as the API server expands mismatchLabelKeys.
 func antiAffinity(c *Cluster, m *model) *Cluster {
 	c = stock(c)
 	domains, number := map[string]string{}, map[string]string{}

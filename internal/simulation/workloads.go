@@ -13,13 +13,13 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// owner is what pods are made of.
+// owner is a workload, the source of pods.
 type owner struct {
 	kind     string
 	meta     metav1.ObjectMeta
 	template corev1.PodTemplateSpec
 	replicas int32
-	// object is what the scheduler looks up to spread the pods of one owner, nil if nothing.
+	// object is what the scheduler reads to spread the pods, nil if nothing.
 	object runtime.Object
 }
 
@@ -92,8 +92,8 @@ func (l *loader) addPod(pod *corev1.Pod) {
 	l.cluster.Pods = append(l.cluster.Pods, pod)
 }
 
-// expandDaemons makes a pod for each node that a DaemonSet is for. They come first: in a
-// cluster they are there when a node is.
+// expandDaemons adds a pod for each node that a DaemonSet selects. They come first, as they
+// run on a node from its start.
 func (l *loader) expandDaemons() {
 	rest := l.cluster.Pods
 	l.cluster.Pods = nil
@@ -114,7 +114,7 @@ func (l *loader) expandDaemons() {
 	l.cluster.Pods = append(l.cluster.Pods, rest...)
 }
 
-// pinTo demands the node as the DaemonSet controller does.
+// pinTo binds the pod to the node by affinity, as the DaemonSet controller does.
 func pinTo(pod *corev1.Pod, node string) {
 	if pod.Spec.Affinity == nil {
 		pod.Spec.Affinity = &corev1.Affinity{}
@@ -130,7 +130,7 @@ func pinTo(pod *corev1.Pod, node string) {
 	pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{Key: corev1.TaintNodeUnschedulable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule})
 }
 
-// pinnedTo returns the node that a pod of a DaemonSet is for.
+// pinnedTo returns the node of a DaemonSet's pod.
 func pinnedTo(pod *corev1.Pod) (string, bool) {
 	affinity := pod.Spec.Affinity
 	if affinity == nil || affinity.NodeAffinity == nil || affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {

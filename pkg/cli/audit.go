@@ -23,24 +23,24 @@ func newAuditCommand(o *options) *cobra.Command {
 		Use:   "audit",
 		Short: "Find every pair of pods that shares a kernel against the rule",
 		Long: paragraphs(
-			`Looks at every pod that is bound to a node, whoever placed it, and lists what breaks the rule: by node and
-reason, worst first. Pods of the platform (kube-system and what the arguments list) share with everybody.`,
-			`Nothing has to be installed for it. On a cluster that names its tenants by another label, --tenant-key says by
-which one; --tenant-key=namespace makes every namespace a tenant of its own.`,
-			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is at fault.`,
+			`Looks at every pod on a node, whichever scheduler placed it, and lists what breaks the rule: by node and reason,
+worst first. Pods of the platform (kube-system and what the arguments list) may share a node with any pod.`,
+			`Nothing has to be installed. If another label names the tenants of your cluster, give it with --tenant-key;
+--tenant-key=namespace makes every namespace a tenant of its own.`,
+			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is invalid.`,
 		),
 		Example: examples(
 			"# The cluster of the current context",
 			"kubectl isolation audit",
 			"",
-			"# A cluster whose tenants Rancher names by project",
+			"# A cluster whose tenants are Rancher projects",
 			"kubectl isolation audit --tenant-key=field.cattle.io/projectId",
 			"",
-			"# A cluster that you have no access to",
+			"# A cluster that you cannot reach",
 			"kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json > cluster.json",
 			"kubectl isolation audit -f cluster.json",
 			"",
-			"# For a pipeline that reads SARIF",
+			"# For tools that read SARIF",
 			"kubectl isolation audit -o sarif > isolation.sarif",
 		),
 		Args: cobra.NoArgs,
@@ -53,7 +53,7 @@ which one; --tenant-key=namespace makes every namespace a tenant of its own.`,
 
 // outputFlag adds -o with its completion.
 func outputFlag(cmd *cobra.Command, value *string, formats ...string) {
-	cmd.Flags().StringVarP(value, "output", "o", "", "Output format: "+joinOr(formats)+"; without it a table for people")
+	cmd.Flags().StringVarP(value, "output", "o", "", "Output format: "+joinOr(formats)+"; the default is a table for people")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -74,7 +74,7 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if c.client == nil && c.RunningPods() == 0 && len(c.Nodes) == 0 {
-		return fmt.Errorf("%s: no pod in it runs on a node, so there is nothing to audit: explain and plan judge manifests", c.Source)
+		return fmt.Errorf("%s: no pod in it is bound to a node, so there is nothing to audit: explain and plan take manifests", c.Source)
 	}
 	a.warn(c)
 	report := c.engine.Report()
@@ -87,7 +87,7 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	return nil
 }
 
-func (a *auditOptions) print(c *cluster, report audit.Report) error {
+func (a *auditOptions) print(c *judgedCluster, report audit.Report) error {
 	switch a.output {
 	case "json", "yaml":
 		return a.printObject(a.output, newAuditResult(report))
@@ -117,7 +117,7 @@ func compactJSON(value any) (string, error) {
 	return string(text), err
 }
 
-// auditResult is what programs read. Its fields are a contract.
+// auditResult is the output for programs. Its fields are a contract.
 type auditResult struct {
 	Summary  auditSummary   `json:"summary"`
 	Findings []auditFinding `json:"findings"`
@@ -134,7 +134,7 @@ type auditFinding struct {
 	// Node is empty where the pods share a volume and no node.
 	Node   string       `json:"node"`
 	Reason audit.Reason `json:"reason"`
-	// Volume is what is shared, if it is no kernel.
+	// Volume is what the pods share, if it is not a kernel.
 	Volume string `json:"volume,omitempty"`
 	// Pods are "namespace/name", in order.
 	Pods []string `json:"pods"`

@@ -14,7 +14,7 @@ import (
 // fewPods is how many pods of a finding are named.
 const fewPods = 4
 
-func printFindings(out io.Writer, c *cluster, report audit.Report, wide bool) error {
+func printFindings(out io.Writer, c *judgedCluster, report audit.Report, wide bool) error {
 	paint := newColour(out)
 	if len(report.Findings) > 0 {
 		table := printers.GetNewTabWriter(out)
@@ -41,19 +41,19 @@ func printFindings(out io.Writer, c *cluster, report audit.Report, wide bool) er
 	return err
 }
 
-// conclusion says how much was looked at: finding nothing means little where there was
-// nothing.
-func conclusion(paint colour, c *cluster, report audit.Report) string {
-	looked := fmt.Sprintf("%s, %s, %s that share a node (rule: %s)\n",
+// conclusion also says how much was examined: "no findings" means little for an empty
+// cluster.
+func conclusion(paint colour, c *judgedCluster, report audit.Report) string {
+	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)\n",
 		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), c.argsFrom)
 	if len(report.Findings) == 0 {
-		return paint.good("Nothing breaks the rule") + ": " + looked
+		return paint.good("Nothing breaks the rule") + ": " + examined
 	}
 	return paint.bad(count(len(report.Findings), "finding")) + ", " +
-		fmt.Sprintf("%s of pods share a kernel against the rule: ", count(report.PairsBreaking, "pair")) + looked
+		fmt.Sprintf("%s of pods share a kernel against the rule: ", count(report.PairsBreaking, "pair")) + examined
 }
 
-// printAdvice says once of each reason what it means.
+// printAdvice explains each reason once.
 func printAdvice(out io.Writer, paint colour, report audit.Report) {
 	seen := map[audit.Reason]bool{}
 	for i := range report.Findings {
@@ -63,7 +63,7 @@ func printAdvice(out io.Writer, paint colour, report audit.Report) {
 		}
 		seen[reason] = true
 		a := adviceOn(reason)
-		fmt.Fprintf(out, "%s: %s.\n  To mend it: %s.\n", paint.bold(string(reason)), a.means, a.fix)
+		fmt.Fprintf(out, "%s: %s.\n  Fix: %s.\n", paint.bold(string(reason)), a.means, a.fix)
 	}
 	fmt.Fprintln(out)
 }
@@ -75,7 +75,7 @@ func pairs(f *audit.Finding) string {
 	return fmt.Sprint(f.Pairs)
 }
 
-// parties names one pod of each side, and how many more there are.
+// parties names one pod of each side, and counts the others.
 func parties(f *audit.Finding) string {
 	var all []string
 	for i := range f.Parties {
@@ -101,7 +101,7 @@ func trustDomains(f *audit.Finding) string {
 	return strings.Join(all, " | ")
 }
 
-// describe names a trust domain and boundary in few letters.
+// describe is the short name of a trust domain and boundary.
 func describe(s isolation.Subject) string {
 	d, managed := s.TrustDomain()
 	if !managed {
@@ -114,7 +114,7 @@ func describe(s isolation.Subject) string {
 	return text
 }
 
-// shortDomain names a trust domain in few letters.
+// shortDomain is the short name of a trust domain.
 func shortDomain(d isolation.TrustDomain) string {
 	text := fmt.Sprintf("%s/%s/%s", d.Tenant, d.DataClass, d.Privilege)
 	if d.UserNamespace == isolation.UserNamespacePod {
@@ -123,7 +123,7 @@ func shortDomain(d isolation.TrustDomain) string {
 	return text
 }
 
-// fewOf names the first.
+// fewOf names the first few, and counts the others.
 func fewOf(names []string) string {
 	if len(names) <= fewPods {
 		return strings.Join(names, ", ")

@@ -26,7 +26,7 @@ func TestAuditExitStatus(t *testing.T) {
 		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
 		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
 		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"is not a valid label key"}},
-		"no namespace bears the tenant label":                 {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 0, says: []string{"no namespace bears the label", "--tenant-key"}},
+		"no namespace has the tenant label":                   {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 0, says: []string{"no namespace has the label", "--tenant-key"}},
 		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},
 	}
 	for name, tc := range tests {
@@ -44,7 +44,7 @@ func TestAuditExitStatus(t *testing.T) {
 	}
 }
 
-func TestAuditJSONIsAContract(t *testing.T) {
+func TestAuditJSON(t *testing.T) {
 	const want = `{
   "summary": {
     "nodes": 2,
@@ -100,8 +100,8 @@ func TestAuditTenantKey(t *testing.T) {
 	}
 }
 
-// Somebody who waits for YAML learns at once what is faster.
-func TestAuditOfALargeFileInYAMLPointsToJSON(t *testing.T) {
+// A user who waits for YAML is pointed to JSON.
+func TestAuditLargeYAML(t *testing.T) {
 	padding := strings.Repeat("# "+strings.Repeat("x", 1000)+"\n", 9000)
 	for name, tc := range map[string]struct {
 		input string
@@ -120,7 +120,7 @@ func TestAuditOfALargeFileInYAMLPointsToJSON(t *testing.T) {
 	}
 }
 
-func TestAuditSARIFIsValid(t *testing.T) {
+func TestAuditSARIF(t *testing.T) {
 	for name, input := range map[string]string{"with findings": shared(), "without": separate()} {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, input, "audit", "-f", "-", "-o", "sarif")
@@ -135,10 +135,10 @@ func TestAuditSARIFIsValid(t *testing.T) {
 	}
 }
 
-func TestAuditAdvisesOnEveryReason(t *testing.T) {
+func TestAdviceOnEveryReason(t *testing.T) {
 	for _, reason := range audit.Reasons() {
 		if means, fix := cli.AdviceOn(reason); means == "" || fix == "" {
-			t.Errorf("nobody is told what %s means and what to do", reason)
+			t.Errorf("%s has no meaning or no fix", reason)
 		}
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// What is broken gets one clear error or a warning, never a panic, and never a silent
-// "clean".
+// Broken input gets one clear error or a warning, never a panic, and never a silent "clean".
 func TestBrokenInput(t *testing.T) {
 	asJSON := `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}]}`
 	tests := map[string]struct {
@@ -25,13 +24,13 @@ func TestBrokenInput(t *testing.T) {
 		"YAML that is not an object":               {input: "- a\n- b\n", want: 2, says: "not an object of Kubernetes"},
 		"an object without a kind":                 {input: "metadata:\n  name: x\n", want: 2, says: "apiVersion or kind is missing"},
 		"a field that is there twice":              {input: separate() + "---\n" + pod("shop", "x", "n1") + "\n  phase: Failed\n", want: 2, says: "already set in map"},
-		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 2, says: "Pod shop/web-0: there more than once"},
+		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 2, says: "Pod shop/web-0: in the input more than once"},
 		"two pods with one UID":                    {input: list(node("n1"), namespace("shop"), withUID(pod("shop", "a", "n1")), withUID(pod("shop", "b", "n1"))), want: 2, says: "same metadata.uid"},
 		"an unknown kind":                          {input: separate() + "---\napiVersion: example.com/v1\nkind: Fleet\nmetadata:\n  name: x\n", want: 0, says: "example.com/v1 Fleet (1)"},
 		"a known kind in a version of long ago":    {input: separate() + "---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: x\n", want: 0, says: "apps/v1beta1 Deployment (1)"},
 		"a pod on a node that does not exist":      {input: list(node("n1"), namespace("shop", tenant("acme")), pod("shop", "a", "gone")), want: 1, says: "MissingNode"},
-		"no nodes at all":                          {input: list(namespace("shop", tenant("acme")), pod("shop", "a", "n1")), want: 0, says: "no node was given"},
-		"no namespaces at all":                     {input: list(node("n1"), pod("shop", "a", "n1")), want: 2, says: "no namespaces were given"},
+		"no nodes at all":                          {input: list(namespace("shop", tenant("acme")), pod("shop", "a", "n1")), want: 0, says: "no nodes in the input"},
+		"no namespaces at all":                     {input: list(node("n1"), pod("shop", "a", "n1")), want: 2, says: "no namespaces in the input"},
 		"a namespace is missing":                   {input: list(node("n1"), namespace("api", tenant("globex")), pod("shop", "a", "n1"), pod("api", "b", "n1")), want: 1, says: "UnknownNamespace"},
 		"nothing that runs":                        {input: list(namespace("shop", tenant("acme"))), want: 2, says: "nothing to audit"},
 		"a label value of one megabyte":            {input: list(node("n1"), namespace("shop", tenant(strings.Repeat("x", 1<<20))), pod("shop", "a", "n1")), want: 2, says: "1048576 bytes long"},
@@ -52,11 +51,11 @@ func TestBrokenInput(t *testing.T) {
 			want:  2, says: `item 1: duplicate field "kind"`,
 		},
 		"UTF-16":               {input: "\xff\xfea\x00", want: 2, says: "UTF-8"},
-		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside of a list"},
+		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside a list"},
 		"a PVC that was not given": {
 			input: list(node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), kata,
 				pod("shop", "a", "n1", inVM, "volumes:", "- name: data", "  persistentVolumeClaim:", "    claimName: data"), pod("api", "b", "n1", inVM)),
-			want: 1, says: "mount PVCs that were not given",
+			want: 1, says: "mount PVCs that are missing in the input",
 		},
 	}
 	for name, tc := range tests {
@@ -79,7 +78,7 @@ func withUID(pod string) string {
 	return strings.Replace(pod, "metadata:\n", "metadata:\n  uid: same\n", 1)
 }
 
-func TestFilesAreNamedInErrors(t *testing.T) {
+func TestErrorsNameTheFile(t *testing.T) {
 	path := writeFile(t, "broken.yaml", separate()+"---\napiVersion: v1\nkind: Pod\nmetadata: 5\n")
 	got := run(t, "", "audit", "-f", path)
 	if got.status != 2 || !strings.Contains(got.errOut, "broken.yaml, document 2: ") {
@@ -92,7 +91,7 @@ func TestFilesAreNamedInErrors(t *testing.T) {
 	}
 }
 
-func TestWithoutAClusterTheErrorSaysWhatToDo(t *testing.T) {
+func TestNoClusterConfigured(t *testing.T) {
 	for _, command := range []string{"audit", "plan", "preflight"} {
 		if got := run(t, "", command); got.status != 2 || !strings.Contains(got.errOut, "--kubeconfig") {
 			t.Errorf("%s: status %d, want 2 and a hint:\n%s", command, got.status, got.errOut)

@@ -1,17 +1,17 @@
-// Package cli is the administrator's tool, kubectl isolation. It reads a cluster and asks
-// the rule; it decides nothing by itself and writes nothing.
+// Package cli is the administrator's tool, kubectl isolation. It reads a cluster and
+// applies the rule of package isolation to it. It never writes to the cluster.
 //
 // # Where to find what
 //
 //	root.go      the command, and what its subcommands have in common: options.go
-//	load.go      reading, and what is missing of what was read
+//	load.go      reading, and warnings about what is missing
 //	tenants.go   --tenant-key
 //	audit.go     kubectl isolation audit; audit_print.go, sarif.go
 //	explain.go   kubectl isolation explain; package explain
 //	preflight.go kubectl isolation preflight; package preflight
 //	plan.go      kubectl isolation plan; package plan
 //	report.go    kubectl isolation report; package report
-//	wording.go   what a reason means, and what to do
+//	wording.go   the meaning of each reason, and its fix
 //	terminal.go  colour and progress
 //	exit.go      exit statuses
 package cli

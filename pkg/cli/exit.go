@@ -6,14 +6,14 @@ import "errors"
 const (
 	// ExitClean: done, and nothing found.
 	ExitClean = 0
-	// ExitFindings: done, and something breaks the rule, or is not ready.
+	// ExitFindings: done, and something breaks the rule or is not ready.
 	ExitFindings = 1
-	// ExitBadInput: not done, because of what was read or asked.
+	// ExitBadInput: not done, because the input or the request is invalid.
 	ExitBadInput = 2
 )
 
-// errFindings ends a command that did its work and found something. It is no message:
-// the findings have been printed.
+// errFindings ends a command that did its work and found something. It is never printed,
+// because the findings have been.
 var errFindings = errors.New("there are findings")
 
 // ExitStatus returns the exit status for what a command returned.
@@ -27,5 +27,5 @@ func ExitStatus(err error) int {
 	return ExitBadInput
 }
 
-// Silent reports whether an error has been told already.
+// Silent reports whether there is nothing to print about an error.
 func Silent(err error) bool { return errors.Is(err, errFindings) }

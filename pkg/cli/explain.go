@@ -25,21 +25,21 @@ func newExplainCommand(o *options) *cobra.Command {
 	e := &explainOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "explain [POD | KIND/NAME]",
-		Short: "Explain what the rule makes of a pod, and which nodes admit it",
+		Short: "Explain the trust domain of a pod, and which nodes admit it",
 		Long: paragraphs(
-			`Shows the trust domain of a pod and where each part of it came from, the boundary and what voided it, the
-nodes by verdict, and which changes would let more nodes admit it.`,
-			`The pod may be one that runs, one that waits, or none yet: with -f the manifest is judged against the cluster
-of the current context, or against the nodes in the files if there are any. Deployments, StatefulSets,
-DaemonSets, ReplicaSets, Jobs and CronJobs stand for the pods that they make.`,
-			`It asks the rule alone. CPU and memory, taints, selectors and volumes may leave fewer nodes.`,
-			`Exit status: 0 if a node admits the pod, 1 if none does, 2 if the input or the request is at fault.`,
+			`Shows the trust domain of a pod and the source of each part of it, the boundary and what voided it, the
+nodes by verdict, and which changes would let more nodes admit the pod.`,
+			`The pod may run, be Pending, or not exist yet. With -f, a manifest is judged against the cluster of the
+current context, or against the nodes in the files if there are any. Deployments, StatefulSets, DaemonSets,
+ReplicaSets, Jobs and CronJobs stand for the pods that they create.`,
+			`It applies the isolation rule alone. CPU and memory, taints, selectors and volumes may leave fewer nodes.`,
+			`Exit status: 0 if a node admits the pod, 1 if none does, 2 if the input or the request is invalid.`,
 		),
 		Example: examples(
 			"# Why a pod is Pending",
 			"kubectl isolation explain web-0 -n shop",
 			"",
-			"# Before you apply it",
+			"# Before you apply a manifest",
 			"kubectl isolation explain -f deployment.yaml -n shop",
 			"",
 			"# One of several workloads in files, with every namespace a tenant of its own",
@@ -83,15 +83,15 @@ func (e *explainOptions) run(ctx context.Context, args []string) error {
 	return e.explainAll(c, subjects)
 }
 
-func (e *explainOptions) explainAll(c *cluster, pods []candidate) error {
-	in := explain.Cluster{
+func (e *explainOptions) explainAll(c *judgedCluster, pods []candidate) error {
+	explainer := explain.Explainer{
 		Args: c.args, Rules: c.rules, Gatherer: c.gatherer, Store: c.store,
 		Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses,
 	}
 	var all []*explain.Explanation
 	nowhere := false
 	for _, pod := range pods {
-		x, err := in.Explain(pod.name, pod.pod)
+		x, err := explainer.Explain(pod.name, pod.pod)
 		if err != nil {
 			return err
 		}
@@ -127,9 +127,9 @@ type candidate struct {
 	pod  *v1.Pod
 }
 
-// candidates lists the pods that somebody may mean. Those of manifests hide those of the
-// cluster: the question is what applying them would bring.
-func candidates(c *cluster, manifests *inventory.Inventory) []candidate {
+// candidates lists the pods that an argument may name. Manifests hide the cluster's pods:
+// the question is then what applying the manifests would do.
+func candidates(c *judgedCluster, manifests *inventory.Inventory) []candidate {
 	from := c.Inventory
 	if manifests != nil {
 		from = manifests
@@ -148,9 +148,9 @@ func candidates(c *cluster, manifests *inventory.Inventory) []candidate {
 // maxExplained is how many manifests are explained at once without a name.
 const maxExplained = 50
 
-// choose finds the pods that are meant: by name if there is one, of this namespace if
-// that is certain.
-func choose(all []candidate, wanted, namespace string, onlyThere bool) ([]candidate, error) {
+// choose finds the wanted pods, by name if one is given, and in this namespace alone if
+// onlyNamespace is set.
+func choose(all []candidate, wanted, namespace string, onlyNamespace bool) ([]candidate, error) {
 	kind, plain, hasKind := strings.Cut(wanted, "/")
 	if !hasKind {
 		kind, plain = "", wanted
@@ -169,7 +169,7 @@ func choose(all []candidate, wanted, namespace string, onlyThere bool) ([]candid
 		if wanted != "" && (itsName != plain || (kind != "" && kind != ofKind)) {
 			continue
 		}
-		if onlyThere && c.pod.Namespace != namespace {
+		if onlyNamespace && c.pod.Namespace != namespace {
 			elsewhere = append(elsewhere, c)
 			continue
 		}
@@ -179,18 +179,18 @@ func choose(all []candidate, wanted, namespace string, onlyThere bool) ([]candid
 	case len(found) == 0 && len(elsewhere) > 0 && wanted != "":
 		return nil, fmt.Errorf("no %s in namespace %s, but one in namespace %s: name it with -n", shownName(wanted), namespace, elsewhere[0].pod.Namespace)
 	case len(found) == 0 && wanted != "":
-		return nil, fmt.Errorf("no %s in namespace %s: `kubectl get pods -A` lists what there is", shownName(wanted), namespace)
+		return nil, fmt.Errorf("no %s in namespace %s: `kubectl get pods -A` lists all pods", shownName(wanted), namespace)
 	case len(found) == 0:
-		return nil, errors.New("no pod and no workload in the files: give a manifest of one")
+		return nil, errors.New("the files contain no pod and no workload")
 	case len(found) > 1 && wanted != "":
 		var names []string
 		for _, c := range found {
 			names = append(names, c.name+" in "+c.pod.Namespace)
 		}
 		slices.Sort(names)
-		return nil, fmt.Errorf("%s is more than one thing: %s. Name one as KIND/NAME, with -n", shownName(wanted), fewOf(names))
+		return nil, fmt.Errorf("%s is ambiguous: %s. Name one as KIND/NAME, with -n", shownName(wanted), fewOf(names))
 	case len(found) > maxExplained:
-		return nil, fmt.Errorf("%d pods and workloads in the files: name one of them", len(found))
+		return nil, fmt.Errorf("the files contain %d pods and workloads: name one of them", len(found))
 	}
 	return found, nil
 }
@@ -202,9 +202,9 @@ func shownName(wanted string) string {
 	return fmt.Sprintf("pod or workload %.100q", wanted)
 }
 
-// loadWithManifests reads what -f names. If that is manifests without a cluster around
-// them, it reads the cluster of the current context as well, if there is one.
-func (o *options) loadWithManifests(ctx context.Context) (c *cluster, manifests *inventory.Inventory, err error) {
+// loadWithManifests reads the files of -f. If these are manifests without nodes or running
+// pods, it also reads the cluster of the current context, if there is one.
+func (o *options) loadWithManifests(ctx context.Context) (c *judgedCluster, manifests *inventory.Inventory, err error) {
 	if !o.fromFiles() {
 		c, err = o.load(ctx)
 		return c, nil, err
@@ -225,12 +225,12 @@ func (o *options) loadWithManifests(ctx context.Context) (c *cluster, manifests 
 	}
 	c, err = live.loadWith(ctx, files)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the files have no nodes, so they are judged against a cluster: %w", err)
+		return nil, nil, fmt.Errorf("the files contain no nodes, so they are judged against a cluster: %w", err)
 	}
 	return c, files, nil
 }
 
-// hasContext reports whether a cluster is configured at all.
+// hasContext reports whether a cluster is configured.
 func (o *options) hasContext() bool {
 	if *o.kube.APIServer != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		return true

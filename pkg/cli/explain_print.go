@@ -10,7 +10,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func printExplanation(out io.Writer, c *cluster, x *explain.Explanation) {
+func printExplanation(out io.Writer, c *judgedCluster, x *explain.Explanation) {
 	paint := newColour(out)
 	where := "not on a node"
 	if x.Node != "" {
@@ -28,7 +28,7 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 	case x.Denied != "":
 		fmt.Fprintf(out, "Trust domain: %s\n", paint.bad(x.TrustDomain))
 	case x.TrustDomain == "platform":
-		fmt.Fprintf(out, "Trust domain: none, it is of the platform: trusted by all and never judged\n")
+		fmt.Fprintf(out, "Trust domain: none, a platform pod: trusted by all and never judged\n")
 	default:
 		fmt.Fprintf(out, "Trust domain: %s\n", x.TrustDomain)
 	}
@@ -49,16 +49,16 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 	fmt.Fprintln(out)
 }
 
-// printRaised names what makes the pod as privileged as it is; what would be in the way
-// of the next level is only counted.
+// printRaised lists what makes the pod this privileged. It only counts the checks that
+// would keep it from the next level.
 func printRaised(out io.Writer, paint colour, x *explain.Explanation) {
 	if len(x.Raised) == 0 {
 		return
 	}
-	gravest := x.Raised[0].Level
+	highest := x.Raised[0].Level
 	others := 0
 	for _, raised := range x.Raised {
-		if raised.Level != gravest {
+		if raised.Level != highest {
 			others++
 			continue
 		}
@@ -72,7 +72,7 @@ func printRaised(out io.Writer, paint colour, x *explain.Explanation) {
 		}
 	}
 	if others > 0 {
-		fmt.Fprintf(out, "  without these still %s, because of %s (-o json lists them)\n", isolation.PrivilegeBaseline, count(others, "other check"))
+		fmt.Fprintf(out, "  without these it is still %s, because of %s (-o json lists them)\n", isolation.PrivilegeBaseline, count(others, "other check"))
 	}
 }
 
@@ -81,7 +81,7 @@ func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
 	fmt.Fprintf(out, "Boundary: %s", b.Value)
 	switch {
 	case b.RuntimeClass == "":
-		fmt.Fprint(out, ", it names no RuntimeClass")
+		fmt.Fprint(out, ", the pod names no RuntimeClass")
 	case b.Handler == "":
 		fmt.Fprintf(out, ", RuntimeClass %s", b.RuntimeClass)
 	case b.HandlerGives == b.Value:
@@ -101,7 +101,7 @@ func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
 
 func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 	if x.Total == 0 {
-		fmt.Fprint(out, "Nodes: none are known\n\n")
+		fmt.Fprint(out, "Nodes: none known\n\n")
 		return
 	}
 	admitting := fmt.Sprintf("%d of %d admit it", x.Admitting, x.Total)
@@ -129,19 +129,19 @@ func moreNodes(n int) string {
 	return fmt.Sprintf("%d more nodes", n)
 }
 
-// meanings are what verdicts mean on a node, where the sentence for the pod would mislead.
+// meanings of the verdicts on a node, where the sentence for the pod would mislead.
 var meanings = map[isolation.Reason]string{
-	isolation.ForeignDedication: "it is dedicated, and not to this pod's trust domain",
-	isolation.UnmanagedResident: "pods without a tenant are there",
-	isolation.UnknownResident:   "a pod is there of which it is not known whose it is",
-	isolation.ForeignResident:   "pods of another trust domain are there, and not everybody is in a VM",
-	isolation.DemandedNode:      "somebody demands the machine for itself",
+	isolation.ForeignDedication: "the node is dedicated to others",
+	isolation.UnmanagedResident: "it holds pods without a tenant",
+	isolation.UnknownResident:   "it holds a pod whose tenant is unknown",
+	isolation.ForeignResident:   "it holds pods of another trust domain, and not every pod is in a VM",
+	isolation.DemandedNode:      "a namespace demands the machine for itself",
 	isolation.Undecided:         "not judged",
 	isolation.PlatformPod:       "platform pods run everywhere",
-	isolation.DedicatedNode:     "nobody is there but the platform, and it is dedicated to this pod's trust domain",
-	isolation.EmptyNode:         "nobody is there but the platform",
-	isolation.SameTrustDomain:   "its own trust domain is there",
-	isolation.SeparateKernels:   "others are there, each in a VM of its own",
+	isolation.DedicatedNode:     "it holds platform pods at most, and is dedicated to this pod's trust domain",
+	isolation.EmptyNode:         "it holds platform pods at most",
+	isolation.SameTrustDomain:   "it holds pods of the same trust domain",
+	isolation.SeparateKernels:   "it holds pods of others, each in a VM of its own",
 }
 
 // meaning says what a verdict on a node means.
@@ -156,19 +156,19 @@ func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
 	var lines []string
 	switch {
 	case len(x.Boundary.Voided) > 0 && x.Denied == isolation.WeakBoundary.String():
-		lines = append(lines, "take away what voids the boundary: "+strings.Join(x.Boundary.Voided, ", "))
+		lines = append(lines, "remove what voids the boundary: "+strings.Join(x.Boundary.Voided, ", "))
 	case x.Denied != "":
 		if a := adviceOn(audit.Reason(x.Denied)); a.fix != "" {
 			lines = append(lines, a.fix)
 		} else {
-			lines = append(lines, "give the namespace a tenant label; an administrator has to")
+			lines = append(lines, "an administrator has to give the namespace a tenant label")
 		}
 	}
 	for _, w := range x.WhatIf {
 		lines = append(lines, fmt.Sprintf("%s %s (%d in all)", paint.good(moreNodes(w.More)), w.Change, w.Admitting))
 	}
 	if len(lines) == 0 && x.Admitting == 0 && x.Total > 0 {
-		lines = append(lines, "an empty node, or one of its own trust domain with room: add a node, or clear one of what breaks the rule (audit)")
+		lines = append(lines, "it needs an empty node, or one of its own trust domain with room: add a node, or remove from one the pods that break the rule (audit)")
 	}
 	if len(lines) == 0 {
 		return

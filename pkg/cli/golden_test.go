@@ -8,8 +8,8 @@ import (
 	"tenantisolation.dev/scheduler/internal/goldentest"
 )
 
-// What people read, as they read it.
-func TestGoldenOutputs(t *testing.T) {
+// The output for people.
+func TestGolden(t *testing.T) {
 	unmanaged := list(node("n1"), node("n2"), namespace("shop", tenant("acme"), "tenantisolation.dev/data-class: confidential"),
 		namespace("locked", tenant("acme"), "tenantisolation.dev/boundary: vm"), namespace("wiki"), kata,
 		pod("shop", "web-0", "n1"), pod("wiki", "page", "n1"), pod("wiki", "page-2", "n2"),

@@ -19,17 +19,17 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// The scheduler's own namespace, and how the name of its configuration begins.
+// The namespace of the scheduler, and the prefix of its ConfigMaps' names.
 const (
 	systemNamespace = "tenant-isolation-system"
 	configMapPrefix = "tenant-isolation-scheduler-config"
 )
 
-// cluster is everything that a command asks questions of.
-type cluster struct {
+// judgedCluster is what was read, with the rule applied to it.
+type judgedCluster struct {
 	*inventory.Inventory
 	args *config.TenantIsolationArgs
-	// argsFrom says where the arguments come from, for people.
+	// argsFrom is the source of the arguments, for people.
 	argsFrom string
 	rules    *podfacts.Rules
 	gatherer *podfacts.Gatherer
@@ -39,8 +39,8 @@ type cluster struct {
 	client kubernetes.Interface
 }
 
-// load reads what the flags say, and has the rule look at it.
-func (o *options) load(ctx context.Context) (*cluster, error) {
+// load reads what the flags name, and applies the rule to it.
+func (o *options) load(ctx context.Context) (*judgedCluster, error) {
 	if !o.fromFiles() {
 		return o.loadWith(ctx, nil)
 	}
@@ -55,7 +55,7 @@ func (o *options) load(ctx context.Context) (*cluster, error) {
 	return o.judgeFiles(files)
 }
 
-// readFiles reads what -f names. namespace is that of objects which name none.
+// readFiles reads the files of -f. namespace is for objects without one.
 func (o *options) readFiles(ctx context.Context, namespace string) (*inventory.Inventory, error) {
 	p := newProgress(o.ErrOut)
 	defer p.done()
@@ -63,30 +63,30 @@ func (o *options) readFiles(ctx context.Context, namespace string) (*inventory.I
 		Names: o.files, Recursive: o.recursive, In: o.In, Namespace: namespace,
 		Progress: func(objects int) { p.say("read %d objects", objects) },
 		SlowYAML: func(name string) {
-			fmt.Fprintf(o.ErrOut, "%s %s is large, and YAML takes several times as long to read as JSON: `kubectl get ... -o json` prints that\n", newColour(o.ErrOut).warn("note:"), name)
+			fmt.Fprintf(o.ErrOut, "%s %s is large, and YAML takes several times as long to read as JSON: use `kubectl get ... -o json`\n", newColour(o.ErrOut).warn("note:"), name)
 		},
 	})
 }
 
-// judgeFiles has the rule look at files.
-func (o *options) judgeFiles(files *inventory.Inventory) (*cluster, error) {
+// judgeFiles applies the rule to files.
+func (o *options) judgeFiles(files *inventory.Inventory) (*judgedCluster, error) {
 	p := newProgress(o.ErrOut)
 	defer p.done()
 	p.say("judging %d pods", len(files.Pods))
-	c := &cluster{Inventory: files}
+	c := &judgedCluster{Inventory: files}
 	return c, c.finish(o)
 }
 
-// loadWith reads a live cluster, and adds the namespaces and classes of manifests that
-// are to be applied to it.
-func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) (*cluster, error) {
+// loadWith reads a live cluster, and adds the namespaces, classes and volumes of manifests
+// as if they had been applied.
+func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) (*judgedCluster, error) {
 	p := newProgress(o.ErrOut)
 	defer p.done()
 	client, err := o.client()
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{client: client}
+	c := &judgedCluster{client: client}
 	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
 		return nil, err
 	}
@@ -100,8 +100,8 @@ func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) 
 	return c, c.finish(o)
 }
 
-// apply puts what manifests say of the pods' surroundings in the place of what is there.
-func (c *cluster) apply(manifests *inventory.Inventory) {
+// apply replaces and adds objects as applying the manifests would. Pods are left out.
+func (c *judgedCluster) apply(manifests *inventory.Inventory) {
 	c.Namespaces = overlay(c.Namespaces, manifests.Namespaces)
 	c.RuntimeClasses = overlay(c.RuntimeClasses, manifests.RuntimeClasses)
 	c.StorageClasses = overlay(c.StorageClasses, manifests.StorageClasses)
@@ -111,23 +111,23 @@ func (c *cluster) apply(manifests *inventory.Inventory) {
 	c.Warnings = append(c.Warnings, manifests.Warnings...)
 }
 
-func overlay[T metav1.Object](there, applied []T) []T {
+func overlay[T metav1.Object](live, applied []T) []T {
 	at := map[string]int{}
-	for i, object := range there {
+	for i, object := range live {
 		at[object.GetNamespace()+"/"+object.GetName()] = i
 	}
 	for _, object := range applied {
 		if i, exists := at[object.GetNamespace()+"/"+object.GetName()]; exists {
-			there[i] = object
+			live[i] = object
 		} else {
-			there = append(there, object)
+			live = append(live, object)
 		}
 	}
-	return there
+	return live
 }
 
-// finish settles the arguments and has the rule look at what was read.
-func (c *cluster) finish(o *options) error {
+// finish chooses the arguments and applies the rule to what was read.
+func (c *judgedCluster) finish(o *options) error {
 	given, err := o.readArguments()
 	if err != nil {
 		return err
@@ -138,22 +138,22 @@ func (c *cluster) finish(o *options) error {
 	case c.args == nil:
 		c.args, c.argsFrom = arguments.Default(), "defaults"
 	}
-	if err := nameTenants(o.tenantKey, c.args, c.Inventory); err != nil {
+	if err := useTenantKey(o.tenantKey, c.args, c.Inventory); err != nil {
 		return err
 	}
 	return c.judge()
 }
 
-// installedArguments takes those of the scheduler that is installed, if it can be read.
-func (c *cluster) installedArguments(ctx context.Context) {
+// installedArguments reads the arguments of the installed scheduler, if it may.
+func (c *judgedCluster) installedArguments(ctx context.Context) {
 	maps, err := c.client.CoreV1().ConfigMaps(systemNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("no right to read ConfigMaps in %s: the default arguments are taken. Name the ones in use with --config", systemNamespace))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("no right to read ConfigMaps in %s: the default arguments are used. Give the scheduler's own with --config", systemNamespace))
 		return
 	}
 	var newest *v1.ConfigMap
 	for i := range maps.Items {
-		// Each configuration has a name of its own; old ones stay.
+		// The name of each configuration has a hash in it, and old ones stay.
 		if m := &maps.Items[i]; strings.HasPrefix(m.Name, configMapPrefix) &&
 			(newest == nil || cmp.Or(newest.CreationTimestamp.Compare(m.CreationTimestamp.Time), cmp.Compare(m.Name, newest.Name)) < 0) {
 			newest = m
@@ -164,13 +164,13 @@ func (c *cluster) installedArguments(ctx context.Context) {
 	}
 	args, err := arguments.FromConfigMap(newest)
 	if err != nil {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%v: the default arguments are taken. Name the ones in use with --config", err))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%v: the default arguments are used. Give the scheduler's own with --config", err))
 		return
 	}
 	c.args, c.argsFrom = args, "ConfigMap "+newest.Namespace+"/"+newest.Name
 }
 
-func (c *cluster) judge() error {
+func (c *judgedCluster) judge() error {
 	var err error
 	if c.rules, err = podfacts.NewRules(c.args); err != nil {
 		return err
@@ -190,15 +190,15 @@ func (c *cluster) judge() error {
 	return err
 }
 
-// complete makes up for kinds that were left out of files, and says so, or refuses where
-// nothing can make up for it.
-func (c *cluster) complete() error {
+// complete fills in for kinds that the input leaves out, with a warning, or returns an error
+// where it cannot.
+func (c *judgedCluster) complete() error {
 	running := c.RunningPods()
 	if len(c.Namespaces) == 0 && running > 0 {
-		return fmt.Errorf("no namespaces were given, so the tenants of the pods are not known: read namespaces as well (kubectl get nodes,ns,pods,...), or make each of them a tenant with --tenant-key=%s", everyNamespace)
+		return fmt.Errorf("no namespaces in the input, so the tenants of the pods are not known: add them (kubectl get nodes,ns,pods,...), or make each namespace a tenant with --tenant-key=%s", everyNamespace)
 	}
 	if c.client == nil && len(c.Nodes) == 0 && running > 0 {
-		c.Warnings = append(c.Warnings, "no node was given: those that pods name are taken to exist, with every runtime handler")
+		c.Warnings = append(c.Warnings, "no nodes in the input: the nodes that pods name are assumed to exist, with every runtime handler")
 		seen := map[string]bool{}
 		for _, pod := range c.Pods {
 			if name := pod.Spec.NodeName; name != "" && !seen[name] {
@@ -211,12 +211,12 @@ func (c *cluster) complete() error {
 	c.warnOfUnknownPVCs()
 	if len(c.Namespaces) > 0 && !c.anyTenant() {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
-			"no namespace bears the label %s: no pod has a tenant, so none is protected from another and nothing can be found. Name the label with --tenant-key", c.args.LabelKeys.Tenant))
+			"no namespace has the label %s, so no pod has a tenant and nothing can be found. Give the label of your tenants with --tenant-key", c.args.LabelKeys.Tenant))
 	}
 	return nil
 }
 
-func (c *cluster) anyTenant() bool {
+func (c *judgedCluster) anyTenant() bool {
 	for _, ns := range c.Namespaces {
 		if _, managed := ns.Labels[c.args.LabelKeys.Tenant]; managed {
 			return true
@@ -225,7 +225,7 @@ func (c *cluster) anyTenant() bool {
 	return false
 }
 
-func (c *cluster) warnOfUnknownNamespaces() {
+func (c *judgedCluster) warnOfUnknownNamespaces() {
 	known := map[string]bool{}
 	for _, ns := range c.Namespaces {
 		known[ns.Name] = true
@@ -237,13 +237,13 @@ func (c *cluster) warnOfUnknownNamespaces() {
 		}
 	}
 	if len(unknown) > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%d namespaces that pods are in were not given: those pods are of no known tenant, and may share with nobody", len(unknown)))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("the namespaces of some pods are missing in the input (%d): the tenant of those pods is unknown, and they may not share a node", len(unknown)))
 	}
 }
 
-// warnOfUnknownPVCs is for `kubectl get` without PVCs: a VM that mounts one would be
-// reported as a container, and nobody would see why.
-func (c *cluster) warnOfUnknownPVCs() {
+// warnOfUnknownPVCs is for input without PVCs: a VM that mounts one counts as a container,
+// and the output would not show why.
+func (c *judgedCluster) warnOfUnknownPVCs() {
 	known := map[string]bool{}
 	for _, pvc := range c.PVCs {
 		known[pvc.Namespace+"/"+pvc.Name] = true
@@ -261,12 +261,12 @@ func (c *cluster) warnOfUnknownPVCs() {
 		}
 	}
 	if unknown > 0 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%d pods with a RuntimeClass mount PVCs that were not given: their volumes are taken for directories of the host, and the pods for containers. Take pvc,pv,sc along", unknown))
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d pods with a RuntimeClass mount PVCs that are missing in the input: the volumes count as directories of the host, and the pods as containers. Add pvc,pv,sc", unknown))
 	}
 }
 
-// warn prints what the answer lacks.
-func (o *options) warn(c *cluster) {
+// warn prints the warnings.
+func (o *options) warn(c *judgedCluster) {
 	for _, warning := range c.Warnings {
 		fmt.Fprintf(o.ErrOut, "%s %s\n", newColour(o.ErrOut).warn("warning:"), warning)
 	}

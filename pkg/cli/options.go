@@ -16,7 +16,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 )
 
-// options are what the commands have in common.
+// options are common to the commands.
 type options struct {
 	genericiooptions.IOStreams
 	kube *genericclioptions.ConfigFlags
@@ -27,16 +27,16 @@ type options struct {
 	tenantKey string
 }
 
-// addInputFlags adds the flags that say what is read.
+// addInputFlags adds the flags that choose the input.
 func (o *options) addInputFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
-		"Files or folders to read instead of the cluster: manifests, or what `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` prints. - is standard input")
-	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Look into folders of folders given with -f")
+		"Files or folders to read instead of the cluster: manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`. - is standard input")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the subfolders of the folders given with -f")
 	flags.StringVar(&o.argsFile, "config", "",
-		"File with the plugin's arguments: a KubeSchedulerConfiguration, TenantIsolationArgs or a ConfigMap. Without it those of the installed scheduler, or else the defaults")
+		"File with the plugin's arguments: a KubeSchedulerConfiguration, TenantIsolationArgs or a ConfigMap. The default is the arguments of the installed scheduler, or else the built-in ones")
 	flags.StringVar(&o.tenantKey, "tenant-key", "",
-		"Label of namespaces that names the tenant, for clusters that have one already: capsule.clastix.io/tenant, field.cattle.io/projectId; `namespace` makes every namespace a tenant of its own")
+		"Namespace label that names the tenant, if another system has set one: capsule.clastix.io/tenant, field.cattle.io/projectId; `namespace` makes every namespace a tenant of its own")
 	// A back quote in a usage text names the value.
 	flags.Lookup("filename").Usage = strings.ReplaceAll(flags.Lookup("filename").Usage, "`", "'")
 	flags.Lookup("tenant-key").Usage = strings.ReplaceAll(flags.Lookup("tenant-key").Usage, "`", "'")
@@ -44,13 +44,13 @@ func (o *options) addInputFlags(cmd *cobra.Command) {
 
 func (o *options) client() (kubernetes.Interface, error) {
 	if _, err := o.kube.ToRawKubeConfigLoader().RawConfig(); err == nil && !o.hasContext() {
-		return nil, errors.New("no cluster is configured: name one with --kubeconfig or --context, or read files with -f")
+		return nil, errors.New("no cluster is configured: choose one with --kubeconfig or --context, or read files with -f")
 	}
 	restConfig, err := o.kube.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("%w\nName a cluster with --kubeconfig or --context, or read files with -f", err)
+		return nil, fmt.Errorf("%w\nChoose a cluster with --kubeconfig or --context, or read files with -f", err)
 	}
-	// Reading a large cluster as JSON would take several times as long.
+	// JSON would take several times as long on a large cluster.
 	restConfig.ContentType = "application/vnd.kubernetes.protobuf"
 	restConfig.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	restConfig.QPS, restConfig.Burst = -1, -1
@@ -58,7 +58,7 @@ func (o *options) client() (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(restConfig)
 }
 
-// namespace is where things are that name none.
+// namespace is for objects without one.
 func (o *options) namespace() (string, error) {
 	if o.fromFiles() {
 		if *o.kube.Namespace != "" {
@@ -72,10 +72,10 @@ func (o *options) namespace() (string, error) {
 
 func (o *options) fromFiles() bool { return len(o.files) > 0 }
 
-// readArguments returns the arguments that a flag names, nil if none does.
+// readArguments returns the arguments of --config, nil without the flag.
 func (o *options) readArguments() (*config.TenantIsolationArgs, error) {
 	if o.argsFile == "" {
-		return nil, nil //nolint:nilnil // no file is no arguments, and no fault
+		return nil, nil //nolint:nilnil // no file means no arguments, which is not an error
 	}
 	text, err := os.ReadFile(o.argsFile)
 	if err != nil {
@@ -88,7 +88,7 @@ func (o *options) readArguments() (*config.TenantIsolationArgs, error) {
 	return args, nil
 }
 
-// oneOf refuses an output format that a command does not have. The empty one is the first.
+// oneOf refuses an unknown output format. The first of the formats is empty.
 func oneOf(output string, formats ...string) error {
 	if slices.Contains(formats, output) {
 		return nil

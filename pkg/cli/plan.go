@@ -37,18 +37,18 @@ func newPlanCommand(o *options) *cobra.Command {
 		Use:   "plan",
 		Short: "Estimate what enforcing the rule costs in nodes, and what would save some",
 		Long: paragraphs(
-			`Packs the pods of the cluster anew, into nodes like those that there are: without the rule, with it, and with
-VMs where they save nodes. Lists which workloads share a node today against the rule and would move, and which
-ones are in a trust domain of their own for their privilege alone and would best be mended.`,
+			`Packs the pods of the cluster anew, into nodes of the same sizes: without the rule, with it, and with VMs
+where they save nodes. Lists the workloads that share a node against the rule today and would move, and those
+that are in a trust domain of their own only because of their privilege, where a fix would save nodes.`,
 			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
-disks are left out. Pods of DaemonSets and of the platform are taken to be on every node.`,
-			`Of manifests without nodes, the pods of the workloads are packed into nodes of --node-cpu and --node-memory.`,
+disks are ignored. Pods of DaemonSets and of the platform are assumed on every node.`,
+			`For manifests without nodes, the pods are packed into nodes of --node-cpu and --node-memory.`,
 		),
 		Example: examples(
-			"# The cluster of the current context, whose tenants Capsule names",
+			"# The cluster of the current context, with the tenants of Capsule",
 			"kubectl isolation plan --tenant-key=capsule.clastix.io/tenant",
 			"",
-			"# Manifests, on nodes of a size",
+			"# Manifests, on nodes of a given size",
 			"kubectl isolation plan -f manifests/ -R --tenant-key=namespace --node-cpu=16 --node-memory=64Gi",
 		),
 		Args: cobra.NoArgs,
@@ -61,12 +61,12 @@ disks are left out. Pods of DaemonSets and of the platform are taken to be on ev
 	o.addInputFlags(cmd)
 	outputFlag(cmd, &p.output, "json", "yaml")
 	flags := cmd.Flags()
-	flags.StringVar(&p.cpu, "node-cpu", "8", "CPU of a node, where none is known")
-	flags.StringVar(&p.memory, "node-memory", "32Gi", "Memory of a node, where none is known")
-	flags.Int64Var(&p.pods, "node-pods", 110, "Pods of a node, where none is known")
-	flags.StringVar(&p.vmClass, "vm-runtime-class", "", "RuntimeClass to put pods into VMs with; without it the first one whose handler isolates")
-	flags.StringVar(&p.vmCPU, "vm-cpu", "250m", "CPU that a VM costs beside its containers, where the RuntimeClass does not say")
-	flags.StringVar(&p.vmMemory, "vm-memory", "160Mi", "Memory that a VM costs beside its containers, where the RuntimeClass does not say")
+	flags.StringVar(&p.cpu, "node-cpu", "8", "CPU of a node, if the input has no nodes")
+	flags.StringVar(&p.memory, "node-memory", "32Gi", "Memory of a node, if the input has no nodes")
+	flags.Int64Var(&p.pods, "node-pods", 110, "Maximum pods of a node, if the input has no nodes")
+	flags.StringVar(&p.vmClass, "vm-runtime-class", "", "RuntimeClass for pods in VMs; the default is the first one whose handler isolates")
+	flags.StringVar(&p.vmCPU, "vm-cpu", "250m", "CPU overhead of a VM, if the RuntimeClass does not say")
+	flags.StringVar(&p.vmMemory, "vm-memory", "160Mi", "Memory overhead of a VM, if the RuntimeClass does not say")
 	return cmd
 }
 
@@ -91,12 +91,12 @@ func (p *planOptions) run(ctx context.Context) error {
 	return printPlan(p.Out, c, in, made)
 }
 
-// input gathers pods and sizes. Notes say what had to be assumed.
-func (p *planOptions) input(c *cluster) (in plan.Input, notes []string, err error) {
-	in = plan.Input{Rules: c.rules, Surroundings: c.store}
+// input gathers pods and sizes. Notes name the assumptions.
+func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, err error) {
+	in = plan.Input{Rules: c.rules, Lookup: c.store}
 	pods, common := p.gather(c)
 	if len(pods) == 0 {
-		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, as every node has its own")
+		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, because every node has its own")
 	}
 	in.Pods = pods
 	usual, err := p.usualNode(c)
@@ -112,7 +112,7 @@ func (p *planOptions) input(c *cluster) (in plan.Input, notes []string, err erro
 		in.Nodes = append(in.Nodes, less(size, common))
 	}
 	if len(in.Nodes) == 0 {
-		notes = append(notes, fmt.Sprintf("no node says how large it is: nodes of %s CPU, %s and %d pods are taken, --node-cpu and the like say otherwise",
+		notes = append(notes, fmt.Sprintf("no node with a known size: nodes of %s CPU, %s and %d pods are assumed, see --node-cpu",
 			p.cpu, p.memory, p.pods))
 	}
 	in.More = less(usual, common)
@@ -133,14 +133,14 @@ func less(size, common plan.Size) plan.Size {
 	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
 }
 
-// gather lists the pods to be placed, and what every node has besides.
-func (p *planOptions) gather(c *cluster) (pods []plan.Pod, common plan.Size) {
+// gather lists the pods to be placed, and what the DaemonSets take of every node.
+func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, common plan.Size) {
 	daemons := map[string]plan.Size{}
 	add := func(workload string, object *v1.Pod, daemon bool, copies int) {
 		facts := c.gatherer.Gather(object)
 		subject := c.rules.Subject(object, &facts, c.store)
 		if daemon {
-			// Each node has one; of what runs the largest counts.
+			// Each node has one. If their requests differ, the largest counts.
 			size := plan.Request(object)
 			if old := daemons[workload]; size.MilliCPU > old.MilliCPU || size.Memory > old.Memory {
 				daemons[workload] = size
@@ -160,7 +160,7 @@ func (p *planOptions) gather(c *cluster) (pods []plan.Pod, common plan.Size) {
 			add(workload, pod, daemon, 1)
 		}
 	}
-	// Workloads beside running pods are those pods' own.
+	// If there are pods, they are those of the workloads.
 	if len(c.Pods) == 0 {
 		for i := range c.Workloads {
 			w := &c.Workloads[i]
@@ -173,8 +173,8 @@ func (p *planOptions) gather(c *cluster) (pods []plan.Pod, common plan.Size) {
 	return pods, common
 }
 
-// ownerOf names the workload of a pod: what its controller is, and of a ReplicaSet the
-// Deployment that its name says.
+// ownerOf names the workload of a pod: its controller, or the Deployment if that is the
+// ReplicaSet of one.
 func ownerOf(pod *v1.Pod) (workload string, daemon bool) {
 	kind, name := "pod", pod.Name
 	if owner := metav1.GetControllerOf(pod); owner != nil {
@@ -183,7 +183,7 @@ func ownerOf(pod *v1.Pod) (workload string, daemon bool) {
 		if kind == "replicaset" && hash != "" && strings.HasSuffix(name, "-"+hash) {
 			kind, name = "deployment", strings.TrimSuffix(name, "-"+hash)
 		}
-		// A static pod is of its node, and on no other.
+		// A static pod belongs to its node.
 		if kind == "node" {
 			return pod.Namespace + "/pod/" + pod.Name, true
 		}
@@ -192,7 +192,7 @@ func ownerOf(pod *v1.Pod) (workload string, daemon bool) {
 }
 
 // usualNode is the size that most nodes have.
-func (p *planOptions) usualNode(c *cluster) (plan.Size, error) {
+func (p *planOptions) usualNode(c *judgedCluster) (plan.Size, error) {
 	cpu, err := resource.ParseQuantity(p.cpu)
 	if err != nil {
 		return plan.Size{}, fmt.Errorf("--node-cpu=%s: %w", p.cpu, err)
@@ -223,7 +223,7 @@ func (p *planOptions) usualNode(c *cluster) (plan.Size, error) {
 }
 
 // class finds the RuntimeClass for VMs.
-func (p *planOptions) class(c *cluster) (class *nodev1.RuntimeClass, note string) {
+func (p *planOptions) class(c *judgedCluster) (class *nodev1.RuntimeClass, note string) {
 	var all []*nodev1.RuntimeClass
 	for _, rc := range c.RuntimeClasses {
 		if c.rules.Isolates(c.rules.BoundaryOf(rc.Handler)) && (p.vmClass == "" || p.vmClass == rc.Name) {
@@ -232,7 +232,7 @@ func (p *planOptions) class(c *cluster) (class *nodev1.RuntimeClass, note string
 	}
 	if len(all) == 0 {
 		if p.vmClass != "" {
-			return nil, fmt.Sprintf("RuntimeClass %s does not exist, or its handler does not isolate: VMs are left out", p.vmClass)
+			return nil, fmt.Sprintf("RuntimeClass %s does not exist, or its handler does not isolate: the plan is without VMs", p.vmClass)
 		}
 		return nil, ""
 	}
@@ -254,12 +254,12 @@ func (p *planOptions) overhead(class *nodev1.RuntimeClass) (plan.Size, error) {
 	return plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value()}, nil
 }
 
-// maxListed is how many lines a list for people has.
+// maxListed is the length of a list for people.
 const maxListed = 15
 
-func printPlan(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) error {
+func printPlan(out io.Writer, c *judgedCluster, in plan.Input, made *plan.Plan) error {
 	paint := newColour(out)
-	fmt.Fprintf(out, "%s to place (rule: %s), in nodes of %s CPU and %s after what every node has\n\n",
+	fmt.Fprintf(out, "%s to place (rule: %s), on nodes of %s CPU and %s, DaemonSets deducted\n\n",
 		count(made.Pods, "pod"), c.argsFrom,
 		resource.NewMilliQuantity(in.More.MilliCPU, resource.DecimalSI), resource.NewQuantity(in.More.Memory, resource.BinarySI))
 	table := printers.GetNewTabWriter(out)
@@ -267,7 +267,7 @@ func printPlan(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) error 
 	if made.Today > 0 {
 		fmt.Fprintf(table, "%d\tin use now\n", made.Today)
 	}
-	fmt.Fprintf(table, "%d\tthe same pods packed wherever there is room: without the rule\n", made.WithoutRule)
+	fmt.Fprintf(table, "%d\twithout the rule, the same pods packed wherever there is room\n", made.WithoutRule)
 	fmt.Fprintf(table, "%s\twith the rule, each trust domain on nodes of its own\n", paint.bold(fmt.Sprint(made.WithRule)))
 	if made.WithVMs > 0 {
 		fmt.Fprintf(table, "%s\twith the rule, and VMs (RuntimeClass %s) where they save nodes\n", paint.bold(fmt.Sprint(made.WithVMs)), made.VMClass)
@@ -276,7 +276,7 @@ func printPlan(out io.Writer, c *cluster, in plan.Input, made *plan.Plan) error 
 		return err
 	}
 	if made.WithVMs == 0 {
-		fmt.Fprintln(out, "\nNo RuntimeClass for VMs is there, so nothing is said of them.")
+		fmt.Fprintln(out, "\nThere is no RuntimeClass for VMs, so there is no plan with VMs.")
 	}
 	printDomains(out, made)
 	printMoves(out, made)
@@ -302,7 +302,7 @@ func printMoves(out io.Writer, made *plan.Plan) {
 	switch {
 	case made.Today == 0:
 	case len(made.Moves) == 0:
-		fmt.Fprintln(out, "\nNo workload would have to move: nobody shares a node with another trust domain.")
+		fmt.Fprintln(out, "\nNo workload would have to move: no node has more than one trust domain.")
 	default:
 		fmt.Fprintf(out, "\n%s would move, away from nodes where another trust domain has more pods:\n", count(len(made.Moves), "workload"))
 		for i, m := range made.Moves {
@@ -319,17 +319,17 @@ func printRaising(out io.Writer, in plan.Input, made *plan.Plan) {
 	if len(made.Raising) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n%s in a trust domain of its own for its privilege alone; mending it saves:\n", count(len(made.Raising), "workload"))
+	fmt.Fprintf(out, "\n%s in a trust domain of its own only because of its privilege; lowering it saves:\n", count(len(made.Raising), "workload"))
 	for i, r := range made.Raising {
 		if i == maxListed {
 			fmt.Fprintf(out, "  and %d more\n", len(made.Raising)-maxListed)
 			break
 		}
-		fmt.Fprintf(out, "  %s: %s, %s where %s is usual, by %s\n", r.Workload, count(r.Saves, "node"), r.Privilege, r.Instead, whyRaised(in, r))
+		fmt.Fprintf(out, "  %s: %s, %s where %s is usual, because of %s\n", r.Workload, count(r.Saves, "node"), r.Privilege, r.Instead, whyRaised(in, r))
 	}
 }
 
-// whyRaised names the fields that set a workload apart.
+// whyRaised names the fields that raise the privilege of a workload.
 func whyRaised(in plan.Input, r plan.Raising) string {
 	for i := range in.Pods {
 		if in.Pods[i].Workload != r.Workload {

@@ -20,19 +20,19 @@ func newPreflightCommand(o *options) *cobra.Command {
 	p := &preflightOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "preflight",
-		Short: "Check whether the cluster is ready, and what is still to do",
+		Short: "Check whether the cluster is ready, and what is missing",
 		Long: paragraphs(
-			`Looks at what the isolation relies on: versions, admission policies and their bindings, the scheduler and its
-rights, RuntimeClasses and handlers of nodes, DaemonSets that would be in the way, labels of namespaces, and who
-may edit isolation labels or bind pods. One line each: pass, warn or fail, and the fix.`,
-			`It reads RBAC objects and does not ask on behalf of others. What another authorizer allows is not seen.`,
-			`Exit status: 0 if nothing failed, 1 if something did, 2 if it could not be looked at.`,
+			`Checks what the isolation relies on: versions, admission policies and their bindings, the scheduler and its
+rights, RuntimeClasses and handlers of nodes, DaemonSets that conflict, labels of namespaces, and who may edit
+isolation labels or bind pods. Prints a line for each: pass, warn or fail, and the fix.`,
+			`It reads RBAC objects. It does not see what other authorizers allow.`,
+			`Exit status: 0 if nothing failed, 1 if something did, 2 if the checks could not run.`,
 		),
 		Example: examples(
 			"# Before the installation, and after it",
 			"kubectl isolation preflight",
 			"",
-			"# Only what is to be done",
+			"# Only what needs a fix",
 			"kubectl isolation preflight -o json | jq '.[] | select(.status != \"pass\")'",
 		),
 		Args: cobra.NoArgs,
@@ -48,13 +48,13 @@ func (p *preflightOptions) run(ctx context.Context) error {
 		return err
 	}
 	if p.fromFiles() {
-		return errors.New("preflight asks an API server: leave -f out, and name a cluster with --context")
+		return errors.New("preflight needs an API server: leave -f out, and choose a cluster with --context")
 	}
 	c, err := p.load(ctx)
 	if err != nil {
 		return err
 	}
-	results, err := (&preflight.Cluster{
+	results, err := (&preflight.Checker{
 		Client: c.client, Args: c.args, Rules: c.rules, Engine: c.engine, Store: c.store,
 		Server: c.Server, Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
 	}).Run(ctx)

@@ -34,15 +34,15 @@ func newReportCommand(o *options) *cobra.Command {
 		Use:   "report",
 		Short: "Write one self-contained page for an auditor",
 		Long: paragraphs(
-			`Writes a page with the policy, the nodes as tiles with the trust domains on them, the findings, what has changed
-since the last report, versions, and the evidence: which objects were judged, in which version. The page is one
-file, needs no network, and works with keyboard and screen reader, in light and dark.`,
-			`The report has its own data in it: keep it, and give it to the next one with --since.`,
+			`Writes a page with the policy, the nodes as tiles with their trust domains, the findings, the changes since
+the last report, versions, and the evidence: which objects were judged, in which version. The page is one file,
+needs no network, works with keyboard and screen reader, and has a light and a dark theme.`,
+			`The page contains its data: keep it, and compare the next report with it by --since.`,
 		),
 		Example: examples(
 			"kubectl isolation report --html > isolation.html",
 			"",
-			"# With what has changed since",
+			"# With the changes since then",
 			"kubectl isolation report --html --since=isolation.html > isolation-2.html",
 		),
 		Args: cobra.NoArgs,
@@ -61,9 +61,9 @@ func (r *reportOptions) run(ctx context.Context) error {
 	}
 	switch {
 	case r.html == (r.output != ""):
-		return errors.New("say --html for the page, or -o json for its data")
+		return errors.New("choose --html for the page, or -o json for its data")
 	case r.html && isTerminal(r.Out):
-		return fmt.Errorf("the page is a file and not for a terminal: %s report --html > isolation.html", name)
+		return fmt.Errorf("the page is not for a terminal: %s report --html > isolation.html", name)
 	}
 	var earlier *report.Data
 	if r.since != "" {
@@ -93,8 +93,8 @@ func (r *reportOptions) run(ctx context.Context) error {
 	return data.WriteHTML(r.Out)
 }
 
-// report gathers what the page says.
-func (c *cluster) report(made time.Time) (*report.Data, error) {
+// report gathers the data of the page.
+func (c *judgedCluster) report(made time.Time) (*report.Data, error) {
 	found := c.engine.Report()
 	d := &report.Data{
 		Format: 1, Made: made.UTC().Truncate(time.Second), Tool: "kubectl-isolation " + Version(), Server: c.Server, Source: c.Source,
@@ -109,13 +109,13 @@ func (c *cluster) report(made time.Time) (*report.Data, error) {
 		return nil, err
 	}
 	perNode := map[string]int{}
-	concerned := map[string]bool{}
+	involved := map[string]bool{}
 	for i := range found.Findings {
 		f := &found.Findings[i]
 		a := adviceOn(f.Reason)
 		pods := podsOf(f)
 		for _, pod := range pods {
-			concerned[pod] = true
+			involved[pod] = true
 		}
 		perNode[f.Node]++
 		d.Findings = append(d.Findings, report.Finding{
@@ -124,17 +124,17 @@ func (c *cluster) report(made time.Time) (*report.Data, error) {
 		})
 	}
 	c.nodes(d, perNode)
-	c.evidence(d, concerned)
+	c.evidence(d, involved)
 	return d, nil
 }
 
-// nodes puts the trust domains onto the nodes.
-func (c *cluster) nodes(d *report.Data, findings map[string]int) {
+// nodes adds the nodes with their trust domains.
+func (c *judgedCluster) nodes(d *report.Data, findings map[string]int) {
 	index := map[string]int{}
 	for _, object := range c.Nodes {
 		occupancy := c.store.Occupancy(object.Name)
 		n := report.Node{Name: object.Name, Findings: findings[object.Name], Others: occupancy.Len()}
-		there := map[int]bool{}
+		counted := map[int]bool{}
 		for _, g := range occupancy.Groups() {
 			name := g.Domain.String()
 			at, known := index[name]
@@ -144,8 +144,8 @@ func (c *cluster) nodes(d *report.Data, findings map[string]int) {
 				d.Domains = append(d.Domains, report.Domain{Name: name, Short: shortDomain(g.Domain)})
 			}
 			d.Domains[at].Pods += g.Pods
-			if !there[at] {
-				there[at] = true
+			if !counted[at] {
+				counted[at] = true
 				d.Domains[at].Nodes++
 			}
 			n.Others -= g.Pods
@@ -156,8 +156,9 @@ func (c *cluster) nodes(d *report.Data, findings map[string]int) {
 	}
 }
 
-// evidence says which objects were judged.
-func (c *cluster) evidence(d *report.Data, concerned map[string]bool) {
+// evidence records which objects were judged; the pods that are involved in findings one
+// by one.
+func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 	var lines []string
 	c.Objects(func(object runtime.Object) bool {
 		if meta, ok := object.(metav1.Object); ok {
@@ -173,14 +174,14 @@ func (c *cluster) evidence(d *report.Data, concerned map[string]bool) {
 	}
 	d.Evidence = report.Evidence{Lists: c.Versions, Digest: hex.EncodeToString(sum.Sum(nil)), Objects: len(lines)}
 	for _, pod := range c.Pods {
-		if name := pod.Namespace + "/" + pod.Name; concerned[name] {
+		if name := pod.Namespace + "/" + pod.Name; involved[name] {
 			d.Evidence.Pods = append(d.Evidence.Pods, report.Object{Name: name, UID: string(pod.UID), ResourceVersion: pod.ResourceVersion})
 		}
 	}
 }
 
-// settings are the arguments as they are written in a configuration.
-func (c *cluster) settings() ([]report.Setting, error) {
+// settings are the arguments as a configuration has them.
+func (c *judgedCluster) settings() ([]report.Setting, error) {
 	written := &configv1.TenantIsolationArgs{}
 	if err := configv1.Convert_config_TenantIsolationArgs_To_v1_TenantIsolationArgs(c.args, written, nil); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
-// name is how users call the tool, as a plugin of kubectl.
+// name is the command that users type: the tool is a plugin of kubectl.
 const name = "kubectl isolation"
 
 // NewCommand returns the command with all of its subcommands.
@@ -17,21 +17,21 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	o := &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true)}
 	root := &cobra.Command{
 		Use:   "kubectl-isolation",
-		Short: "See who shares a kernel with whom, and what it takes that nobody does",
+		Short: "Show which pods share a kernel against the rule, and what keeping it costs",
 		Long: paragraphs(
-			`Reads a cluster, or files with its objects, and asks the rule of the scheduler plugin TenantIsolation:`,
+			`Reads a cluster, or files with its objects, and applies the rule of the scheduler plugin TenantIsolation:`,
 			`    Same trust domain: may share a kernel.
     Different trust domain: each brings its own kernel, or another machine.`,
-			`Nothing has to be installed in the cluster for audit, explain, plan and report, and nothing is ever
-written to it. A trust domain is (tenant, data class, privilege, user namespace); the tenant is a label of the
-namespace, --tenant-key says which one.`,
-			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is at fault.`,
+			`audit, explain, plan and report need nothing installed in the cluster, and no command writes to it. A trust
+domain is (tenant, data class, privilege, user namespace). The tenant is the value of a namespace label, chosen
+by --tenant-key.`,
+			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is invalid.`,
 		),
 		Example: examples(
-			"# Who shares a kernel with whom today, on a cluster whose tenants Capsule names",
+			"# Which pods share a kernel today, on a cluster with the tenants of Capsule",
 			"kubectl isolation audit --tenant-key=capsule.clastix.io/tenant",
 			"",
-			"# The same, every namespace a tenant of its own",
+			"# The same, with every namespace a tenant of its own",
 			"kubectl isolation audit --tenant-key=namespace",
 			"",
 			"# Why a pod is Pending",

@@ -12,8 +12,8 @@ import (
 
 const informationURI = "https://tenantisolation.dev"
 
-// printSARIF prints findings for what collects those of many tools.
-func printSARIF(out io.Writer, c *cluster, report audit.Report) error {
+// printSARIF prints findings for tools that collect those of many scanners.
+func printSARIF(out io.Writer, c *judgedCluster, report audit.Report) error {
 	version, _, _ := strings.Cut(Version(), " ")
 	run := sarif.NewRunWithInformationURI("kubectl-isolation", informationURI)
 	run.Tool.Driver.WithVersion(version)
@@ -22,7 +22,7 @@ func printSARIF(out io.Writer, c *cluster, report audit.Report) error {
 		a := adviceOn(f.Reason)
 		run.AddRule(string(f.Reason)).
 			WithDescription(sentence(a.means)).
-			WithHelp(sarif.NewMultiformatMessageString().WithText(sentence("To mend it: " + a.fix)))
+			WithHelp(sarif.NewMultiformatMessageString().WithText(sentence("Fix: " + a.fix)))
 		run.CreateResultForRule(string(f.Reason)).
 			WithLevel("error").
 			WithMessage(sarif.NewTextMessage(findingText(f, a))).
@@ -45,9 +45,8 @@ func findingText(f *audit.Finding, a advice) string {
 	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(podsOf(f)))
 }
 
-// location is where collectors look for it: a file, as they know nothing else, and below
-// that what it is in the cluster.
-func location(c *cluster, f *audit.Finding) *sarif.Location {
+// location is a file, which is all that collectors know, and the object in the cluster.
+func location(c *judgedCluster, f *audit.Finding) *sarif.Location {
 	uri := "cluster"
 	if c.client == nil {
 		uri = strings.TrimPrefix(c.Source, "files ")

@@ -17,16 +17,16 @@ import (
 // everyNamespace is the value of --tenant-key that makes each namespace a tenant.
 const everyNamespace = "namespace"
 
-// nameTenants has another label name the tenants. With our own label a namespace that is
-// platform and has a tenant is the tenant's; with somebody else's, which may be on every
-// namespace, the platform stays the platform.
-func nameTenants(key string, args *config.TenantIsolationArgs, inv *inventory.Inventory) error {
+// useTenantKey makes another label name the tenants. A platform namespace with the project's
+// own tenant label belongs to the tenant; with another system's label, which may be on every
+// namespace, it stays platform.
+func useTenantKey(key string, args *config.TenantIsolationArgs, inv *inventory.Inventory) error {
 	if key == "" {
 		return nil
 	}
 	label := key
 	if key == everyNamespace {
-		// The API server puts it on every namespace, and nobody can change it.
+		// The API server sets it on every namespace, and refuses to change it.
 		label = v1.LabelMetadataName
 		addNamespaces(inv)
 	}
@@ -55,8 +55,8 @@ func nameTenants(key string, args *config.TenantIsolationArgs, inv *inventory.In
 	return nil
 }
 
-// addNamespaces adds those that pods name and that were not given: where a namespace is a
-// tenant, its name is all that has to be known.
+// addNamespaces adds the namespaces of pods that the input leaves out: where each namespace
+// is a tenant, the name is enough.
 func addNamespaces(inv *inventory.Inventory) {
 	known := map[string]bool{}
 	for _, ns := range inv.Namespaces {

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal reports whether somebody is looking.
+// isTerminal reports whether the output is a terminal.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// colour paints words, on a terminal alone and not if NO_COLOR is set.
+// colour colours words, on a terminal only and not if NO_COLOR is set.
 type colour struct{ on bool }
 
 func newColour(w io.Writer) colour {
@@ -35,8 +35,7 @@ func (c colour) warn(text string) string { return c.paint("33", text) }
 func (c colour) good(text string) string { return c.paint("32", text) }
 func (c colour) bold(text string) string { return c.paint("1", text) }
 
-// progress tells somebody who waits what is going on, on a terminal alone and not before
-// a second has passed.
+// progress shows a line of progress, on a terminal only and from the first second on.
 type progress struct {
 	mu    sync.Mutex
 	out   io.Writer
@@ -52,7 +51,7 @@ func newProgress(out io.Writer) *progress {
 	return &progress{out: out, on: isTerminal(out), next: now().Add(progressEvery)}
 }
 
-// now is only for what a person waits for.
+// now is only for the progress line and the time of a report.
 func now() time.Time { return time.Now() } //nolint:forbidigo // how often a terminal is written to
 
 func (p *progress) say(format string, args ...any) {
@@ -65,7 +64,7 @@ func (p *progress) say(format string, args ...any) {
 	fmt.Fprintf(p.out, "\r\x1b[K"+format+" ...", args...)
 }
 
-// done takes the line away.
+// done removes the line.
 func (p *progress) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

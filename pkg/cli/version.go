@@ -9,8 +9,8 @@ import (
 	"k8s.io/component-base/version"
 )
 
-// Version returns the version that was stamped into the binary, and the release of
-// Kubernetes that it was built on.
+// Version returns the version that was stamped into the binary, and the Kubernetes release
+// that it was built from.
 func Version() string {
 	// The stamp is <Kubernetes>+tenantisolation.<version>: libraries of Kubernetes read
 	// its first part.

@@ -2,7 +2,7 @@ package cli
 
 import "tenantisolation.dev/scheduler/pkg/audit"
 
-// advice says what a reason means and what helps against it.
+// advice is the meaning of a reason and the fix.
 type advice struct{ means, fix string }
 
 // adviceOn returns the advice on a reason. Every reason of package audit has one.
@@ -11,39 +11,39 @@ func adviceOn(r audit.Reason) advice {
 	case "ForeignResident":
 		return advice{
 			"pods of different trust domains share a kernel",
-			"delete one side, and let the scheduler place it anew; or give both sides a VM RuntimeClass",
+			"delete one side, so that the scheduler places it again; or give both sides a VM RuntimeClass",
 		}
 	case "UnmanagedResident":
 		return advice{
-			"pods without a tenant share a kernel with a tenant's",
-			"give their namespaces a tenant, list them as the platform, or keep them off tenants' nodes by a taint",
+			"pods without a tenant share a kernel with pods of a tenant",
+			"give their namespaces a tenant, list the namespaces as platform, or keep the pods off tenants' nodes by a taint",
 		}
 	case "DemandedNode":
 		return advice{
-			"a namespace demands the machine for itself (boundary: node), and others are there too",
-			"delete the others, and let the scheduler place them anew; or take the demand away",
+			"a namespace demands the machine for itself (boundary: node), and pods of others are on it",
+			"delete the others, so that the scheduler places them again; or remove the demand",
 		}
 	case audit.SharedHostPath:
 		return advice{
 			"pods of different trust domains mount the same directory of a node",
-			"take the hostPath volume away, or move one of the pods",
+			"remove the hostPath volume, or move one of the pods",
 		}
 	case audit.SharedPVC:
 		return advice{
-			"pods of different trust domains mount the same volume: no boundary helps",
+			"pods of different trust domains mount the same volume, and no boundary separates its files",
 			"give each trust domain a volume of its own",
 		}
 	case "UnknownResident":
 		return advice{
-			"it is not known of a pod whose it is, so it may share with nobody",
-			"see what is said of that pod, and mend it",
+			"the tenant of a pod is unknown, so it may share with no other pod",
+			"fix the other finding about that pod",
 		}
 	case "UnknownNamespace":
-		return advice{"the pod's namespace was not read", "take namespaces along, or delete the pod of a namespace that is gone"}
+		return advice{"the pod's namespace is missing in the input", "add namespaces to the input, or delete the pod if its namespace is gone"}
 	case "InvalidTenant":
-		return advice{"the namespace's tenant label is empty", "give the label a value, or take it away"}
+		return advice{"the namespace's tenant label is empty", "give the label a value, or remove it"}
 	case "MismatchedTenant":
-		return advice{"the pod's tenant label says another tenant than its namespace's", "take the label off the pod and its template"}
+		return advice{"the pod's tenant label contradicts its namespace's", "remove the label from the pod and its template"}
 	case "UnknownDataClass":
 		return advice{"a data-class label has a value that is not configured", "correct the label, or add the class to dataClasses"}
 	case "UnknownPrivilege":
@@ -51,7 +51,7 @@ func adviceOn(r audit.Reason) advice {
 	case "UnknownBoundary":
 		return advice{"the namespace's boundary label is not container, sandbox, vm or node", "correct the label"}
 	case "UnknownRuntimeClass":
-		return advice{"the pod's RuntimeClass does not exist any more", "create it again and restart the pod, so that its handler is known"}
+		return advice{"the pod's RuntimeClass does not exist any more", "create it again and restart the pod: its handler is then known"}
 	case "WeakBoundary":
 		return advice{
 			"the pod's boundary is weaker than its namespace demands",

@@ -30,7 +30,7 @@ func objects(text []byte) ([]any, error) {
 	return all, err
 }
 
-// normal makes numbers of one type, so that trees of different decoders can be compared.
+// normal converts all numbers to one type, so that trees of different decoders are comparable.
 func normal(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -73,12 +73,12 @@ func whole(text []byte) (all []any, ok bool) {
 	return all, true
 }
 
-// What is read is what the parser of Kubernetes reads, which is given the whole text at once. A text
-// may be refused, but no object of it is overlooked or changed.
+// The result is that of the parser of Kubernetes on the whole text. A text may be refused, but no
+// object of it is skipped or changed.
 func FuzzRead(f *testing.F) {
 	for _, asYAML := range []bool{true, false} {
 		var text bytes.Buffer
-		if err := (clusterfile.Cluster{Nodes: 1, PodsPerNode: 2, Tenants: 1}).Write(&text, asYAML); err != nil {
+		if err := (clusterfile.Generator{Nodes: 1, PodsPerNode: 2, Tenants: 1}).Write(&text, asYAML); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(text.Bytes())
@@ -104,7 +104,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// One document at a time is all that the other parser takes.
+		// The other parser takes one document only.
 		if isStream(text) {
 			return
 		}

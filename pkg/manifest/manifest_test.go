@@ -87,13 +87,12 @@ func kinds(in io.Reader) ([]string, error) {
 	return lines, err
 }
 
-// A file may be larger than the memory: what comes after an object has not been read when it is
-// there.
-func TestAListIsReadItemByItem(t *testing.T) {
+// A file may be larger than the memory: an object is yielded before the rest of the file is read.
+func TestEachReadsItemByItem(t *testing.T) {
 	for name, asYAML := range map[string]bool{"JSON": false, "YAML": true} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer
-			if err := (clusterfile.Cluster{Nodes: 50, PodsPerNode: 30, Tenants: 3}).Write(&text, asYAML); err != nil {
+			if err := (clusterfile.Generator{Nodes: 50, PodsPerNode: 30, Tenants: 3}).Write(&text, asYAML); err != nil {
 				t.Fatal(err)
 			}
 			stream, err := manifest.Open(&text, name)

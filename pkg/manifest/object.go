@@ -4,8 +4,8 @@
 // A list is read item by item, so that a file may be larger than the memory. The one exception is
 // a document of YAML: its text is held as a whole.
 //
-// An object is never overlooked: what cannot be read is an error that names the file, the document
-// and the item.
+// No object is skipped: what cannot be read is an error that names the file, the document and the
+// item.
 package manifest
 
 import (
@@ -123,8 +123,8 @@ func (o *Object) Kind() (schema.GroupVersionKind, error) {
 }
 
 // Decode fills a typed object. It reads as the API server does: the case of field names counts, and
-// fields that into lacks are ignored. A field of into that is there twice is an error, because two
-// readers may take a different one.
+// fields that into does not have are ignored. A field of into that is set twice is an error, because
+// two readers may choose differently.
 func (o *Object) Decode(into any) error {
 	if err := o.toJSON(); err != nil {
 		return err
@@ -170,8 +170,8 @@ func oneLine(err error) string {
 	return strings.NewReplacer("\n  ", " ", "\n", "; ").Replace(text)
 }
 
-// typeMeta reads apiVersion and kind. Kubernetes writes them first, and then the rest of the object
-// is not looked at.
+// typeMeta reads apiVersion and kind. Kubernetes writes them first; the rest of the object is then
+// not parsed.
 func typeMeta(object []byte) (metav1.TypeMeta, error) {
 	var meta metav1.TypeMeta
 	decoder := json.NewDecoder(bytes.NewReader(object))

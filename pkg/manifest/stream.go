@@ -26,7 +26,7 @@ const bufferSize = 1 << 20
 // Open begins to read a stream. name is for errors.
 func Open(in io.Reader, name string) (*Stream, error) {
 	s := &Stream{name: name, in: bufio.NewReaderSize(in, bufferSize)}
-	// What is wrong with the stream shows again as soon as it is read.
+	// A read error shows again with the next read.
 	head, _ := s.in.Peek(3)
 	switch {
 	case bytes.Equal(head, []byte("\ufeff")):
@@ -84,7 +84,7 @@ func (s *Stream) Each(yield func(*Object) error) error {
 	}
 }
 
-// unlessEnd tells the end of a stream, which document returns as it is, from errors.
+// unlessEnd returns nil for the end of a stream, which document returns as it is.
 func unlessEnd(err error) error {
 	if err == io.EOF { //nolint:errorlint // an error that wraps it is of a reader that failed
 		return nil
@@ -176,8 +176,8 @@ func notJSON(at position, err error) error {
 	return at.fault("%w", err)
 }
 
-// checkList judges what is around the items of a list. kubectl writes the kind after them, and so it
-// shows that a list breaks off.
+// checkList checks the fields of a list beside its items. kubectl writes the kind last, so a list
+// without a kind is truncated.
 func checkList(fields map[string]json.RawMessage, at position) error {
 	var kind string
 	var metadata struct {
@@ -196,18 +196,18 @@ func checkList(fields map[string]json.RawMessage, at position) error {
 	case !strings.HasSuffix(kind, "List"):
 		return at.fault("kind %.100q has items and is not a list", kind)
 	case metadata.Continue != "":
-		return at.fault("metadata.continue is set: the list is one page of several, take it again without a limit")
+		return at.fault("metadata.continue is set: the list is one page of several, get it again without a limit")
 	}
 	return nil
 }
 
 // kubectlItems reads the items of a list in YAML one by one, because the parser needs thirty times
-// their size for all of them at once. It reads them in the form in which kubectl writes a list, and
-// nothing of any other. It returns the list without them, up to where the stream stands now.
+// their size for all of them at once. It reads them only if the list has the form that kubectl writes.
+// It returns the list without them, up to the current position of the stream.
 //
-// Each item is a list of its own for the parser, so that it is read as it would be among the others.
-// What belongs to it is indented further than its dash. Where that is not so, an item or the rest of
-// the list is not valid YAML.
+// The parser gets each item as a list of its own, so that it reads it as in the whole list. The lines
+// of an item are indented further than its dash; otherwise an item or the rest of the list is not
+// valid YAML.
 func (s *Stream) kubectlItems(at position, yield func(*Object) error) (list []byte, err error) {
 	const begin = "apiVersion: v1\nitems:\n"
 	if head, _ := s.in.Peek(len(begin) + len("- ")); string(head) != begin+"- " {
@@ -243,9 +243,9 @@ func (s *Stream) kubectlItems(at position, yield func(*Object) error) (list []by
 	}
 }
 
-// toJSON converts a document. It refuses one of which the parser would read the begin and ignore the
-// rest without a word, because a line ends the document: "...", or either mark after one of the line
-// breaks that only YAML knows.
+// toJSON converts a document. It refuses a text that has an end of document within it, because the
+// parser would silently ignore the rest: a line "...", or "..." or "---" after one of the line breaks
+// that only YAML knows.
 func toJSON(text []byte) ([]byte, error) {
 	for _, lineBreak := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} {
 		for _, mark := range []string{"...", "---"} {

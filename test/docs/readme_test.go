@@ -16,7 +16,7 @@ type proof struct {
 var commands = map[string]proof{
 	"make demo":     {target: "demo"},
 	"make test":     {target: "test"},
-	"make simulate": {test: "TestTheDemosWorkloadIsSimulatedInEveryVariant"},
+	"make simulate": {test: "TestSimulateDemo"},
 	"kubectl isolation audit --tenant-key=namespace": {test: "TestKubectlPlugin"},
 	"kubectl isolation plan --tenant-key=namespace":  {test: "TestKubectlPlugin"},
 	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyTwice"},

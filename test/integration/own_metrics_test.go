@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"tenantisolation.dev/scheduler/internal/series"
+	"tenantisolation.dev/scheduler/internal/metricinfo"
 )
 
 // ownSeries returns the project's series of a scrape, each with its labels.
@@ -58,13 +58,13 @@ func TestMetricsAreDocumentedAndBounded(t *testing.T) {
 		}
 	}
 
-	groups, err := series.Groups()
+	groups, err := metricinfo.Groups()
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]series.Series{}
+	known := map[string]metricinfo.Metric{}
 	for _, group := range groups {
-		for _, s := range group.Series {
+		for _, s := range group.Metrics {
 			known[s.Name] = s
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"tenantisolation.dev/scheduler/internal/series"
+	"tenantisolation.dev/scheduler/internal/metricinfo"
 	"tenantisolation.dev/scheduler/pkg/audit"
 )
 
@@ -16,7 +16,7 @@ import (
 // and those of kube-scheduler that are used here.
 func knownSeries(t *testing.T) map[string][]string {
 	t.Helper()
-	groups, err := series.Groups()
+	groups, err := metricinfo.Groups()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func knownSeries(t *testing.T) map[string][]string {
 		"scheduler_unschedulable_pods":  {"plugin", "profile"},
 	}
 	for _, group := range groups {
-		for _, s := range group.Series {
+		for _, s := range group.Metrics {
 			if s.Type != "histogram" {
 				known[s.Name] = s.Labels
 				continue

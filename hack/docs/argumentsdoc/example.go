@@ -44,14 +44,14 @@ func defaultArguments() (map[string]any, error) {
 	return defaults, json.Unmarshal(data, &defaults)
 }
 
-// example writes a scheduler configuration that says what the defaults say.
+// example returns a scheduler configuration with the defaults.
 func example(t *types, defaults map[string]any) (string, error) {
 	fields, err := t.exampleFields(t.structs[rootType], defaults)
 	return exampleHeader + indent(fields, "      "), err
 }
 
-// exampleFields writes field by field: YAML would sort them, and the order of the
-// source leads from what everybody sets to what hardly anybody does.
+// exampleFields keeps the order of the source, which has the most common fields first; YAML
+// would sort them.
 func (t *types) exampleFields(s structType, values map[string]any) (string, error) {
 	var b strings.Builder
 	for _, field := range s.fields {
@@ -62,7 +62,7 @@ func (t *types) exampleFields(s structType, values map[string]any) (string, erro
 		if inner, ok := t.structs[field.base]; ok {
 			object, ok := value.(map[string]any)
 			if !ok {
-				return "", fmt.Errorf("the default of %s is no object", field.name)
+				return "", fmt.Errorf("the default of %s is not an object", field.name)
 			}
 			fields, err := t.exampleFields(inner, object)
 			if err != nil {

@@ -27,13 +27,17 @@ func committedPage(t *testing.T) string {
 	return string(data)
 }
 
-func TestTheCommittedPageIsInStep(t *testing.T) {
-	if err := run(repository, true); err != nil {
-		t.Error(err)
+func TestPageInStep(t *testing.T) {
+	want, err := page(filepath.Join(repository, typesFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, committedPage(t)); diff != "" {
+		t.Errorf("run make generate (-want +got):\n%s", diff)
 	}
 }
 
-func TestTheExampleOfThePageSaysWhatTheDefaultsSay(t *testing.T) {
+func TestExampleIsTheDefaults(t *testing.T) {
 	_, rest, ok := strings.Cut(committedPage(t), "```yaml\n")
 	if !ok {
 		t.Fatal("the page has no example")
@@ -61,9 +65,9 @@ func TestTheExampleOfThePageSaysWhatTheDefaultsSay(t *testing.T) {
 	t.Error("the example has no arguments for the plugin")
 }
 
-func TestEveryFieldHasItsSectionAndItsLineInTheExample(t *testing.T) {
-	page := committedPage(t)
-	_, example, _ := strings.Cut(page, "```yaml\n")
+func TestEveryField(t *testing.T) {
+	text := committedPage(t)
+	_, example, _ := strings.Cut(text, "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
 	var visit func(prefix string, typ reflect.Type)
 	visit = func(prefix string, typ reflect.Type) {
@@ -72,7 +76,7 @@ func TestEveryFieldHasItsSectionAndItsLineInTheExample(t *testing.T) {
 			if name == "" {
 				continue // TypeMeta
 			}
-			if heading := "\n### `" + prefix + name + "`\n"; !strings.Contains(page, heading) {
+			if heading := "\n### `" + prefix + name + "`\n"; !strings.Contains(text, heading) {
 				t.Errorf("want the heading %q", heading)
 			}
 			if options == "" && !strings.Contains(example, " "+name+":") {
@@ -86,50 +90,7 @@ func TestEveryFieldHasItsSectionAndItsLineInTheExample(t *testing.T) {
 	visit("", reflect.TypeFor[v1.TenantIsolationArgs]())
 }
 
-// writeTypes makes a repository of nothing but the source of the page.
-func writeTypes(t *testing.T, source string) (root string) {
-	t.Helper()
-	root = t.TempDir()
-	path := filepath.Join(root, typesFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return root
-}
-
-func TestCheckFailsUntilThePageIsWrittenAndAfterItIsEdited(t *testing.T) {
-	source, err := os.ReadFile(filepath.Join(repository, typesFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := writeTypes(t, string(source))
-
-	if err := run(root, true); err == nil || !strings.Contains(err.Error(), "go run ./hack/docs/argumentsdoc") {
-		t.Errorf("without a page: want an error that says what to run, got: %v", err)
-	}
-	if err := run(root, false); err != nil {
-		t.Fatalf("cannot write the page: %v", err)
-	}
-	if err := run(root, true); err != nil {
-		t.Errorf("after writing the page: %v", err)
-	}
-	page := filepath.Join(root, pageFile)
-	data, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(page, append(data, "more\n"...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := run(root, true); err == nil || !strings.Contains(err.Error(), "got:  more") {
-		t.Errorf("after editing the page: want an error that shows the line, got: %v", err)
-	}
-}
-
-func TestSourcesThatWouldLeaveAHoleInThePage(t *testing.T) {
+func TestIncompleteSource(t *testing.T) {
 	tests := map[string]struct {
 		source string
 		want   string
@@ -142,7 +103,7 @@ func TestSourcesThatWouldLeaveAHoleInThePage(t *testing.T) {
 			source: "package v1\n\n// TenantIsolationArgs are.\ntype TenantIsolationArgs struct {\n\t// Preemption says.\n\tPreemption string `yaml:\"preemption\"`\n}\n",
 			want:   "TenantIsolationArgs: field Preemption has no JSON name",
 		},
-		"a field without any name but its own": {
+		"a field without a tag": {
 			source: "package v1\n\n// TenantIsolationArgs are.\ntype TenantIsolationArgs struct {\n\t// Preemption says.\n\tPreemption string\n}\n",
 			want:   "TenantIsolationArgs: field Preemption has no JSON name",
 		},
@@ -157,7 +118,11 @@ func TestSourcesThatWouldLeaveAHoleInThePage(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := run(writeTypes(t, tc.source), false)
+			path := filepath.Join(t.TempDir(), "types.go")
+			if err := os.WriteFile(path, []byte(tc.source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := page(path)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("want an error that contains %q, got: %v", tc.want, err)
 			}

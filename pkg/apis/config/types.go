@@ -6,21 +6,21 @@ import (
 )
 
 // UnclassifiedDataClass is the data class of a pod that has no data-class label.
-// It is below all others, and reserved: nobody may list it.
+// It is below all others, and reserved: dataClasses may not list it.
 const UnclassifiedDataClass = "unclassified"
 
-// RuntimeAnnotationPrefix is how the annotations begin that reconfigure the
-// virtual machine of a Kata pod.
+// RuntimeAnnotationPrefix is the prefix of the annotations that reconfigure the virtual
+// machine of a Kata pod.
 const RuntimeAnnotationPrefix = "io.katacontainers."
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // TenantIsolationArgs are the arguments of the TenantIsolation plugin. Package v1
-// says what each field means; the fields here bear the same names.
+// says what each field means; the fields here have the same names.
 type TenantIsolationArgs struct {
 	metav1.TypeMeta
 
-	// LabelKeys are the keys of the labels that decide about isolation.
+	// LabelKeys are the keys of the isolation labels.
 	LabelKeys LabelKeys
 	// DataClasses are the data classes, from the lowest to the highest.
 	DataClasses []string
@@ -33,7 +33,7 @@ type TenantIsolationArgs struct {
 	BoundaryByHandler map[string]Boundary
 	// MinimumBoundary is what both pods need to share a node across trust domains.
 	MinimumBoundary Boundary
-	// PlatformNamespaces are the namespaces whose pods are trusted by all.
+	// PlatformNamespaces are the namespaces whose pods all trust domains trust.
 	PlatformNamespaces PlatformNamespaces
 	// AllowedRuntimeAnnotations are the keys of the runtime annotations that leave a
 	// boundary as it is.
@@ -46,13 +46,13 @@ type TenantIsolationArgs struct {
 	Preemption PreemptionPolicy
 	// Enforcement says whether placements that break the rule are refused or reported.
 	Enforcement Enforcement
-	// Claims dedicate a node to those who open it.
+	// Claims configure the dedication of nodes to trust domains.
 	Claims Claims
-	// Audit asks the rule of what runs already.
+	// Audit checks running pods against the rule.
 	Audit Audit
 }
 
-// LabelKeys are the keys of the labels that decide about isolation.
+// LabelKeys are the keys of the isolation labels.
 type LabelKeys struct {
 	// Tenant is the key of the label that makes a namespace managed.
 	Tenant string
@@ -82,30 +82,30 @@ type PlatformNamespaces struct {
 	Selector *metav1.LabelSelector
 }
 
-// Claims dedicate a node to those who open it.
+// Claims configure the dedication of nodes to trust domains.
 type Claims struct {
 	// Mode says whether nodes are dedicated.
 	Mode Mode
 	// TaintEffect is the effect of the taints on a dedicated node.
 	TaintEffect TaintEffect
-	// SettleTime passes between the dedication of a node and the look at who is there.
+	// SettleTime is the delay between the dedication of a node and the check of its pods.
 	// After defaulting it is not nil.
 	SettleTime *metav1.Duration
-	// ReleaseAfter passes between the end of the last pod of a node and its release.
+	// ReleaseAfter is the delay between the end of a node's last pod and its release.
 	// After defaulting it is not nil.
 	ReleaseAfter *metav1.Duration
-	// MaxNodesPerTenant is how many nodes one tenant may open, a number or a percentage
-	// of the cluster's. After defaulting it is not nil.
+	// MaxNodesPerTenant is the number of nodes that one tenant may dedicate at a time, or a
+	// percentage of the cluster's. After defaulting it is not nil.
 	MaxNodesPerTenant *intstr.IntOrString
-	// NodeReuse says when a node that was dedicated may be dedicated to others.
+	// NodeReuse says when a dedicated node may be dedicated to others.
 	NodeReuse NodeReuse
 }
 
-// Audit asks the rule of what runs already.
+// Audit checks running pods against the rule.
 type Audit struct {
 	// Mode says whether the leader audits.
 	Mode Mode
-	// Remediation says what is done about a finding.
+	// Remediation says what happens after a finding.
 	Remediation Remediation
 	// EvictionsPerMinute bounds the evictions of RemediationEvict. After defaulting it
 	// is not nil.
@@ -153,7 +153,7 @@ const (
 	ModeEnabled  Mode = "Enabled"
 )
 
-// Enforcement says what becomes of a placement that breaks the rule.
+// Enforcement says whether a placement that breaks the rule is refused.
 type Enforcement string
 
 // The enforcements.
@@ -171,7 +171,7 @@ const (
 	TaintEffectNoExecute  TaintEffect = "NoExecute"
 )
 
-// NodeReuse says when a node that was dedicated may be dedicated to others.
+// NodeReuse says when a dedicated node may be dedicated to others.
 type NodeReuse string
 
 // The ways to reuse a node.
@@ -180,7 +180,7 @@ const (
 	NodeReuseAfterReboot NodeReuse = "AfterReboot"
 )
 
-// Remediation says what is done about a finding of the audit.
+// Remediation says what happens after a finding of the audit.
 type Remediation string
 
 // The remediations.

@@ -1,5 +1,5 @@
-// Package arguments reads the arguments of the plugin from wherever an administrator has
-// them: the arguments alone, a scheduler configuration, or the ConfigMap that holds one.
+// Package arguments reads the arguments of the plugin in any of their forms: alone, in a
+// scheduler configuration, or in the ConfigMap that holds one.
 package arguments
 
 import (
@@ -25,12 +25,12 @@ const (
 	argumentKind = "TenantIsolationArgs"
 )
 
-// Default returns the arguments of somebody who has configured nothing.
+// Default returns the default arguments.
 func Default() *config.TenantIsolationArgs { return configv1.New() }
 
 // Parse reads arguments from YAML or JSON: TenantIsolationArgs, a
-// KubeSchedulerConfiguration, or a ConfigMap with one of them in it. Of a configuration
-// with several profiles, those with the plugin have to agree.
+// KubeSchedulerConfiguration, or a ConfigMap that contains one of them. In a configuration
+// with several profiles, those with the plugin must have the same arguments.
 func Parse(text []byte) (*config.TenantIsolationArgs, error) {
 	var meta metav1.TypeMeta
 	if err := yaml.Unmarshal(text, &meta); err != nil {
@@ -48,7 +48,7 @@ func Parse(text []byte) (*config.TenantIsolationArgs, error) {
 		}
 		return FromConfigMap(&object)
 	}
-	return nil, fmt.Errorf("kind %q: give a KubeSchedulerConfiguration, %s, or the ConfigMap of the scheduler", meta.Kind, argumentKind)
+	return nil, fmt.Errorf("kind %q: want a KubeSchedulerConfiguration, %s, or the ConfigMap of the scheduler", meta.Kind, argumentKind)
 }
 
 // FromConfigMap reads the scheduler configuration in a ConfigMap.
@@ -63,7 +63,7 @@ func FromConfigMap(object *v1.ConfigMap) (*config.TenantIsolationArgs, error) {
 		}
 		return args, nil
 	}
-	return nil, fmt.Errorf("ConfigMap %s/%s holds no scheduler configuration", object.Namespace, object.Name)
+	return nil, fmt.Errorf("ConfigMap %s/%s contains no scheduler configuration", object.Namespace, object.Name)
 }
 
 func fromConfiguration(text []byte) (*config.TenantIsolationArgs, error) {
@@ -99,7 +99,7 @@ func fromConfiguration(text []byte) (*config.TenantIsolationArgs, error) {
 	return found, nil
 }
 
-// decode is strict: a typo in a setting of security is an error.
+// decode is strict: a typo in a security setting is an error.
 func decode(text []byte) (*config.TenantIsolationArgs, error) {
 	if len(text) == 0 {
 		return nil, errors.New("args are empty")

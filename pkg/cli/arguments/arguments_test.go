@@ -34,10 +34,10 @@ func TestParse(t *testing.T) {
 		"a typo is an error":                          {text: args + "minimumBoundery: vm\n", err: "minimumBoundery"},
 		"a typo in a configuration is an error":       {text: configuration + profile("a", "minimumBoundery: vm"), err: "minimumBoundery"},
 		"a value that is refused is an error":         {text: args + "minimumBoundary: container\n", err: "minimumBoundary"},
-		"another kind is an error":                    {text: "apiVersion: v1\nkind: Pod\n", err: "give a KubeSchedulerConfiguration"},
+		"another kind is an error":                    {text: "apiVersion: v1\nkind: Pod\n", err: "want a KubeSchedulerConfiguration"},
 		"text that is not YAML is an error":           {text: "a: b: c", err: "not valid YAML"},
 		"a ConfigMap with a configuration":            {text: configMap(configuration + profile("a", "minimumBoundary: sandbox")), want: "sandbox"},
-		"a ConfigMap with something else is an error": {text: configMap("hello"), err: "holds no scheduler configuration"},
+		"a ConfigMap with something else is an error": {text: configMap("hello"), err: "contains no scheduler configuration"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -63,9 +63,9 @@ func configMap(text string) string {
 		strings.ReplaceAll(text, "\n", "\n    ") + "\n"
 }
 
-// What is shipped is read without a word; its arguments differ from the defaults in nothing
-// that says who may share a kernel.
-func TestTheShippedConfigurationIsRead(t *testing.T) {
+// The shipped arguments differ from the defaults in nothing that decides who may share a
+// kernel.
+func TestShippedConfiguration(t *testing.T) {
 	text, err := os.ReadFile("../../../manifests/base/scheduler-config.yaml")
 	if err != nil {
 		t.Fatal(err)

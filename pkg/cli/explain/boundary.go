@@ -10,26 +10,26 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-func (c *Cluster) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
+func (x *Explainer) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
 	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: podfacts.RuntimeClassName(pod)}
-	if labels, known := c.Store.NamespaceLabels(pod.Namespace); known {
-		b.Demanded = labels[c.Args.LabelKeys.Boundary]
+	if labels, known := x.Store.NamespaceLabels(pod.Namespace); known {
+		b.Demanded = labels[x.Args.LabelKeys.Boundary]
 	}
 	if b.RuntimeClass == "" {
 		return b
 	}
-	class, known := c.Store.RuntimeClass(b.RuntimeClass)
+	class, known := x.Store.RuntimeClass(b.RuntimeClass)
 	if !known {
 		b.Voided = []string{fmt.Sprintf("spec.runtimeClassName: RuntimeClass %s does not exist", b.RuntimeClass)}
 		return b
 	}
 	b.Handler = class.Handler
-	given := c.Rules.BoundaryOf(class.Handler)
+	given := x.Rules.BoundaryOf(class.Handler)
 	b.HandlerGives = given.String()
 	if given == subject.Boundary() {
 		return b
 	}
-	b.Voided = c.voided(pod, facts, subject.HostAccess())
+	b.Voided = x.voided(pod, facts, subject.HostAccess())
 	if stamp, stamped := isolation.StampedBoundary(pod.Annotations); stamped && pod.Spec.NodeName != "" {
 		if len(b.Voided) == 0 && stamp < given {
 			b.Voided = []string{fmt.Sprintf("the pod was bound with boundary=%s (annotation %s), and stays so until it is made again", stamp, isolation.EvidenceAnnotation)}
@@ -37,15 +37,15 @@ func (c *Cluster) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation
 		return b
 	}
 	if len(b.Voided) == 0 && pod.Status.StartTime != nil && pod.Status.StartTime.Before(&class.Created) {
-		b.Voided = []string{"the RuntimeClass was made after the pod was started: nobody knows which handler started it"}
+		b.Voided = []string{"the RuntimeClass was created after the pod was started, so the handler of the pod is unknown"}
 	}
 	return b
 }
 
-// voided names the fields behind each way through the wall.
-func (c *Cluster) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.HostAccess) []string {
+// voided names the fields that void the boundary.
+func (x *Explainer) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.HostAccess) []string {
 	var fields []string
-	for _, way := range []struct {
+	for _, kind := range []struct {
 		bit   isolation.HostAccess
 		field string
 	}{
@@ -53,19 +53,19 @@ func (c *Cluster) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.Ho
 		{isolation.HostPID, "spec.hostPID"},
 		{isolation.HostIPC, "spec.hostIPC"},
 	} {
-		if access&way.bit != 0 {
-			fields = append(fields, way.field)
+		if access&kind.bit != 0 {
+			fields = append(fields, kind.field)
 		}
 	}
 	if access&isolation.HostPath != 0 {
-		fields = append(fields, c.hostPaths(pod, facts)...)
+		fields = append(fields, x.hostPaths(pod, facts)...)
 	}
 	if access&isolation.PrivilegedContainer != 0 {
 		fields = append(fields, privileged(&pod.Spec)...)
 	}
 	if access&isolation.RuntimeAnnotation != 0 {
 		for key := range pod.Annotations {
-			if isolation.ReconfiguresRuntime(key) && !slices.Contains(c.Args.AllowedRuntimeAnnotations, key) {
+			if isolation.ReconfiguresRuntime(key) && !slices.Contains(x.Args.AllowedRuntimeAnnotations, key) {
 				fields = append(fields, fmt.Sprintf("metadata.annotations[%s]", key))
 			}
 		}
@@ -84,7 +84,7 @@ func (c *Cluster) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.Ho
 	return fields
 }
 
-func (c *Cluster) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
+func (x *Explainer) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 	var fields []string
 	for i := range pod.Spec.Volumes {
 		if v := &pod.Spec.Volumes[i]; v.HostPath != nil {
@@ -97,15 +97,15 @@ func (c *Cluster) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s: the pod was not bound by this scheduler, so its volume may be a directory of the host", key))
 			continue
 		}
-		switch onHost, known := c.Store.PVCOnHost(key); {
+		switch onHost, known := x.Store.PVCOnHost(key); {
 		case !known:
-			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is not known", key))
+			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is unknown", key))
 		case onHost:
-			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is, or may become, a directory of the host", key))
+			fields = append(fields, fmt.Sprintf("PersistentVolumeClaim %s is or may become a directory of the host", key))
 		}
 	}
 	for i := range pod.Spec.Volumes {
-		if v := &pod.Spec.Volumes[i]; v.CSI != nil && slices.Contains(c.Args.HostPathProvisioners, v.CSI.Driver) {
+		if v := &pod.Spec.Volumes[i]; v.CSI != nil && slices.Contains(x.Args.HostPathProvisioners, v.CSI.Driver) {
 			fields = append(fields, fmt.Sprintf("spec.volumes[%s].csi.driver", v.Name))
 		}
 	}

@@ -1,6 +1,6 @@
-// Package explain says of one pod what the rule makes of it, out of what, and where it
-// may go. It decides nothing: it asks package isolation, also of pods that are a little
-// different, and shows the answers.
+// Package explain shows for one pod its trust domain and boundary, their sources, the
+// verdict on every node, and the changes that would admit it to more nodes. All verdicts
+// are those of package isolation.
 package explain
 
 import (
@@ -13,8 +13,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// Cluster is what a pod is explained in.
-type Cluster struct {
+// Explainer explains pods of a cluster.
+type Explainer struct {
 	Args     *config.TenantIsolationArgs
 	Rules    *podfacts.Rules
 	Gatherer *podfacts.Gatherer
@@ -24,26 +24,26 @@ type Cluster struct {
 	RuntimeClasses []*nodev1.RuntimeClass
 }
 
-// Explanation is everything that can be said of one pod. Its JSON is for programs.
+// Explanation is what the tool knows about one pod. Its JSON is for programs.
 type Explanation struct {
 	// Name is "pod/name" or "deployment/name".
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
-	// Node is where the pod runs, empty if it does not.
+	// Node is the node of the pod, empty if it has none.
 	Node string `json:"node,omitempty"`
-	// OnNode is the verdict on the node where the pod runs, if it were placed there now.
+	// OnNode is the verdict on that node, as if the pod were placed there now.
 	OnNode string `json:"onNode,omitempty"`
-	// TrustDomain is the evidence that the scheduler would stamp, "platform" or
-	// "unmanaged", or why there is none.
+	// TrustDomain is the evidence that the scheduler would stamp, "platform", "unmanaged",
+	// or the reason why there is no trust domain.
 	TrustDomain string `json:"trustDomain"`
 	Parts       []Part `json:"parts,omitempty"`
-	// Raised are the fields of the spec that ask for more than the restricted level.
+	// Raised are the checks that keep the pod from the restricted level.
 	Raised   []Raised `json:"raised,omitempty"`
 	Boundary Boundary `json:"boundary"`
-	// Denied is why the pod may not be placed anywhere, empty if it may.
+	// Denied is the reason why the pod is denied on every node, empty if it is not.
 	Denied string     `json:"denied,omitempty"`
 	Nodes  []Verdicts `json:"nodes"`
-	// Admitting is how many nodes the rule admits the pod to, Total how many there are.
+	// Admitting is the number of nodes that admit the pod, Total that of all nodes.
 	Admitting int      `json:"admitting"`
 	Total     int      `json:"total"`
 	WhatIf    []WhatIf `json:"whatIf,omitempty"`
@@ -53,25 +53,25 @@ type Explanation struct {
 type Part struct {
 	Axis  string `json:"axis"`
 	Value string `json:"value"`
-	// From are all that had a say, the ones that decided first.
+	// From are the sources that count, with those that decided first.
 	From []Source `json:"from"`
 }
 
-// Source is something that had a say in a part.
+// Source is a label or a field that counts for a part.
 type Source struct {
 	What  string `json:"what"`
 	Value string `json:"value"`
-	// Decided: the part has this value because of it.
+	// Decided reports whether the part has its value from this source.
 	Decided bool `json:"decided"`
 }
 
 // Raised is a check of the Pod Security Standards that a pod fails.
 type Raised struct {
-	// Level is what failing makes the pod.
+	// Level is the privilege of a pod that fails the check.
 	Level  string `json:"level"`
 	Reason string `json:"reason"`
 	Detail string `json:"detail,omitempty"`
-	// Fields are paths in the pod, as far as the check names what they belong to.
+	// Fields are paths in the pod, where the text of the check names a container or volume.
 	Fields []string `json:"fields,omitempty"`
 }
 
@@ -80,17 +80,17 @@ type Boundary struct {
 	Value        string `json:"value"`
 	RuntimeClass string `json:"runtimeClass,omitempty"`
 	Handler      string `json:"handler,omitempty"`
-	// HandlerGives is what the handler would give if nothing voided it.
+	// HandlerGives is the boundary of the handler if nothing voids it.
 	HandlerGives string `json:"handlerGives,omitempty"`
-	// Voided are the fields that share the host through the wall.
+	// Voided are the fields that void the boundary, because they share the host.
 	Voided []string `json:"voided,omitempty"`
-	// Demanded is what the namespace's label asks for, empty if it asks for nothing.
+	// Demanded is the value of the namespace's boundary label, empty without one.
 	Demanded string `json:"demanded,omitempty"`
 }
 
 // Verdicts are the nodes with one verdict.
 type Verdicts struct {
-	// Why is the reason itself, Reason its name.
+	// Why is the reason, Reason its name.
 	Why     isolation.Reason `json:"-"`
 	Reason  string           `json:"reason"`
 	Admits  bool             `json:"admits"`
@@ -98,25 +98,25 @@ type Verdicts struct {
 	Example string           `json:"example"`
 }
 
-// WhatIf is a change of the pod, and what it would do.
+// WhatIf is a change of the pod, and its effect.
 type WhatIf struct {
 	Change string `json:"change"`
-	// Admitting is how many nodes would admit the pod, More how many more that is.
+	// Admitting is the number of nodes that would admit the pod, More how many more than now.
 	Admitting int `json:"admitting"`
 	More      int `json:"more"`
 }
 
-// Explain explains a pod, which may run or be no more than a manifest. Name is how the
-// user calls it.
-func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
-	facts := c.Gatherer.Gather(pod)
-	subject := c.Rules.Subject(pod, &facts, c.Store)
+// Explain explains a pod, which may run or be a manifest. Name is "pod/name" or
+// "deployment/name".
+func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
+	facts := x.Gatherer.Gather(pod)
+	subject := x.Rules.Subject(pod, &facts, x.Store)
 	e := &Explanation{
 		Name:        name,
 		Namespace:   pod.Namespace,
 		Node:        pod.Spec.NodeName,
 		TrustDomain: subject.String(),
-		Boundary:    c.boundary(pod, &facts, subject),
+		Boundary:    x.boundary(pod, &facts, subject),
 	}
 	if reason, denied := subject.Denied(); denied {
 		e.Denied = reason.String()
@@ -127,32 +127,32 @@ func (c *Cluster) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 	}
 	e.Raised = raised
 	if !subject.Platform() {
-		e.Parts = c.parts(pod, &facts, subject)
+		e.Parts = x.parts(pod, &facts, subject)
 	}
 	if _, managed := subject.TrustDomain(); !managed && e.Denied == isolation.UnmanagedNamespace.String() {
-		// Nothing but the tenant matters.
+		// Only the tenant matters.
 		e.Parts = e.Parts[:1]
 	}
-	e.Nodes, e.Admitting = c.verdicts(pod, subject)
-	e.Total = len(c.Nodes)
-	for _, object := range c.Nodes {
+	e.Nodes, e.Admitting = x.verdicts(pod, subject)
+	e.Total = len(x.Nodes)
+	for _, object := range x.Nodes {
 		if object.Name != pod.Spec.NodeName {
 			continue
 		}
-		if node, known := c.node(object, pod); known {
+		if node, known := x.node(object, pod); known {
 			e.OnNode = isolation.Decide(&subject, &node).Reason().String()
 		}
 	}
-	e.WhatIf = c.whatIf(pod, subject, e.Admitting)
+	e.WhatIf = x.whatIf(pod, subject, e.Admitting)
 	return e, nil
 }
 
-// verdicts asks the rule about every node.
-func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
+// verdicts returns the verdicts of the rule on every node.
+func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
 	byReason := map[isolation.Reason]*Verdicts{}
-	for _, object := range c.Nodes {
-		node, known := c.node(object, pod)
-		if !known || !c.reaches(pod, object) {
+	for _, object := range x.Nodes {
+		node, known := x.node(object, pod)
+		if !known || !x.reaches(pod, object) {
 			continue
 		}
 		reason := isolation.Decide(&subject, &node).Reason()
@@ -174,21 +174,21 @@ func (c *Cluster) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdic
 	return all, admitting
 }
 
-// node returns a node without the pod itself, and to whom it is dedicated.
-func (c *Cluster) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
-	if _, known := c.Store.Node(object.Name); !known {
+// node returns a node as the rule sees it without the pod itself.
+func (x *Explainer) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
+	if _, known := x.Store.Node(object.Name); !known {
 		return isolation.Node{}, false
 	}
-	node := c.Store.NodeWith(c.Rules, object, c.Store.Residents(c.Rules, object.Name))
-	if c.Args.Claims.Mode == config.ModeEnabled {
-		node.Dedication, node.Dedicated = c.Store.DedicationOf(object)
+	node := x.Store.NodeWith(x.Rules, object, x.Store.Residents(x.Rules, object.Name))
+	if x.Args.Claims.Mode == config.ModeEnabled {
+		node.Dedication, node.Dedicated = x.Store.DedicationOf(object)
 	}
 	node.Occupancy = node.Occupancy.Without(string(cluster.UID(pod)))
 	return node, true
 }
 
-// reaches reports whether the pod's RuntimeClass is for this node at all.
-func (c *Cluster) reaches(pod *v1.Pod, node *v1.Node) bool {
-	class, known := c.Store.RuntimeClass(podfacts.RuntimeClassName(pod))
+// reaches reports whether the RuntimeClass of the pod selects the node.
+func (x *Explainer) reaches(pod *v1.Pod, node *v1.Node) bool {
+	class, known := x.Store.RuntimeClass(podfacts.RuntimeClassName(pod))
 	return !known || class.Nodes == nil || class.Nodes.Matches(labelSet(node.Labels))
 }

@@ -14,15 +14,15 @@ import (
 
 type labelSet = labels.Set
 
-// parts lists what had a say in each part of a trust domain. What decided is what has
-// the value that came out: package isolation has chosen it.
-func (c *Cluster) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) []Part {
+// parts lists the sources of each part of a trust domain. A source decided if it has the
+// value that package isolation chose.
+func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) []Part {
 	domain, managed := subject.TrustDomain()
 	if !managed {
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}
 	}
-	namespaceLabels, known := c.Store.NamespaceLabels(pod.Namespace)
-	keys := c.Args.LabelKeys
+	namespaceLabels, known := x.Store.NamespaceLabels(pod.Namespace)
+	keys := x.Args.LabelKeys
 	tenant := newPart(isolation.AxisTenant, domain.Tenant)
 	class := newPart(isolation.AxisDataClass, domain.DataClass)
 	privilege := newPart(isolation.AxisPrivilege, domain.Privilege.String())
@@ -77,7 +77,7 @@ func (p *Part) add(what, value string) {
 	p.From = append(p.From, Source{What: what, Value: value})
 }
 
-// label adds a label if it is there, and says so if it is not and missing is not empty.
+// label adds a label, or its absence if missing is not empty.
 func (p *Part) label(of, key string, set map[string]string, missing string) {
 	value, ok := set[key]
 	switch {

@@ -13,8 +13,8 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// raised lists the checks of the Pod Security Standards that a pod fails, the gravest
-// first.
+// raised lists the checks of the Pod Security Standards that a pod fails, those of the
+// baseline level first.
 func raised(pod *v1.Pod) ([]Raised, error) {
 	evaluator, err := psapolicy.NewEvaluator(psapolicy.DefaultChecks(), nil)
 	if err != nil {
@@ -31,7 +31,7 @@ func raised(pod *v1.Pod) ([]Raised, error) {
 	} {
 		lv := psaapi.LevelVersion{Level: level.level, Version: psaapi.LatestVersion()}
 		for _, result := range evaluator.EvaluatePod(lv, &pod.ObjectMeta, &pod.Spec) {
-			// What fails the lower level fails the higher one as well.
+			// A pod that fails a baseline check fails the restricted one too.
 			if result.Allowed || seen[result.ForbiddenReason] {
 				continue
 			}
@@ -47,14 +47,14 @@ func raised(pod *v1.Pod) ([]Raised, error) {
 	return all, nil
 }
 
-// RaisedBy lists the checks whose failing makes a pod this privileged.
+// RaisedBy lists the failed checks that give a pod this privilege.
 func RaisedBy(pod *v1.Pod, privilege string) ([]Raised, error) {
 	all, err := raised(pod)
 	return slices.DeleteFunc(all, func(r Raised) bool { return r.Level != privilege }), err
 }
 
-// fields finds the paths of what a check's text names: containers and volumes in quotes,
-// and a field of the security context.
+// fields finds paths in the text of a check: it quotes containers and volumes, and names a
+// field of the security context.
 func fields(pod *v1.Pod, detail string) []string {
 	field := regexp.MustCompile(`securityContext\.[A-Za-z.]+[A-Za-z]`).FindString(detail)
 	places := map[string]string{}

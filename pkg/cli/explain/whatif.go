@@ -10,27 +10,26 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// whatIf asks the rule about pods that are a little different, and returns the changes by
-// which more nodes would admit the pod.
-func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) []WhatIf {
-	if subject.Platform() || admitting == len(c.Nodes) {
+// whatIf tries changes of the pod, and returns those with which more nodes would admit it.
+func (x *Explainer) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) []WhatIf {
+	if subject.Platform() || admitting == len(x.Nodes) {
 		return nil
 	}
 	var helps []WhatIf
 	try := func(change string, changed *v1.Pod, alter func(*podfacts.Facts)) {
-		facts := c.Gatherer.Gather(changed)
+		facts := x.Gatherer.Gather(changed)
 		if alter != nil {
 			alter(&facts)
 		}
-		_, n := c.verdicts(changed, c.Rules.Subject(changed, &facts, c.Store))
+		_, n := x.verdicts(changed, x.Rules.Subject(changed, &facts, x.Store))
 		if n > admitting {
 			helps = append(helps, WhatIf{Change: change, Admitting: n, More: n - admitting})
 		}
 	}
 	open := func(f *podfacts.Facts) { f.HostAccess, f.PVCs, f.CSIDrivers = 0, nil, nil }
 	voided := subject.HostAccess() != 0
-	for _, class := range c.RuntimeClasses {
-		if !c.Rules.Isolates(c.Rules.BoundaryOf(class.Handler)) {
+	for _, class := range x.RuntimeClasses {
+		if !x.Rules.Isolates(x.Rules.BoundaryOf(class.Handler)) {
 			continue
 		}
 		if class.Name == podfacts.RuntimeClassName(pod) {
@@ -41,7 +40,7 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 		}
 		changed := pod.DeepCopy()
 		changed.Spec.RuntimeClassName = ptr.To(class.Name)
-		// It would be a new pod.
+		// The changed pod would be a new one.
 		changed.Status.StartTime = nil
 		if voided {
 			try(fmt.Sprintf("under %s, without what it shares with the host", class.Name), changed, open)
@@ -50,13 +49,13 @@ func (c *Cluster) whatIf(pod *v1.Pod, subject isolation.Subject, admitting int) 
 		try("under "+class.Name, changed, nil)
 	}
 	for _, level := range isolation.Privileges() {
-		facts := c.Gatherer.Gather(pod)
+		facts := x.Gatherer.Gather(pod)
 		if level >= facts.Privilege {
 			break
 		}
 		try(fmt.Sprintf("at the %s level of the Pod Security Standards", level), pod, func(f *podfacts.Facts) {
 			f.Privilege = level
-			// What voids a boundary is no less than privileged.
+			// Everything that voids a boundary needs the privileged level.
 			f.HostAccess = 0
 		})
 	}

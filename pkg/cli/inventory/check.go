@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// maxNamed is how many faults of one kind are named one by one.
+// maxNamed is how many objects an error names.
 const maxNamed = 5
 
-// checkObject refuses what no API server would have stored: names that would confuse who
-// reads them, and labels that are too long.
+// checkObject refuses what no API server would have stored: names that could break a
+// terminal or a page, and labels that are too long.
 func checkObject(kind string, meta metav1.Object) error {
 	if meta.GetName() == "" {
 		return fmt.Errorf("%s without a metadata.name", kind)
@@ -35,7 +35,7 @@ func checkObject(kind string, meta metav1.Object) error {
 	}
 	for key, value := range meta.GetLabels() {
 		if len(value) > validation.LabelValueMaxLength {
-			return fmt.Errorf("%s: metadata.labels[%s] is %d bytes long, and no API server stores more than %d: give what `kubectl get` printed",
+			return fmt.Errorf("%s: metadata.labels[%s] is %d bytes long, and the maximum is %d: use the output of `kubectl get`",
 				where, shown(key), len(value), validation.LabelValueMaxLength)
 		}
 		if !plainLabel(value) && len(validation.IsValidLabelValue(value)) > 0 {
@@ -45,7 +45,7 @@ func checkObject(kind string, meta metav1.Object) error {
 	return nil
 }
 
-// plainLabel is what most labels are, and is cheaper to see than by a regular expression.
+// plainLabel accepts most labels more cheaply than a regular expression.
 func plainLabel(value string) bool {
 	for i := range len(value) {
 		if c := value[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
@@ -55,7 +55,7 @@ func plainLabel(value string) bool {
 	return true
 }
 
-// shown quotes text from outside if it is not plain, and cuts it short.
+// shown quotes untrusted text if it is not plain, and shortens it.
 func shown(text string) string {
 	const most = 80
 	if len(text) > most {
@@ -69,7 +69,7 @@ func shown(text string) string {
 	return text
 }
 
-// check refuses objects that are there twice: nobody could say which of them runs.
+// check refuses objects that the input contains twice, as it is unknown which one runs.
 func (inv *Inventory) check() error {
 	var errs []error
 	errs = append(errs, distinct("Node", inv.Nodes), distinct("Namespace", inv.Namespaces), distinct("Pod", inv.Pods),
@@ -99,7 +99,7 @@ func distinct[T named](kind string, sorted []T) error {
 	if len(twice) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s %s: there more than once, and nobody can say which one runs: give each object once", kind, some(twice))
+	return fmt.Errorf("%s %s: in the input more than once, so it is unknown which one runs: give each object once", kind, some(twice))
 }
 
 // some lists the first names.
@@ -110,8 +110,8 @@ func some(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
-// identify gives a UID to pods that never were in a cluster, and refuses two pods of one:
-// to the rule they would be the same pod.
+// identify gives a UID to pods that come from manifests, and refuses two pods with one UID:
+// the rule would take them for the same pod.
 func (inv *Inventory) identify() error {
 	seen := make(map[types.UID]*v1.Pod, len(inv.Pods))
 	for _, pod := range inv.Pods {
@@ -127,7 +127,7 @@ func (inv *Inventory) identify() error {
 	return nil
 }
 
-// add takes a typed object. It panics on a type that decode does not make.
+// add adds a typed object.
 func (inv *Inventory) add(object runtime.Object) {
 	switch o := object.(type) {
 	case *v1.Node:

@@ -11,19 +11,19 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// pageSize is how many objects are asked for at a time: kubectl's own.
+// pageSize is the number of objects in a request, as in kubectl.
 const pageSize = 500
 
-// Fetch reads a live cluster. It writes nothing. Progress, if not nil, is called with how
-// many objects have been read.
+// Fetch reads a live cluster, and writes nothing. Progress, if not nil, is called with the
+// number of objects read so far.
 func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objects int)) (*Inventory, error) {
 	inv := &Inventory{Source: "cluster", Versions: map[string]string{}}
 	f := fetcher{ctx: ctx, inv: inv, progress: progress}
 	if version, err := client.Discovery().ServerVersion(); err == nil {
 		inv.Server = version.GitVersion
 	}
-	// Pods first: a namespace or node that is made meanwhile has none of them.
-	err := f.need("pods", "whose pods run where", func(o metav1.ListOptions) (metav1.ListInterface, error) {
+	// Pods first: a namespace or node that is created later has none of them.
+	err := f.need("pods", "the placement of pods is unknown", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
 		if err == nil {
 			for _, pod := range pointers(list.Items) {
@@ -36,7 +36,7 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 	if err != nil {
 		return nil, err
 	}
-	err = f.need("namespaces", "the tenant of a single pod", func(o metav1.ListOptions) (metav1.ListInterface, error) {
+	err = f.need("namespaces", "the tenant of every pod is unknown", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.CoreV1().Namespaces().List(ctx, o)
 		if err == nil {
 			inv.Namespaces = append(inv.Namespaces, pointers(list.Items)...)
@@ -46,7 +46,7 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 	if err != nil {
 		return nil, err
 	}
-	err = f.need("nodes", "which machines there are", func(o metav1.ListOptions) (metav1.ListInterface, error) {
+	err = f.need("nodes", "the machines are unknown", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.CoreV1().Nodes().List(ctx, o)
 		if err == nil {
 			for _, node := range pointers(list.Items) {
@@ -59,7 +59,7 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 	if err != nil {
 		return nil, err
 	}
-	err = f.need("runtimeclasses.node.k8s.io", "which pods are in a VM", func(o metav1.ListOptions) (metav1.ListInterface, error) {
+	err = f.need("runtimeclasses.node.k8s.io", "it is unknown which pods are in a VM", func(o metav1.ListOptions) (metav1.ListInterface, error) {
 		list, err := client.NodeV1().RuntimeClasses().List(ctx, o)
 		if err == nil {
 			inv.RuntimeClasses = append(inv.RuntimeClasses, pointers(list.Items)...)
@@ -83,8 +83,8 @@ type fetcher struct {
 	objects  int
 }
 
-// volumes reads what is behind PVCs. Without it PVCs are taken for directories of the
-// host, which is the worst that they can be.
+// volumes reads PVCs and their volumes. Without the right to read them, PVCs count as
+// directories of the host, which is the worst case.
 func (f *fetcher) volumes(client kubernetes.Interface) error {
 	for _, list := range []struct {
 		resource string
@@ -115,7 +115,7 @@ func (f *fetcher) volumes(client kubernetes.Interface) error {
 		err := f.list(list.resource, list.page)
 		if apierrors.IsForbidden(err) {
 			f.inv.Warnings = append(f.inv.Warnings, fmt.Sprintf(
-				"no right to list %s: PVCs are taken for directories of the host, so that pods which mount them count as containers", list.resource))
+				"no right to list %s: PVCs count as directories of the host, so pods that mount them count as containers", list.resource))
 			continue
 		}
 		if err != nil {
@@ -125,13 +125,13 @@ func (f *fetcher) volumes(client kubernetes.Interface) error {
 	return nil
 }
 
-// need lists what no answer can do without.
-func (f *fetcher) need(resource, knows string, page func(metav1.ListOptions) (metav1.ListInterface, error)) error {
+// need lists a resource that every answer needs. An error says what is unknown without it.
+func (f *fetcher) need(resource, without string, page func(metav1.ListOptions) (metav1.ListInterface, error)) error {
 	err := f.list(resource, page)
 	if apierrors.IsForbidden(err) {
-		return fmt.Errorf("no right to list %s, without which nobody knows %s: %w\n"+
+		return fmt.Errorf("no right to list %s, so %s: %w\n"+
 			"Ask for the ClusterRole in docs/kubectl/README.md, or have an administrator run "+
-			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` and read its output with -f", resource, knows, err)
+			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` and read its output with -f", resource, without, err)
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", resource, err)
@@ -146,7 +146,7 @@ func (f *fetcher) list(resource string, page func(metav1.ListOptions) (metav1.Li
 		if err != nil {
 			return err
 		}
-		// What every page of one list bears.
+		// All pages of a list have the same version.
 		f.inv.Versions[resource] = list.GetResourceVersion()
 		f.objects += pageSize
 		if f.progress != nil {

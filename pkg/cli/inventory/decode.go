@@ -23,14 +23,14 @@ type object interface {
 	metav1.Object
 }
 
-// decoded is an object, or what kind of object it is that nobody reads.
+// decoded is an object, or the kind of an object that the tool does not read.
 type decoded struct {
 	object object
 	other  schema.GroupVersionKind
 }
 
-// decode makes a typed object without the parts that nobody reads. namespace is that of objects which
-// name none.
+// decode makes a typed object, without the parts that the tool does not read. namespace is for objects
+// without one.
 func decode(from *manifest.Object, namespace string) (decoded, error) {
 	gvk, err := from.Kind()
 	if err != nil {
@@ -39,9 +39,9 @@ func decode(from *manifest.Object, namespace string) (decoded, error) {
 	made := newObject(gvk)
 	if made == nil {
 		if strings.HasSuffix(gvk.Kind, "List") {
-			return decoded{}, fmt.Errorf("%s: a list inside of a list: give its items", from.At())
+			return decoded{}, fmt.Errorf("%s: a list inside a list: give its items", from.At())
 		}
-		// That its kind is there once is all that matters of it.
+		// Only its kind matters, which must not be set twice.
 		return decoded{other: gvk}, from.Decode(&metav1.TypeMeta{})
 	}
 	if err := from.Decode(made); err != nil {
@@ -65,7 +65,7 @@ func namespaced(kind string) bool {
 	return true
 }
 
-// newObject returns nil for a kind that nobody reads.
+// newObject returns nil for a kind that the tool does not read.
 func newObject(gvk schema.GroupVersionKind) object {
 	switch gvk {
 	case v1.SchemeGroupVersion.WithKind("Pod"):
@@ -100,8 +100,8 @@ func newObject(gvk schema.GroupVersionKind) object {
 	return nil
 }
 
-// wellKnown reports whether a kind is Kubernetes' own, in a version that has nothing for
-// the rule to read. A known kind in an old version is not: apps/v1beta1 Deployments make
+// wellKnown reports whether a kind of Kubernetes has nothing for the rule to read. A kind
+// that the tool reads is not well known in an old version: apps/v1beta1 Deployments create
 // pods.
 func wellKnown(gvk schema.GroupVersionKind) bool {
 	return scheme.Scheme.Recognizes(gvk) && gvk.Version == "v1" ||

@@ -19,18 +19,18 @@ import (
 	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
-// Files says what to read.
+// Files are the files to read.
 type Files struct {
 	// Names are files and folders; "-" is In.
 	Names     []string
 	Recursive bool
 	In        io.Reader
-	// Namespace is that of objects which name none, "default" if it is empty.
+	// Namespace is for objects without one, "default" if it is empty.
 	Namespace string
-	// Progress, if not nil, is called now and then with how many objects have been read, by
+	// Progress, if not nil, is called now and then with the number of objects read so far, by
 	// several goroutines at once.
 	Progress func(objects int)
-	// SlowYAML, if not nil, is called about a second after the begin of a large file in YAML.
+	// SlowYAML, if not nil, is called about a second into a large file in YAML.
 	SlowYAML func(name string)
 }
 
@@ -49,7 +49,7 @@ func Read(ctx context.Context, f Files) (*Inventory, error) {
 		}
 	}
 	if c.count == 0 {
-		return nil, fmt.Errorf("%s: no objects found: give manifests, or what `kubectl get nodes,ns,pods,runtimeclasses -A -o json` prints", some(f.Names))
+		return nil, fmt.Errorf("%s: no objects found: give manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses -A -o json`", some(f.Names))
 	}
 	inv.sort()
 	c.warn()
@@ -62,7 +62,7 @@ func (f Files) expand() ([]string, error) {
 	var names []string
 	for _, name := range f.Names {
 		if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
-			return nil, fmt.Errorf("%s: addresses are not read: download it, or pipe it into -f -", shown(name))
+			return nil, fmt.Errorf("%s: URLs are not supported: download it, or pipe it into -f -", shown(name))
 		}
 		if name == "-" {
 			names = append(names, name)
@@ -81,19 +81,19 @@ func (f Files) expand() ([]string, error) {
 			return nil, err
 		}
 		if len(inFolder) == 0 {
-			return nil, fmt.Errorf("%s: no file there ends in .json, .yaml or .yml: -R looks into folders in it too", name)
+			return nil, fmt.Errorf("%s: no file in it ends in .json, .yaml or .yml: -R reads subfolders too", name)
 		}
 		for _, file := range inFolder {
 			names = append(names, filepath.Join(name, filepath.FromSlash(file)))
 		}
 	}
 	if slices.Sort(names); len(slices.Compact(slices.Clone(names))) < len(names) {
-		return nil, errors.New("a file is given twice: give each once")
+		return nil, errors.New("a file is given twice")
 	}
 	return names, nil
 }
 
-// collector gathers what decoders make.
+// collector gathers the objects of all decoders.
 type collector struct {
 	inv       *Inventory
 	namespace string
@@ -107,10 +107,10 @@ func newCollector(inv *Inventory, namespace string) *collector {
 	return &collector{inv: inv, namespace: namespace, others: map[schema.GroupVersionKind]int{}}
 }
 
-// batchBytes is how much text a decoder takes at a time.
+// batchBytes is the size of a batch for a decoder.
 const batchBytes = 256 << 10
 
-// slowBytes is how much YAML is read before somebody is told of JSON: about a second's worth.
+// slowBytes is how much YAML is read before the note on JSON: about a second's worth.
 const slowBytes = 8 << 20
 
 func (c *collector) file(ctx context.Context, f Files, name string) error {
@@ -144,7 +144,7 @@ func (c *collector) file(ctx context.Context, f Files, name string) error {
 	return group.Wait()
 }
 
-// batch sends the objects of a stream in portions that are worth a switch of goroutines.
+// batch sends the objects of a stream in batches that are worth a switch of goroutines.
 func batch(ctx context.Context, stream *manifest.Stream, batches chan<- []*manifest.Object) error {
 	var objects []*manifest.Object
 	size := 0
@@ -152,7 +152,7 @@ func batch(ctx context.Context, stream *manifest.Stream, batches chan<- []*manif
 		select {
 		case batches <- objects:
 		case <-ctx.Done():
-			// Whoever failed says why.
+			// The goroutine that failed returns the reason.
 			return context.Cause(ctx)
 		}
 		objects, size = nil, 0
@@ -189,7 +189,7 @@ func (c *collector) decodeAll(batches <-chan []*manifest.Object, progress func(i
 	return nil
 }
 
-// take returns how many objects there are now.
+// take adds results, and returns the number of objects so far.
 func (c *collector) take(results []decoded) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +204,7 @@ func (c *collector) take(results []decoded) int {
 	return c.count
 }
 
-// warn tells of kinds that may make pods without anybody's knowing.
+// warn names unknown kinds, which may create pods that are not judged.
 func (c *collector) warn() {
 	var unknown []string
 	for gvk, count := range c.others {
@@ -215,7 +215,7 @@ func (c *collector) warn() {
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
 		c.inv.Warnings = append(c.inv.Warnings,
-			fmt.Sprintf("kinds that are not known were left out: %s. If they make pods, those are not judged", some(unknown)))
+			fmt.Sprintf("unknown kinds were left out: %s. If they create pods, those are not judged", some(unknown)))
 	}
 }
 

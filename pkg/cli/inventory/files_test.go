@@ -36,11 +36,11 @@ func read(t *testing.T, text []byte) ([]string, error) {
 	return lines, nil
 }
 
-func TestReadingYAMLAndJSONIsTheSame(t *testing.T) {
-	cluster := clusterfile.Cluster{Nodes: 20, PodsPerNode: 5, Tenants: 3}
+func TestReadYAMLAndJSON(t *testing.T) {
+	generator := clusterfile.Generator{Nodes: 20, PodsPerNode: 5, Tenants: 3}
 	var texts [2]bytes.Buffer
 	for i, asYAML := range []bool{true, false} {
-		if err := cluster.Write(&texts[i], asYAML); err != nil {
+		if err := generator.Write(&texts[i], asYAML); err != nil {
 			t.Fatal(err)
 		}
 	}

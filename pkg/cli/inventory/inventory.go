@@ -13,7 +13,7 @@ import (
 
 // Inventory is what was read of a cluster. Every list is in order of namespace and name.
 type Inventory struct {
-	// Source says where it comes from, for people.
+	// Source names the input, for people.
 	Source string
 	// Server is the version of the API server, empty for files.
 	Server string
@@ -25,29 +25,29 @@ type Inventory struct {
 	PVCs           []*v1.PersistentVolumeClaim
 	Volumes        []*v1.PersistentVolume
 	StorageClasses []*storagev1.StorageClass
-	// Workloads are Deployments and the like, as the pods that they will make. Of a live
-	// cluster they are not read: their pods are there.
+	// Workloads are Deployments and the like, as the pods that they will create. They are not
+	// read of a live cluster, which has their pods.
 	Workloads []Workload
 
 	// Versions are the resourceVersions of the lists that were read of a live cluster, by
 	// the resource's name.
 	Versions map[string]string
-	// Warnings say what the answer lacks, one sentence each.
+	// Warnings say what is missing in the input, one sentence each.
 	Warnings []string
 }
 
-// Workload is an object that makes pods.
+// Workload is an object that creates pods.
 type Workload struct {
 	// Kind is "Deployment" and the like.
 	Kind string
-	// Replicas is how many pods it makes; for a DaemonSet 0, which is one for each node.
+	// Replicas is the number of its pods; 0 for a DaemonSet, which has one on each node.
 	Replicas int
-	// Pod is what each of them will be. It bears the workload's own name.
+	// Pod is what each of them will be, under the name of the workload.
 	Pod *v1.Pod
 }
 
-// Objects calls yield for everything that the rule reads; pods last, so that what is
-// around them is known when they are judged.
+// Objects calls yield for everything that the rule reads; pods last, so that their
+// namespaces, classes and volumes are known when they are judged.
 func (inv *Inventory) Objects(yield func(runtime.Object) bool) {
 	_ = each(inv.Namespaces, yield) && each(inv.RuntimeClasses, yield) && each(inv.StorageClasses, yield) &&
 		each(inv.Volumes, yield) && each(inv.PVCs, yield) && each(inv.Nodes, yield) && each(inv.Pods, yield)
@@ -73,7 +73,7 @@ func (inv *Inventory) RunningPods() int {
 	return running
 }
 
-// Ended reports whether none of the pod's containers runs any more, or will again.
+// Ended reports whether all containers of the pod have ended for good.
 func Ended(pod *v1.Pod) bool {
 	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
 }
@@ -87,7 +87,7 @@ func byName[T named](a, b T) int {
 	return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
 }
 
-// sort puts every list in order, so that the answer does not depend on who read what first.
+// sort sorts every list, so that the result does not depend on the order of reading.
 func (inv *Inventory) sort() {
 	slices.SortFunc(inv.Nodes, byName)
 	slices.SortFunc(inv.Namespaces, byName)

@@ -18,8 +18,8 @@ func BenchmarkRead(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			cluster := clusterfile.Cluster{Nodes: 500, PodsPerNode: 30, Tenants: 20}
-			if err := cluster.Write(file, asYAML); err != nil {
+			generator := clusterfile.Generator{Nodes: 500, PodsPerNode: 30, Tenants: 20}
+			if err := generator.Write(file, asYAML); err != nil {
 				b.Fatal(err)
 			}
 			info, err := file.Stat()
@@ -33,7 +33,7 @@ func BenchmarkRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if want, got := cluster.Nodes*cluster.PodsPerNode, len(inv.Pods); want != got {
+				if want, got := generator.Nodes*generator.PodsPerNode, len(inv.Pods); want != got {
 					b.Fatalf("%d pods were read, want %d", got, want)
 				}
 				runtime.KeepAlive(inv)

@@ -8,8 +8,8 @@ import (
 // lastApplied is a copy of the object within itself.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// slim drops what is long and what neither the rule nor the tool reads. It names what is dropped and
-// not what is kept: a field of a spec that the next release makes important is read.
+// slim drops long parts that neither the rule nor the tool reads. It lists what is dropped, not what is
+// kept, so that a new field of a spec is read.
 func slim(object metav1.Object) {
 	object.SetManagedFields(nil)
 	delete(object.GetAnnotations(), lastApplied)

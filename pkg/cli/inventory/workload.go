@@ -42,8 +42,8 @@ func (inv *Inventory) addOther(object runtime.Object) {
 	}
 }
 
-// workload notes the pod that a template makes. Its name is the workload's: what its
-// pods will be called, nobody knows yet.
+// workload adds the pod of a template under the name of the workload, as the names of its
+// pods are not known yet.
 func (inv *Inventory) workload(kind string, of *metav1.ObjectMeta, template *v1.PodTemplateSpec, replicas int) {
 	pod := &v1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	pod.Name, pod.Namespace = of.Name, of.Namespace
@@ -51,8 +51,8 @@ func (inv *Inventory) workload(kind string, of *metav1.ObjectMeta, template *v1.
 	inv.Workloads = append(inv.Workloads, Workload{Kind: kind, Replicas: replicas, Pod: pod})
 }
 
-// pvcsOf gives a pod the volumes that a StatefulSet makes PVCs for, as of its first
-// pod.
+// pvcsOf adds the volumes of a StatefulSet's PVC templates to a pod, as its first pod has
+// them.
 func pvcsOf(set *appsv1.StatefulSet, pod *v1.Pod) {
 	for i := range set.Spec.VolumeClaimTemplates {
 		name := set.Spec.VolumeClaimTemplates[i].Name

@@ -18,9 +18,8 @@ type item struct {
 	pod   *Pod
 }
 
-// pack returns how many nodes the pods need if only those of one group share a node; the
-// open ones are one group. With VMs, pods that can be put into one are, wherever that
-// needs fewer nodes.
+// pack returns how many nodes the pods need if only pods of one group share a node. All
+// open pods are one group. With VMs, it puts pods into VMs wherever that saves nodes.
 func (in *Input) pack(of func(*Pod) group, vms bool) int {
 	plain := make([]item, 0, len(in.Pods))
 	for i := range in.Pods {
@@ -30,8 +29,8 @@ func (in *Input) pack(of func(*Pod) group, vms bool) int {
 	if !vms {
 		return in.nodesFor(plain)
 	}
-	// A VM costs an overhead, so that a large trust domain is better off with nodes of its
-	// own. Which ones go into VMs: from the smallest on, as long as it saves nodes.
+	// A VM has an overhead, so a large trust domain is better off with nodes of its own. So
+	// trust domains go into VMs from the smallest on, as long as it saves nodes.
 	order := bySize(plain)
 	best := in.nodesFor(plain)
 	inVM := map[group]bool{}
@@ -46,7 +45,7 @@ func (in *Input) pack(of func(*Pod) group, vms bool) int {
 	return best
 }
 
-// bySize lists the groups that hold something which could be in a VM, smallest first.
+// bySize lists the trust domains that are not in VMs, smallest first.
 func bySize(items []item) []group {
 	sizes := map[group]int64{}
 	names := map[group]string{}
@@ -71,8 +70,8 @@ func bySize(items []item) []group {
 	return order
 }
 
-// withVMs gives the pods of some groups the VM RuntimeClass, if the rule then calls them
-// open.
+// withVMs gives the pods of some groups the VM RuntimeClass, if the rule then lets them
+// share a node with others.
 func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 	out := slices.Clone(items)
 	for i := range out {
@@ -82,7 +81,7 @@ func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 		pod := *out[i].pod.Object
 		pod.Spec.RuntimeClassName = ptr.To(in.VMClass)
 		pod.Status = v1.PodStatus{}
-		if subject := in.Rules.Subject(&pod, &out[i].pod.Facts, in.Surroundings); subject.Open() {
+		if subject := in.Rules.Subject(&pod, &out[i].pod.Facts, in.Lookup); subject.Open() {
 			out[i].group = group{open: true}
 			out[i].size = out[i].size.plus(in.VMOverhead)
 		}
@@ -90,8 +89,8 @@ func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 	return out
 }
 
-// nodesFor packs each group by itself, the largest first, and counts nodes. The largest
-// nodes are taken first; beyond those that there are, more of the usual size.
+// nodesFor packs each group separately, and counts nodes. It takes the largest nodes first,
+// and further ones of the usual size when those of the cluster are used up.
 func (in *Input) nodesFor(items []item) int {
 	groups := map[group][]item{}
 	var order []group
@@ -116,7 +115,7 @@ type stock struct {
 	taken int
 }
 
-// take returns an empty node that is large enough.
+// take returns an empty node that is large enough for need.
 func (s *stock) take(need Size) (Size, bool) {
 	for i, size := range s.sizes {
 		if need.fits(size) {
@@ -136,8 +135,8 @@ func largerFirst(a, b Size) int {
 	return cmp.Or(cmp.Compare(b.MilliCPU, a.MilliCPU), cmp.Compare(b.Memory, a.Memory))
 }
 
-// packGroup is best fit, decreasing. Equal pods are placed together, so that it costs as
-// much as there are kinds of pods times nodes, and not pods times nodes.
+// packGroup is best fit decreasing. It places equal pods together, so that the time grows
+// with sizes times nodes, not with pods times nodes.
 func packGroup(items []item, nodes *stock) {
 	counts := map[Size]int{}
 	for _, it := range items {
@@ -175,17 +174,17 @@ func packGroup(items []item, nodes *stock) {
 
 // domains counts pods and nodes of each group.
 func (in *Input) domains() []Domain {
-	type one struct {
+	type members struct {
 		name  string
 		items []item
 		pods  int
 	}
-	groups := map[group]*one{}
+	groups := map[group]*members{}
 	for i := range in.Pods {
 		pod := &in.Pods[i]
 		g := byDomain(pod)
 		if groups[g] == nil {
-			groups[g] = &one{name: groupName(pod, g)}
+			groups[g] = &members{name: groupName(pod, g)}
 		}
 		groups[g].items = append(groups[g].items, item{size: Request(pod.Object), group: g, pod: pod})
 		groups[g].pods += pod.Copies
@@ -210,8 +209,7 @@ func groupName(pod *Pod, g group) string {
 	return "without a tenant"
 }
 
-// moves finds, on each node, whom the rule would send away: everybody but the largest
-// group. What is there already and may stay is left in peace.
+// moves finds the pods that would leave their node: on each node all but the largest group.
 func moves(pods []Pod) []Move {
 	type place struct {
 		group group
@@ -263,11 +261,11 @@ func moves(pods []Pod) []Move {
 	return all
 }
 
-// maxRaising is how many workloads are tried: each costs a packing.
+// maxRaising bounds the workloads that are tried, as each takes a packing.
 const maxRaising = 30
 
-// raising finds workloads that differ from the rest of their tenant's pods of one data
-// class in nothing but their privilege, and what it saves to mend them.
+// raising finds workloads that differ from the others of their tenant and data class only
+// in their privilege, and the nodes that lowering it saves.
 func (in *Input) raising(withRule int) []Raising {
 	usual := in.usualPrivilege()
 	found := map[string]*Raising{}
@@ -280,7 +278,7 @@ func (in *Input) raising(withRule int) []Raising {
 		rest := d
 		rest.Privilege = isolation.PrivilegeUnknown
 		instead, known := usual[rest]
-		// A label asks for it, and not the spec: that is a choice.
+		// A label that asks for the privilege is a choice.
 		if !known || d.Privilege <= instead || pod.Facts.Privilege != d.Privilege {
 			continue
 		}
@@ -300,18 +298,18 @@ func (in *Input) raising(withRule int) []Raising {
 	})
 	all = all[:min(len(all), maxRaising)]
 	for i := range all {
-		all[i].Saves = max(0, withRule-in.packMended(all[i].Workload, usual))
+		all[i].Saves = max(0, withRule-in.packLowered(all[i].Workload, usual))
 	}
 	slices.SortStableFunc(all, func(a, b Raising) int { return cmp.Compare(b.Saves, a.Saves) })
 	return all
 }
 
-// packMended packs as if one workload had the privilege that is usual around it.
-func (in *Input) packMended(workload string, usual map[isolation.TrustDomain]isolation.Privilege) int {
-	mended := *in
-	mended.Pods = slices.Clone(in.Pods)
-	for i := range mended.Pods {
-		pod := &mended.Pods[i]
+// packLowered packs as if one workload had the usual privilege.
+func (in *Input) packLowered(workload string, usual map[isolation.TrustDomain]isolation.Privilege) int {
+	lowered := *in
+	lowered.Pods = slices.Clone(in.Pods)
+	for i := range lowered.Pods {
+		pod := &lowered.Pods[i]
 		d, managed := pod.Subject.TrustDomain()
 		if !managed || pod.Workload != workload {
 			continue
@@ -319,13 +317,13 @@ func (in *Input) packMended(workload string, usual map[isolation.TrustDomain]iso
 		d.Privilege = isolation.PrivilegeUnknown
 		pod.Facts.Privilege = usual[d]
 		pod.Facts.HostAccess = 0
-		pod.Subject = in.Rules.Subject(pod.Object, &pod.Facts, in.Surroundings)
+		pod.Subject = in.Rules.Subject(pod.Object, &pod.Facts, in.Lookup)
 	}
-	return mended.pack(byDomain, false)
+	return lowered.pack(byDomain, false)
 }
 
-// usualPrivilege returns, for the pods of a tenant and data class, the privilege that most
-// of their workloads have; where two are as usual, the lower one.
+// usualPrivilege returns, for each tenant and data class, the privilege of most workloads,
+// and the lower one of two that are as frequent.
 func (in *Input) usualPrivilege() map[isolation.TrustDomain]isolation.Privilege {
 	workloads := map[isolation.TrustDomain]map[isolation.Privilege]map[string]bool{}
 	for i := range in.Pods {

@@ -1,9 +1,8 @@
-// Package plan estimates what the rule costs in nodes: it packs the pods that there are
-// into nodes like those that there are, without the rule, with it, and with VMs.
+// Package plan estimates what the rule costs in nodes: it packs the pods of a cluster into
+// nodes of the same sizes, without the rule, with it, and with VMs.
 //
-// It is an estimate. The packing is best fit, decreasing, by CPU and memory requests and
-// the number of pods; selectors, taints, spread and disks are left out, and so is what an
-// autoscaler would do about them.
+// It is an estimate. The packing is best fit decreasing, by CPU and memory requests and the
+// number of pods. It ignores selectors, taints, spread, disks and autoscalers.
 package plan
 
 import (
@@ -18,34 +17,35 @@ import (
 
 // Pod is a pod to be placed.
 type Pod struct {
-	// Workload is what it belongs to: "namespace/kind/name".
+	// Workload is the owner: "namespace/kind/name".
 	Workload string
 	Object   *v1.Pod
 	Facts    podfacts.Facts
 	Subject  isolation.Subject
-	// Node is where it runs now, empty if it does not.
+	// Node is its node now, empty if it has none.
 	Node string
-	// Copies is how many like it there are; at least 1.
+	// Copies is the number of equal pods, at least 1.
 	Copies int
 }
 
-// Input is what a plan is made of.
+// Input is the input of a plan.
 type Input struct {
-	Rules        *podfacts.Rules
-	Surroundings podfacts.Surroundings
-	// Pods are all that have to be placed; those of the platform and of DaemonSets,
-	// which every node has, are not among them.
+	Rules *podfacts.Rules
+	// Lookup has the namespaces, classes and volumes of the pods.
+	Lookup podfacts.Surroundings
+	// Pods are the pods to be placed, without those that every node has: of DaemonSets and
+	// of the platform.
 	Pods []Pod
-	// Nodes are the sizes of the nodes that there are, less what every node has.
+	// Nodes are the sizes of the nodes of the cluster, less the pods that every node has.
 	Nodes []Size
-	// More is the size of nodes beyond those.
+	// More is the size of further nodes.
 	More Size
-	// VMClass is the RuntimeClass that pods could be given, VMOverhead what it costs.
+	// VMClass is the RuntimeClass for VMs, VMOverhead its cost for a pod.
 	VMClass    string
 	VMOverhead Size
 }
 
-// Size is room on a node, or what a pod requests.
+// Size is the free capacity of a node, or the request of a pod.
 type Size struct {
 	// MilliCPU is in thousandths of a processor, Memory in bytes.
 	MilliCPU, Memory int64
@@ -67,11 +67,11 @@ func (s Size) fits(room Size) bool {
 // Plan is what the rule costs.
 type Plan struct {
 	Pods int `json:"pods"`
-	// Today is how many nodes hold pods that count now, 0 if none runs.
+	// Today is the number of nodes that hold such pods now.
 	Today int `json:"nodesInUse"`
-	// WithoutRule, WithRule and WithVMs are how many nodes the same pods need, packed
-	// anew: wherever there is room, by trust domain, and by trust domain with those that
-	// could in VMs.
+	// WithoutRule, WithRule and WithVMs are the nodes that the same pods need, packed anew:
+	// wherever there is room, by trust domain, and by trust domain with VMs where they save
+	// nodes.
 	WithoutRule int `json:"nodesWithoutRule"`
 	WithRule    int `json:"nodesWithRule"`
 	// WithVMs is 0 if there is no RuntimeClass for VMs.
@@ -79,13 +79,13 @@ type Plan struct {
 	VMClass string `json:"vmRuntimeClass,omitempty"`
 	// TrustDomains are the pods that may share a kernel, largest first.
 	TrustDomains []Domain `json:"trustDomains"`
-	// Moves are the workloads that share a node against the rule and are the fewer there.
+	// Moves are the workloads that would leave a node that they share against the rule.
 	Moves []Move `json:"moves"`
-	// Raising are the workloads that are in a trust domain of their own for their
-	// privilege alone, the most rewarding to mend first.
+	// Raising are the workloads that are in a trust domain of their own only because of
+	// their privilege, those that cost most nodes first.
 	Raising []Raising `json:"raising"`
-	// Unplaceable are workloads that no node is large enough for, and those that the rule
-	// denies everywhere.
+	// Unplaceable are workloads that are too large for every node, or that the rule denies
+	// everywhere.
 	Unplaceable []Unplaceable `json:"unplaceable,omitempty"`
 }
 
@@ -93,7 +93,7 @@ type Plan struct {
 type Domain struct {
 	Name string `json:"name"`
 	Pods int    `json:"pods"`
-	// Nodes is how many it needs for itself.
+	// Nodes is how many they need.
 	Nodes int `json:"nodes"`
 }
 
@@ -104,21 +104,21 @@ type Move struct {
 	Nodes    []string `json:"nodes"`
 }
 
-// Raising is a workload whose privilege sets it apart.
+// Raising is a workload whose privilege puts it into a trust domain of its own.
 type Raising struct {
 	Workload string `json:"workload"`
 	Pods     int    `json:"pods"`
-	// Privilege is what it has, Instead what the rest of its tenant's pods of that data
-	// class have.
+	// Privilege is that of the workload, Instead that of most workloads of its tenant and
+	// data class.
 	Privilege string `json:"privilege"`
 	Instead   string `json:"instead"`
-	// Saves is how many nodes fewer the rule needs if it is mended.
+	// Saves is the number of nodes that it saves to lower the privilege to Instead.
 	Saves int `json:"nodesSaved"`
 
 	domain isolation.TrustDomain
 }
 
-// Unplaceable is a workload that would be nowhere.
+// Unplaceable is a workload that fits on no node.
 type Unplaceable struct {
 	Workload string `json:"workload"`
 	Pods     int    `json:"pods"`
@@ -164,8 +164,8 @@ func (p *Plan) unplaceable(pod *Pod, why string) {
 	p.Unplaceable = append(p.Unplaceable, Unplaceable{Workload: pod.Workload, Pods: pod.Copies, Why: why})
 }
 
-// whyNot returns why a pod can be nowhere. Having no tenant is no reason: such pods are
-// other schedulers'.
+// whyNot returns why a pod fits on no node. A pod without a tenant fits, as other
+// schedulers place it.
 func (in *Input) whyNot(pod *Pod) string {
 	if reason, wrong := pod.Subject.Kind().Wrong(); wrong {
 		return "the rule denies it everywhere: " + reason.String()
@@ -177,10 +177,10 @@ func (in *Input) whyNot(pod *Pod) string {
 	return ""
 }
 
-// group is who may be together on a node: a trust domain, or those who have no tenant.
+// group is the pods that may share a node: a trust domain, or all pods without a tenant.
 type group struct {
 	kernel isolation.KernelGroup
-	// open: behind a boundary that lets other groups share the machine.
+	// open: the boundary of the pods lets other open groups share the machine.
 	open bool
 }
 

@@ -15,18 +15,18 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// around is a cluster in which every namespace "x" belongs to tenant "x".
-type around struct{}
+// lookup is for a cluster in which every namespace "x" belongs to tenant "x".
+type lookup struct{}
 
-func (around) NamespaceLabels(name string) (map[string]string, bool) {
+func (lookup) NamespaceLabels(name string) (map[string]string, bool) {
 	return map[string]string{"tenantisolation.dev/tenant": name}, true
 }
 
-func (around) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
+func (lookup) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	return podfacts.RuntimeClass{Handler: name}, name != ""
 }
 
-func (around) PVCOnHost(string) (onHost, known bool) { return false, true }
+func (lookup) PVCOnHost(string) (onHost, known bool) { return false, true }
 
 type builder struct {
 	*testing.T
@@ -45,7 +45,7 @@ func newBuilder(t *testing.T) *builder {
 		t.Fatal(err)
 	}
 	return &builder{t, plan.Input{
-		Rules: rules, Surroundings: around{}, More: plan.Size{MilliCPU: 4000, Memory: 16 << 30, Pods: 10},
+		Rules: rules, Lookup: lookup{}, More: plan.Size{MilliCPU: 4000, Memory: 16 << 30, Pods: 10},
 		VMClass: "kata-qemu", VMOverhead: plan.Size{MilliCPU: 250, Memory: 160 << 20},
 	}, gatherer}
 }
@@ -65,7 +65,7 @@ func (b *builder) pods(tenant, cpu string, copies int, change ...func(*v1.PodSpe
 	facts := b.gatherer.Gather(pod)
 	b.in.Pods = append(b.in.Pods, plan.Pod{
 		Workload: tenant + "/pod/" + pod.Name, Object: pod, Facts: facts, Copies: copies,
-		Subject: b.in.Rules.Subject(pod, &facts, around{}),
+		Subject: b.in.Rules.Subject(pod, &facts, lookup{}),
 	})
 }
 
@@ -77,14 +77,14 @@ func TestMake(t *testing.T) {
 		build func(*builder)
 		want  counts
 	}{
-		"one trust domain needs what it needs without the rule": {func(b *builder) { b.pods("a", "1", 8) }, counts{2, 2, 2}},
-		"two small trust domains need a node each, or VMs":      {func(b *builder) { b.pods("a", "1", 1); b.pods("b", "1", 1) }, counts{1, 2, 1}},
-		"VMs that are there already share a node":               {func(b *builder) { b.pods("a", "1", 1, inVM); b.pods("b", "1", 1, inVM) }, counts{1, 1, 1}},
-		"what shares the host cannot be in a VM":                {func(b *builder) { b.pods("a", "1", 1, hostPID); b.pods("b", "1", 1) }, counts{1, 2, 2}},
-		"the number of pods fills a node as well":               {func(b *builder) { b.pods("a", "1m", 11) }, counts{2, 2, 2}},
-		"a VM's overhead is no bargain for a full trust domain": {func(b *builder) { b.pods("a", "1", 4); b.pods("b", "1", 4) }, counts{2, 2, 2}},
-		"a pod that no node is large enough for is not counted": {func(b *builder) { b.pods("a", "5", 1); b.pods("a", "1", 1) }, counts{1, 1, 1}},
-		"a small privileged workload costs its tenant one node": {func(b *builder) { b.pods("a", "1", 2); b.pods("a", "100m", 1, hostPID) }, counts{1, 2, 2}},
+		"one trust domain needs as many nodes as without the rule": {func(b *builder) { b.pods("a", "1", 8) }, counts{2, 2, 2}},
+		"two small trust domains need a node each, or VMs":         {func(b *builder) { b.pods("a", "1", 1); b.pods("b", "1", 1) }, counts{1, 2, 1}},
+		"pods that are VMs already share a node":                   {func(b *builder) { b.pods("a", "1", 1, inVM); b.pods("b", "1", 1, inVM) }, counts{1, 1, 1}},
+		"a pod that shares the host cannot be in a VM":             {func(b *builder) { b.pods("a", "1", 1, hostPID); b.pods("b", "1", 1) }, counts{1, 2, 2}},
+		"the number of pods fills a node as well":                  {func(b *builder) { b.pods("a", "1m", 11) }, counts{2, 2, 2}},
+		"the overhead of VMs does not pay for a full trust domain": {func(b *builder) { b.pods("a", "1", 4); b.pods("b", "1", 4) }, counts{2, 2, 2}},
+		"a pod that no node is large enough for is not counted":    {func(b *builder) { b.pods("a", "5", 1); b.pods("a", "1", 1) }, counts{1, 1, 1}},
+		"a small privileged workload costs its tenant one node":    {func(b *builder) { b.pods("a", "1", 2); b.pods("a", "100m", 1, hostPID) }, counts{1, 2, 2}},
 		"a large node is taken before a small one, and not twice": {func(b *builder) {
 			b.in.Nodes = []plan.Size{{MilliCPU: 1000, Memory: 1 << 30, Pods: 10}, {MilliCPU: 8000, Memory: 1 << 40, Pods: 10}}
 			b.pods("a", "1", 8)
@@ -103,7 +103,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-func TestMakeNamesWhoWouldBestBeMended(t *testing.T) {
+func TestMakeRaising(t *testing.T) {
 	b := newBuilder(t)
 	b.pods("a", "1", 1)
 	b.pods("a", "1", 1)
@@ -114,8 +114,8 @@ func TestMakeNamesWhoWouldBestBeMended(t *testing.T) {
 	}
 }
 
-// The rule never costs less than nothing, and VMs never cost more than doing without.
-func TestMakeKeepsItsOrder(t *testing.T) {
+// VMs never cost nodes, and each trust domain has a node at least.
+func TestMakeInvariants(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		b := newBuilder(t)

@@ -14,10 +14,10 @@ const (
 	schedulerName   = "tenant-isolation-scheduler"
 )
 
-func (c *Cluster) scheduler(ctx context.Context) ([]Result, error) {
+func (c *Checker) scheduler(ctx context.Context) ([]Result, error) {
 	deployment, err := c.Client.AppsV1().Deployments(systemNamespace).Get(ctx, schedulerName, getOptions())
 	if apierrors.IsNotFound(err) {
-		return []Result{fail(installFix, "it is not installed: no Deployment %s/%s", systemNamespace, schedulerName)}, nil
+		return []Result{fail(installFix, "not installed: there is no Deployment %s/%s", systemNamespace, schedulerName)}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -26,15 +26,14 @@ func (c *Cluster) scheduler(ctx context.Context) ([]Result, error) {
 	case ready == 0:
 		return []Result{fail("look at `kubectl -n "+systemNamespace+" get pods,events`", "no replica is ready: tenants' pods stay Pending")}, nil
 	case ready < 2:
-		return []Result{warn("give it two replicas", "one replica is ready: while it restarts nobody schedules tenants' pods")}, nil
+		return []Result{warn("give it two replicas", "one replica is ready: while it restarts, tenants' pods stay Pending")}, nil
 	default:
 		return pass("%d replicas are ready", ready), nil
 	}
 }
 
-// schedulerRights looks whether the scheduler may read what it cannot start without, and
-// bind.
-func (c *Cluster) schedulerRights(ctx context.Context) ([]Result, error) {
+// schedulerRights checks that the scheduler may bind, and read what it needs to start.
+func (c *Checker) schedulerRights(ctx context.Context) ([]Result, error) {
 	rules, err := c.readRules(ctx)
 	if err != nil {
 		return nil, err
@@ -53,5 +52,5 @@ func (c *Cluster) schedulerRights(ctx context.Context) ([]Result, error) {
 		}
 		return []Result{fail(installFix, "service account %s/%s may not %s", systemNamespace, schedulerName, some(names))}, nil
 	}
-	return pass("it may read what it judges by, and bind"), nil
+	return pass("the scheduler may bind, and read what it needs"), nil
 }

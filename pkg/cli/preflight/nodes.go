@@ -15,7 +15,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-func (c *Cluster) runtimeClasses(context.Context) ([]Result, error) {
+func (c *Checker) runtimeClasses(context.Context) ([]Result, error) {
 	var isolating, unlisted []string
 	for _, class := range c.RuntimeClasses {
 		switch {
@@ -27,7 +27,7 @@ func (c *Cluster) runtimeClasses(context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(unlisted) > 0 {
-		results = append(results, warn("list the handler in boundaryByHandler if it isolates", "%s: not a known handler, so a container", some(unlisted)))
+		results = append(results, warn("list the handler in boundaryByHandler if it isolates", "%s: the handler is unknown, so its pods count as containers", some(unlisted)))
 	}
 	var demanding []string
 	for _, ns := range c.Namespaces {
@@ -37,18 +37,18 @@ func (c *Cluster) runtimeClasses(context.Context) ([]Result, error) {
 	}
 	switch {
 	case len(isolating) > 0:
-		results = append(results, pass("%s let trust domains share a node", some(isolating))...)
+		results = append(results, pass("pods of %s may share a node with other trust domains", some(isolating))...)
 	case len(demanding) > 0:
 		results = append(results, fail("install Kata Containers, and manifests/examples/kata-runtimeclasses",
-			"none is for VMs, and %s demand one: their pods stay Pending", some(demanding)))
+			"there is none for VMs, and %s demand one: their pods stay Pending", some(demanding)))
 	default:
 		results = append(results, warn("install Kata Containers, and manifests/examples/kata-runtimeclasses, if nodes are to be shared",
-			"none is for VMs: every trust domain needs nodes of its own"))
+			"there is none for VMs: every trust domain needs nodes of its own"))
 	}
 	return results, nil
 }
 
-func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
+func (c *Checker) runtimeHandlers(context.Context) ([]Result, error) {
 	silent := 0
 	offering := map[string]int{}
 	for _, node := range c.Nodes {
@@ -63,7 +63,7 @@ func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
 	var results []Result
 	if silent > 0 {
 		results = append(results, warn("use a container runtime that reports them (containerd 2, CRI-O 1.31), or give RuntimeClasses a scheduling.nodeSelector",
-			"%d of %d nodes report no runtime handlers: they are taken to have all of them", silent, len(c.Nodes)))
+			"%d of %d nodes report no runtime handlers: they are assumed to have all of them", silent, len(c.Nodes)))
 	}
 	for _, class := range c.RuntimeClasses {
 		if silent == 0 && len(c.Nodes) > 0 && offering[class.Handler] == 0 {
@@ -76,9 +76,9 @@ func (c *Cluster) runtimeHandlers(context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// daemonSets finds those that keep tenants off every node, and those that dedication would
-// repel or evict.
-func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
+// daemonSets finds DaemonSets that keep tenants off every node, and those that the taints
+// of dedicated nodes would repel or evict.
+func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 	list, err := c.Client.AppsV1().DaemonSets("").List(ctx, listOptions())
 	if err != nil {
 		return nil, err
@@ -105,24 +105,24 @@ func (c *Cluster) daemonSets(ctx context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(unmanaged) > 0 {
-		results = append(results, fail("add their namespaces to platformNamespaces if they are the platform's, or keep them off tenants' nodes",
-			"%s are of no tenant and not of the platform: no tenant's pod fits on a node where they run", some(unmanaged)))
+		results = append(results, fail("add their namespaces to platformNamespaces if they belong to the platform, or keep them off tenants' nodes",
+			"%s have no tenant and are not platform: no pod of a tenant may join a node where they run", some(unmanaged)))
 	}
 	if len(several) > 0 {
 		results = append(results, warn("give them a node pool, or a VM RuntimeClass",
-			"%s are tenants': they keep every other tenant off the nodes where they run", some(several)))
+			"%s belong to tenants: they keep every other tenant off the nodes where they run", some(several)))
 	}
 	if len(repelled) > 0 {
 		results = append(results, fail("give them a toleration for the keys "+isolation.TenantTaint+", "+isolation.DataClassTaint+" and "+isolation.BoundaryTaint,
 			"%s would be repelled, or evicted, by the taints of dedicated nodes", some(repelled)))
 	}
 	if len(results) == 0 {
-		results = pass("%d, all of the platform", len(list.Items))
+		results = pass("all %d are platform", len(list.Items))
 	}
 	return results, nil
 }
 
-// tolerates reports whether a pod stays on a node that is dedicated.
+// tolerates reports whether a pod tolerates the taints of dedicated nodes.
 func tolerates(pod *v1.Pod, args *config.TenantIsolationArgs) bool {
 	return !slices.ContainsFunc([]string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}, func(key string) bool {
 		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(args.Claims.TaintEffect)))}

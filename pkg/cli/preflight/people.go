@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// people lists who may do what undoes the isolation.
-func (c *Cluster) people(ctx context.Context) ([]Result, error) {
+// people lists who may undo the isolation.
+func (c *Checker) people(ctx context.Context) ([]Result, error) {
 	rules, err := c.readRules(ctx)
 	if err != nil {
 		return nil, err
@@ -16,7 +16,7 @@ func (c *Cluster) people(ctx context.Context) ([]Result, error) {
 		verbs           []string
 		group, resource string
 		may, fix        string
-		// inNamespaces: a right in one namespace does harm as well.
+		// inNamespaces: a right in one namespace is enough to do harm.
 		inNamespaces bool
 	}{
 		{
@@ -28,7 +28,7 @@ func (c *Cluster) people(ctx context.Context) ([]Result, error) {
 			[]string{"update", "patch"},
 			"", "namespaces",
 			"may edit Namespaces, and their isolation labels wherever the policy tenant-isolation-namespaces is not enforced",
-			"enforce the policies, or take the right away", true,
+			"enforce the policies, or remove the right", true,
 		},
 		{
 			[]string{"create"},
@@ -43,12 +43,12 @@ func (c *Cluster) people(ctx context.Context) ([]Result, error) {
 		{
 			[]string{"update", "patch"},
 			"", "nodes",
-			"may edit Nodes: their labels, taints and what they report of runtime handlers", "keep it to administrators of the platform", false,
+			"may edit Nodes: their labels, their taints and the runtime handlers that they report", "keep it to administrators of the platform", false,
 		},
 		{
 			[]string{"create", "update", "patch", "delete"},
 			"node.k8s.io", "runtimeclasses",
-			"may make a RuntimeClass mean another handler", "keep it to administrators of the platform", false,
+			"may change the handler of a RuntimeClass", "keep it to administrators of the platform", false,
 		},
 		{
 			[]string{"update", "patch", "delete"},
@@ -68,7 +68,7 @@ func (c *Cluster) people(ctx context.Context) ([]Result, error) {
 		results = append(results, judgePower(everywhere, somewhere, power.may, power.fix)...)
 	}
 	if len(results) == 0 {
-		results = pass("beside Kubernetes itself nobody may edit isolation labels, bind pods or change RuntimeClasses, as far as RBAC says")
+		results = pass("by RBAC, only Kubernetes itself may edit isolation labels, bind pods or change RuntimeClasses")
 	}
 	return results, nil
 }
@@ -80,7 +80,7 @@ func judgePower(everywhere, somewhere []string, may, fix string) []Result {
 	}
 	for _, name := range all {
 		if strings.HasPrefix(name, "group system:") {
-			return []Result{fail(fix, "%s %s: that is everybody", name, may)}
+			return []Result{fail(fix, "%s %s: this group includes all users", name, may)}
 		}
 	}
 	return []Result{warn(fix, "%s %s", some(all), may)}

@@ -30,7 +30,7 @@ func AdmissionPolicies() Policies {
 	}
 }
 
-// DedicationPolicies are those of manifests/components/dedication, needed where nodes are dedicated.
+// DedicationPolicies are those of manifests/components/dedication, which dedication needs.
 func DedicationPolicies() Policies {
 	return Policies{
 		Validating: prefixed("dedication", "dedicated-nodes", "dedication-table", "fence", "fence-node-name"),
@@ -39,7 +39,7 @@ func DedicationPolicies() Policies {
 	}
 }
 
-// Warning are the policies that never refuse, and tell an administrator what a change does.
+// Warning are the policies that never refuse, and warn an administrator about a change.
 func Warning() []string { return prefixed("reports", "parameters") }
 
 func prefixed(names ...string) []string {
@@ -49,7 +49,7 @@ func prefixed(names ...string) []string {
 	return names
 }
 
-func (c *Cluster) policies(ctx context.Context) ([]Result, error) {
+func (c *Checker) policies(ctx context.Context) ([]Result, error) {
 	api := c.Client.AdmissionregistrationV1()
 	validating, err := api.ValidatingAdmissionPolicies().List(ctx, listOptions())
 	if err != nil {
@@ -67,12 +67,12 @@ func (c *Cluster) policies(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := map[string]bool{}
+	exists := map[string]bool{}
 	for i := range validating.Items {
-		there["v/"+validating.Items[i].Name] = true
+		exists["v/"+validating.Items[i].Name] = true
 	}
 	for i := range mutating.Items {
-		there["m/"+mutating.Items[i].Name] = true
+		exists["m/"+mutating.Items[i].Name] = true
 	}
 	bound, denying := map[string]bool{}, map[string]bool{}
 	for i := range validatingBindings.Items {
@@ -89,15 +89,15 @@ func (c *Cluster) policies(ctx context.Context) ([]Result, error) {
 	if c.Args.Claims.Mode == config.ModeEnabled {
 		wanted = append(wanted, DedicationPolicies().keys()...)
 	}
-	return judgePolicies(wanted, there, bound, denying), nil
+	return judgePolicies(wanted, exists, bound, denying), nil
 }
 
-func judgePolicies(wanted []string, there, bound, denying map[string]bool) []Result {
+func judgePolicies(wanted []string, exists, bound, denying map[string]bool) []Result {
 	var missing, unbound, observing []string
 	for _, key := range wanted {
 		name := key[2:]
 		switch {
-		case !there[key]:
+		case !exists[key]:
 			missing = append(missing, name)
 		case !bound[key]:
 			unbound = append(unbound, name)
@@ -107,20 +107,20 @@ func judgePolicies(wanted []string, there, bound, denying map[string]bool) []Res
 	}
 	var results []Result
 	if len(missing) == len(wanted) {
-		return []Result{fail(installFix, "none is there: whoever may create pods can walk around the scheduler")}
+		return []Result{fail(installFix, "none is installed: everyone who may create pods can bypass the scheduler")}
 	}
 	if len(missing) > 0 {
 		results = append(results, fail(installFix, "%d are missing: %s", len(missing), some(missing)))
 	}
 	if len(unbound) > 0 {
-		results = append(results, fail(installFix, "%d are not bound and so do nothing: %s", len(unbound), some(unbound)))
+		results = append(results, fail(installFix, "%d have no binding and so do nothing: %s", len(unbound), some(unbound)))
 	}
 	if len(observing) > 0 {
-		results = append(results, warn(installFix+" when what they warn of is settled",
-			"%d only observe, and refuse nothing: %s", len(observing), some(observing)))
+		results = append(results, warn(installFix+" after the warnings are resolved",
+			"%d only warn, and refuse nothing: %s", len(observing), some(observing)))
 	}
 	if len(results) == 0 {
-		results = pass("all %d are there, bound and enforced", len(wanted))
+		results = pass("all %d are installed, bound and enforced", len(wanted))
 	}
 	return results
 }

@@ -14,7 +14,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
-func TestThePoliciesAreThoseOfTheManifests(t *testing.T) {
+func TestPoliciesMatchManifests(t *testing.T) {
 	for component, tc := range map[string]struct {
 		want    preflight.Policies
 		warning []string

@@ -1,15 +1,15 @@
-// Package preflight looks whether a cluster is ready for the scheduler and its policies,
-// or still is: one line for each thing, with what to do. It only reads.
+// Package preflight checks whether a cluster is ready for the scheduler and its policies.
+// Each check has one line or more, with the fix. It only reads.
 //
 // # Where to find what
 //
-//	preflight.go  the checks in order, and what each of them may ask
+//	preflight.go  the checks in order, and their input
 //	versions.go   API server, admission types, NodeRestriction
 //	policies.go   the policies, and whether they are bound and deny
 //	install.go    the scheduler, its rights and its arguments
 //	nodes.go      RuntimeClasses, handlers, DaemonSets
 //	tenants.go    namespaces and the pods in them
-//	people.go     who may do what undoes the isolation
+//	people.go     who may undo the isolation
 package preflight
 
 import (
@@ -27,11 +27,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// Status is how a check came out.
+// Status is the result of a check.
 type Status string
 
-// The statuses, the worst last. Unknown is what could not be looked at: it counts as a
-// warning.
+// The statuses, the worst last. A check that cannot run is a warning.
 const (
 	Pass Status = "pass"
 	Warn Status = "warn"
@@ -44,12 +43,12 @@ type Result struct {
 	Status Status `json:"status"`
 	// Says is what was found.
 	Says string `json:"says"`
-	// Fix is what to do, empty if nothing is to be done.
+	// Fix is what to do, empty if nothing is wrong.
 	Fix string `json:"fix,omitempty"`
 }
 
-// Cluster is what the checks look at.
-type Cluster struct {
+// Checker has the input of the checks.
+type Checker struct {
 	Client kubernetes.Interface
 	Args   *config.TenantIsolationArgs
 	Rules  *podfacts.Rules
@@ -63,9 +62,9 @@ type Cluster struct {
 	RuntimeClasses []*nodev1.RuntimeClass
 }
 
-// Run makes every check, in a fixed order. What the user has no right to look at is a
-// warning with that text; any other error of the API server ends it.
-func (c *Cluster) Run(ctx context.Context) ([]Result, error) {
+// Run runs every check, in a fixed order. A check that the user has no right to make is a
+// warning; any other error of the API server ends the run.
+func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 	var all []Result
 	for _, check := range []struct {
 		name string
@@ -88,7 +87,7 @@ func (c *Cluster) Run(ctx context.Context) ([]Result, error) {
 		switch {
 		case apierrors.IsForbidden(err):
 			results = append(results, Result{
-				Status: Warn, Says: "could not be looked at: " + err.Error(), Fix: "run it as somebody who may read this",
+				Status: Warn, Says: "could not be checked: " + err.Error(), Fix: "run preflight as a user who may read this",
 			})
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", check.name, err)
@@ -113,7 +112,7 @@ func fail(fix, format string, args ...any) Result {
 	return Result{Status: Fail, Says: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-// maxNamed is how many names a line has.
+// maxNamed is how many names a line lists.
 const maxNamed = 3
 
 func some(names []string) string {

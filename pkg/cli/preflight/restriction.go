@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// nodeRestriction looks whether a kubelet may change other nodes' objects, or labels of
-// its own that placement relies on. The API server does not say which plugins it runs;
-// its metrics do, once a plugin was asked, and so does its command line where it is a
-// static pod.
-func (c *Cluster) nodeRestriction(ctx context.Context) ([]Result, error) {
+// nodeRestriction checks that a kubelet may change neither the objects of other nodes nor
+// the labels of its own that placement relies on. No API lists the admission plugins: they
+// show in the API server's metrics after the first request, and in its command line if it
+// is a static pod.
+func (c *Checker) nodeRestriction(ctx context.Context) ([]Result, error) {
 	const (
 		plugin = "NodeRestriction"
-		fix    = "start kube-apiserver with --enable-admission-plugins=NodeRestriction and --authorization-mode=Node,RBAC: without them a kubelet that was taken over writes labels and pods of other nodes"
+		fix    = "start kube-apiserver with --enable-admission-plugins=NodeRestriction and --authorization-mode=Node,RBAC: without them a compromised kubelet can write labels and pods of other nodes"
 	)
 	for _, pod := range c.Pods {
 		if pod.Namespace != "kube-system" || !strings.HasPrefix(pod.Name, "kube-apiserver-") {
@@ -29,7 +29,7 @@ func (c *Cluster) nodeRestriction(ctx context.Context) ([]Result, error) {
 	}
 	rest := c.Client.CoreV1().RESTClient()
 	if rest == nil {
-		return []Result{warn(fix, "cannot be seen")}, nil
+		return []Result{warn(fix, "cannot be checked")}, nil
 	}
 	metrics, err := rest.Get().AbsPath("/metrics").DoRaw(ctx)
 	if err != nil {
@@ -39,18 +39,18 @@ func (c *Cluster) nodeRestriction(ctx context.Context) ([]Result, error) {
 		FindAllStringSubmatch(string(metrics), -1)
 	for _, found := range plugins {
 		if found[1] == plugin {
-			return pass("the API server asks it"), nil
+			return pass("enabled, by the metrics of the API server"), nil
 		}
 	}
 	if len(plugins) == 0 {
-		return []Result{warn(fix, "cannot be seen in the metrics of the API server")}, nil
+		return []Result{warn(fix, "does not show in the metrics of the API server")}, nil
 	}
-	return []Result{fail(fix, "the API server asks other admission plugins and not this one")}, nil
+	return []Result{fail(fix, "not among the admission plugins in the metrics of the API server")}, nil
 }
 
-// commandLine returns the command line of a pod's containers. What was read of the
-// cluster has been shortened.
-func (c *Cluster) commandLine(ctx context.Context, namespace, name string) []string {
+// commandLine returns the command lines of a pod's containers, which package inventory
+// drops.
+func (c *Checker) commandLine(ctx context.Context, namespace, name string) []string {
 	pod, err := c.Client.CoreV1().Pods(namespace).Get(ctx, name, getOptions())
 	if err != nil {
 		return nil

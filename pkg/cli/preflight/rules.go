@@ -9,8 +9,8 @@ import (
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
-// rules is who may do what, as RBAC has it. Other authorizers (a webhook, the groups that
-// RBAC does not look at) are not seen.
+// rules are the roles and bindings of RBAC. Other authorizers, such as a webhook, are
+// unknown.
 type rules struct {
 	clusterRoles map[string][]rbacv1.PolicyRule
 	roles        map[string][]rbacv1.PolicyRule
@@ -18,7 +18,7 @@ type rules struct {
 	namespaced   []rbacv1.RoleBinding
 }
 
-func (c *Cluster) readRules(ctx context.Context) (*rules, error) {
+func (c *Checker) readRules(ctx context.Context) (*rules, error) {
 	r := &rules{clusterRoles: map[string][]rbacv1.PolicyRule{}, roles: map[string][]rbacv1.PolicyRule{}}
 	api := c.Client.RbacV1()
 	clusterRoles, err := api.ClusterRoles().List(ctx, listOptions())
@@ -48,7 +48,7 @@ func (c *Cluster) readRules(ctx context.Context) (*rules, error) {
 	return r, nil
 }
 
-// clusterWide returns the rules that hold for a subject in every namespace.
+// clusterWide returns the rules of a subject in every namespace.
 func (r *rules) clusterWide(subject rbacv1.Subject) []rbacv1.PolicyRule {
 	var all []rbacv1.PolicyRule
 	for i := range r.cluster {
@@ -62,8 +62,8 @@ func (r *rules) clusterWide(subject rbacv1.Subject) []rbacv1.PolicyRule {
 	return all
 }
 
-// who lists who may do something everywhere, and who may in some namespace, without the
-// components of Kubernetes.
+// who lists the subjects that may do something everywhere, and those that may in some
+// namespace, without the components of Kubernetes.
 func (r *rules) who(verb, group, resource string) (everywhere, somewhere []string) {
 	needs := []rbacv1.PolicyRule{{Verbs: []string{verb}, APIGroups: []string{group}, Resources: []string{resource}}}
 	for i := range r.cluster {
@@ -92,8 +92,8 @@ func distinct(names []string) []string {
 	return slices.Compact(names)
 }
 
-// subjectsOf names those who are not Kubernetes itself: its components are trusted with
-// all of this, and nobody could take it from them.
+// subjectsOf names the subjects that are not components of Kubernetes: these need the
+// rights, and are trusted with them.
 func subjectsOf(all []rbacv1.Subject) []string {
 	var names []string
 	for _, s := range all {
@@ -101,7 +101,7 @@ func subjectsOf(all []rbacv1.Subject) []string {
 		case s.Kind == rbacv1.ServiceAccountKind && (s.Namespace == "kube-system" || s.Namespace == systemNamespace):
 		case s.Kind == rbacv1.ServiceAccountKind:
 			names = append(names, "serviceaccount "+s.Namespace+"/"+s.Name)
-		case strings.HasPrefix(s.Name, "system:") && !everybody(s.Name):
+		case strings.HasPrefix(s.Name, "system:") && !allUsers(s.Name):
 		default:
 			names = append(names, strings.ToLower(s.Kind)+" "+s.Name)
 		}
@@ -109,7 +109,7 @@ func subjectsOf(all []rbacv1.Subject) []string {
 	return names
 }
 
-// everybody reports whether a group has everybody in it.
-func everybody(group string) bool {
+// allUsers reports whether a group includes all users or all service accounts.
+func allUsers(group string) bool {
 	return group == "system:authenticated" || group == "system:unauthenticated" || strings.HasPrefix(group, "system:serviceaccounts")
 }

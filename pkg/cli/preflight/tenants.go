@@ -11,7 +11,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func (c *Cluster) namespaces(context.Context) ([]Result, error) {
+func (c *Checker) namespaces(context.Context) ([]Result, error) {
 	platform, err := metav1.LabelSelectorAsSelector(c.Args.PlatformNamespaces.Selector)
 	if err != nil {
 		return nil, err
@@ -37,27 +37,27 @@ func (c *Cluster) namespaces(context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(empty) > 0 {
-		results = append(results, fail("give the label a value, or take it away", "%s: the tenant label %s is empty, so their pods are denied", some(empty), keys.Tenant))
+		results = append(results, fail("give the label a value, or remove it", "%s: the tenant label %s is empty, so their pods are denied", some(empty), keys.Tenant))
 	}
 	if len(unknown) > 0 {
 		results = append(results, fail("correct the labels, or add the class to dataClasses", "%s: their pods are denied", some(unknown)))
 	}
 	if len(both) > 0 {
-		results = append(results, warn("take the tenant label off, or the namespace off the platform", "%s are platform and have a tenant: the tenant counts", some(both)))
+		results = append(results, warn("remove the tenant label, or the namespace from platformNamespaces", "%s are platform and have a tenant: the tenant counts", some(both)))
 	}
 	if len(unmanaged) > 0 {
 		results = append(results, warn("label them with "+keys.Tenant+", or list them in platformNamespaces",
-			"%d namespaces have no tenant (%s): other schedulers may put their pods beside tenants'", len(unmanaged), some(unmanaged)))
+			"%d namespaces have no tenant (%s): other schedulers may place their pods beside those of tenants", len(unmanaged), some(unmanaged)))
 	}
 	if len(managed) == 0 {
-		results = append(results, warn("kubectl label namespace NAME "+keys.Tenant+"=TENANT", "none has a tenant yet: nothing is protected"))
+		results = append(results, warn("kubectl label namespace NAME "+keys.Tenant+"=TENANT", "no namespace has a tenant yet: nothing is protected"))
 	} else {
-		results = append(results, pass("%d have a tenant", len(managed))...)
+		results = append(results, pass("%d namespaces have a tenant", len(managed))...)
 	}
 	return results, nil
 }
 
-func (c *Cluster) unknownLabels(name string, set map[string]string) []string {
+func (c *Checker) unknownLabels(name string, set map[string]string) []string {
 	var unknown []string
 	keys := c.Args.LabelKeys
 	if class, ok := set[keys.DataClass]; ok && class != isolation.Unclassified && !slices.Contains(c.Args.DataClasses, class) {
@@ -76,9 +76,8 @@ func (c *Cluster) unknownLabels(name string, set map[string]string) []string {
 	return unknown
 }
 
-// pods looks at what runs: pods of tenants that another scheduler places are placed by
-// nobody's rule.
-func (c *Cluster) pods(context.Context) ([]Result, error) {
+// pods finds pods of tenants that another scheduler places, and pods that break the rule.
+func (c *Checker) pods(context.Context) ([]Result, error) {
 	var others []string
 	managed := 0
 	tenants := map[string]bool{}
@@ -97,14 +96,14 @@ func (c *Cluster) pods(context.Context) ([]Result, error) {
 	report := c.Engine.Report()
 	var results []Result
 	if len(others) > 0 {
-		results = append(results, warn("restart them under the enforced policies, which name the scheduler",
+		results = append(results, warn("restart them with the policies enforced, which set the scheduler",
 			"%d of %d pods of tenants name another scheduler: %s", len(others), managed, some(others)))
 	}
 	if len(report.Findings) > 0 {
-		results = append(results, warn("kubectl isolation audit", "%d findings: pods share a kernel against the rule now", len(report.Findings)))
+		results = append(results, warn("kubectl isolation audit", "%d findings: pods share a kernel against the rule", len(report.Findings)))
 	}
 	if len(results) == 0 {
-		results = pass("%d of tenants, all placed by this scheduler, and none shares a kernel against the rule", managed)
+		results = pass("all %d pods of tenants name this scheduler, and none shares a kernel against the rule", managed)
 	}
 	return results, nil
 }

@@ -1,12 +1,11 @@
-// Package report makes the page that an administrator hands to an auditor: one file that
-// needs no network, with everything that it says embedded as JSON for the next one.
+// Package report writes the page for an auditor: one file that needs no network, with its
+// data embedded as JSON.
 //
 // # Where to find what
 //
-//	data.go     what a report says; its JSON is what a later report is compared with
-//	history.go  what has changed since an earlier report
-//	page.go     the page
-//	page.html, page.css, page.js  what the page is made of
+//	data.go     the data of a report; later reports are compared with its JSON
+//	history.go  the changes since an earlier report
+//	page.go     the page, from page.html, page.css and page.js
 package report
 
 import (
@@ -16,11 +15,11 @@ import (
 // format is the version of the embedded JSON.
 const format = 1
 
-// Data is what a report says.
+// Data is the content of a report.
 type Data struct {
 	Format int       `json:"format"`
 	Made   time.Time `json:"made"`
-	// Tool, Server and Source say what made it, of what.
+	// Tool is the version of the tool, Server that of the API server, Source the input.
 	Tool   string `json:"tool"`
 	Server string `json:"server,omitempty"`
 	Source string `json:"source"`
@@ -35,13 +34,13 @@ type Data struct {
 	History  *Comparison `json:"-"`
 }
 
-// Setting is one choice of the policy.
+// Setting is an argument of the plugin.
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Summary is how much was looked at.
+// Summary counts what was examined.
 type Summary struct {
 	Nodes         int `json:"nodes"`
 	Pods          int `json:"pods"`
@@ -57,49 +56,49 @@ type Finding struct {
 	Means  string   `json:"means"`
 	Fix    string   `json:"fix"`
 	Pods   []string `json:"pods"`
-	// Domains are the trust domains of the parties.
+	// Domains are the trust domains that are involved.
 	Domains []string `json:"trustDomains"`
 }
 
 // Domain is a trust domain.
 type Domain struct {
 	Name string `json:"name"`
-	// Short is the name where there is little room.
+	// Short is a short name.
 	Short string `json:"short"`
 	Pods  int    `json:"pods"`
-	// Nodes is how many nodes it is on.
+	// Nodes is the number of nodes with pods of it.
 	Nodes int `json:"nodes"`
 }
 
-// Node is a machine and who is on it.
+// Node is a machine with the pods on it.
 type Node struct {
 	Name string `json:"name"`
-	// Groups are the trust domains there, by index in Data.Domains.
+	// Groups are the trust domains on it, by index in Data.Domains.
 	Groups []Group `json:"groups,omitempty"`
-	// Others is how many pods are there that have no trust domain, the platform's left out.
+	// Others counts the pods without a trust domain, except platform pods.
 	Others int `json:"others,omitempty"`
-	// Findings is how many findings are about it.
+	// Findings counts the findings about the node.
 	Findings int `json:"findings,omitempty"`
 }
 
-// Group is pods of one trust domain behind one boundary.
+// Group is the pods of one trust domain behind one boundary.
 type Group struct {
 	Domain int `json:"domain"`
 	Pods   int `json:"pods"`
-	// Isolated: behind a boundary of their own, that lets others share the machine.
+	// Isolated reports whether the boundary lets others share the machine.
 	Isolated bool `json:"isolated,omitempty"`
 }
 
-// Evidence says exactly which objects were judged.
+// Evidence records exactly which objects were judged.
 type Evidence struct {
 	// Lists are the resourceVersions of the lists that were read, by resource.
 	Lists map[string]string `json:"lists,omitempty"`
 	// Digest is the SHA-256 of a line for every object, with kind, name, UID and
 	// resourceVersion, sorted: two reports with the same digest are of the same objects.
 	Digest string `json:"digest"`
-	// Objects is how many lines that were.
+	// Objects is the number of those lines.
 	Objects int `json:"objects"`
-	// Pods are those that findings are about.
+	// Pods are the pods of findings.
 	Pods []Object `json:"pods,omitempty"`
 }
 

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Comparison is what has changed since an earlier report.
+// Comparison is the changes since an earlier report.
 type Comparison struct {
 	Since  time.Time
 	Before Summary
-	// Began were not found then, Ended are not found now.
+	// Began are the new findings, Ended those that are gone.
 	Began, Ended []Finding
-	// SameObjects: not one object has changed.
+	// SameObjects reports whether no object has changed.
 	SameObjects bool
-	// PolicyChanged are the settings that were others then, with what they were.
+	// PolicyChanged are the changed settings, with their values then.
 	PolicyChanged []Setting
 }
 
@@ -40,7 +40,7 @@ func Earlier(text []byte) (*Data, error) {
 	return &d, nil
 }
 
-// Compare says what has changed since an earlier report.
+// Compare returns the changes since an earlier report.
 func Compare(earlier, now *Data) *Comparison {
 	c := &Comparison{Since: earlier.Made, Before: earlier.Summary, SameObjects: earlier.Evidence.Digest == now.Evidence.Digest}
 	then, today := keys(earlier.Findings), keys(now.Findings)

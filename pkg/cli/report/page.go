@@ -24,13 +24,13 @@ var (
 // dataOpen begins the embedded JSON.
 const dataOpen = `<script type="application/json" id="data">`
 
-// manyNodes is from how many nodes on a tile has no room for words.
+// manyNodes is the number of nodes above which a tile has no room for words.
 const manyNodes = 60
 
-// maxRows is how many findings the page lists; the embedded JSON has all.
+// maxRows bounds the findings that the page lists; the embedded JSON has all.
 const maxRows = 1000
 
-// firstRows is how many of them are there without unfolding: the map comes next.
+// firstRows is how many of them show without unfolding, so that the map of nodes follows.
 const firstRows = 20
 
 // page is what the template shows.
@@ -39,21 +39,21 @@ type page struct {
 	CSS  template.CSS
 	JS   template.JS
 	JSON template.JS
-	// Policy is what the browser is allowed: nothing but this page's own parts.
+	// BrowserPolicy allows the browser nothing but the page's own parts.
 	BrowserPolicy string
 	Many          bool
 	Sections      []section
-	// First and Rest are the findings that are listed.
+	// First and Rest are the listed findings.
 	First, Rest  []Finding
 	MoreFindings int
 	// Advice is one finding for each reason.
 	Advice []Finding
 }
 
-// section is nodes with the same trust domains.
+// section is the nodes with the same trust domains.
 type section struct {
 	Title string
-	// Breaking: nodes with findings, which come first.
+	// Breaking: the nodes have findings. These come first.
 	Breaking bool
 	Tiles    []tile
 }
@@ -61,7 +61,7 @@ type section struct {
 // tile is a node.
 type tile struct {
 	Node
-	// Says is the node in words, for who cannot see the tile.
+	// Says describes the node in words, for screen readers.
 	Says  string
 	Parts []part
 }
@@ -97,7 +97,7 @@ func (d *Data) WriteHTML(out io.Writer) error {
 		Data: d,
 		CSS:  template.CSS(pageCSS + colours(len(d.Domains))), //nolint:gosec // our own text, and numbers
 		JS:   template.JS(pageJS),                             //nolint:gosec // our own text
-		// encoding/json escapes what could end the element.
+		// encoding/json escapes whatever could end the element.
 		JSON:          template.JS(text), //nolint:gosec // data that is not run
 		BrowserPolicy: "default-src 'none'; style-src 'unsafe-inline'; script-src '" + hash(pageJS) + "'; base-uri 'none'; form-action 'none'",
 		Many:          len(d.Nodes) > manyNodes,
@@ -126,8 +126,8 @@ func hash(script string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// colours gives each trust domain a hue as far from the ones before as it can be. Nobody
-// has to tell them apart: every tile has the domain's code and says its name.
+// colours gives each trust domain a hue, far from the previous ones. Colour is not needed:
+// every tile has the code and the name of its trust domains.
 func colours(domains int) string {
 	var css strings.Builder
 	for i := range domains {
@@ -196,7 +196,7 @@ func (d *Data) title(n *Node) string {
 	case n.Findings > 0:
 		return "Nodes with findings"
 	case len(d.Nodes) <= manyNodes:
-		// Each tile says it all.
+		// Each tile has all names.
 		return "Nodes without findings"
 	case len(n.Groups) == 0 && n.Others == 0:
 		return emptyTitle
@@ -227,7 +227,7 @@ func (d *Data) tile(n *Node) tile {
 		words = append(words, fmt.Sprintf("%d pods without a trust domain", n.Others))
 	}
 	if len(words) == 0 {
-		words = []string{"no pod but the platform's"}
+		words = []string{"platform pods at most"}
 	}
 	t.Says = n.Name + ": " + strings.Join(words, "; ")
 	if n.Findings > 0 {

@@ -1,5 +1,5 @@
-// The page is complete without this: tiles are links to rows of a table. With it, the whole map is
-// one stop of the Tab key, the arrow keys go from tile to tile, and the line below says what it is.
+// The page is complete without this: tiles are links to rows of a table. The script makes the whole
+// map one stop of the Tab key; the arrow keys move between tiles, and the line below describes one.
 (() => {
   const says = document.getElementById("says");
   const tiles = [...document.querySelectorAll("a.tile")];

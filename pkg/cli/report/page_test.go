@@ -48,7 +48,7 @@ func html(t *testing.T, d *report.Data) string {
 	return out.String()
 }
 
-func TestThePageNeedsNoNetwork(t *testing.T) {
+func TestPageNeedsNoNetwork(t *testing.T) {
 	page := html(t, data(20))
 	if found := regexp.MustCompile(`(?i)(src|href|url\()\s*=?\s*["']?\s*(https?:)?//`).FindString(page); found != "" {
 		t.Errorf("the page refers to %q", found)
@@ -58,7 +58,7 @@ func TestThePageNeedsNoNetwork(t *testing.T) {
 	}
 }
 
-func TestThePageSaysItInWords(t *testing.T) {
+func TestPageInWords(t *testing.T) {
 	for _, nodes := range []int{10, 5000} {
 		page := html(t, data(nodes))
 		if got := strings.Count(page, `<a class="tile`); got != nodes {
@@ -78,8 +78,8 @@ func TestThePageSaysItInWords(t *testing.T) {
 	}
 }
 
-// Names come from a cluster, and may be whatever a file says.
-func TestThePageRunsNothingOfWhatItSays(t *testing.T) {
+// Names come from a file, and may be anything.
+func TestPageEscapesData(t *testing.T) {
 	d := data(3)
 	evil := `</script><script>alert(1)</script>"><img src=x onerror=alert(1)>`
 	d.Source, d.Nodes[0].Name, d.Domains[0].Name, d.Findings[0].Pods[0] = evil, evil, evil, evil
@@ -96,7 +96,7 @@ func TestThePageRunsNothingOfWhatItSays(t *testing.T) {
 	}
 }
 
-func TestAPageIsComparedWithTheOneBefore(t *testing.T) {
+func TestCompare(t *testing.T) {
 	before := data(23)
 	earlier, err := report.Earlier([]byte(html(t, before)))
 	if err != nil {

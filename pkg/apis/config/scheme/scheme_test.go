@@ -108,7 +108,7 @@ func changed(change func(*config.TenantIsolationArgs)) *config.TenantIsolationAr
 // ignoreTypeMeta leaves out what the scheme writes into decoded objects.
 var ignoreTypeMeta = cmp.Transformer("TypeMeta", func(metav1.TypeMeta) string { return "" })
 
-func TestDecodedArguments(t *testing.T) {
+func TestDecode(t *testing.T) {
 	tests := map[string]struct {
 		data string
 		want *config.TenantIsolationArgs
@@ -229,7 +229,7 @@ var everyArgumentDecoded = &config.TenantIsolationArgs{
 	Audit: config.Audit{Mode: config.ModeDisabled, Remediation: config.RemediationEvict, EvictionsPerMinute: ptr.To[int32](1)},
 }
 
-func TestArgumentsThatAreNotDecoded(t *testing.T) {
+func TestDecodeErrors(t *testing.T) {
 	tests := map[string]struct {
 		args string
 		want []string // parts of the error
@@ -294,7 +294,7 @@ func TestArgumentsThatAreNotDecoded(t *testing.T) {
 	}
 }
 
-func TestAWrittenConfigurationIsReadBackAsItWas(t *testing.T) {
+func TestRoundTrip(t *testing.T) {
 	tests := map[string]struct {
 		data string
 		want *config.TenantIsolationArgs
@@ -353,7 +353,7 @@ hostPathProvisioners: []
 	}
 }
 
-func TestWrittenDefaultsShowWhatHolds(t *testing.T) {
+func TestEncodeDefaults(t *testing.T) {
 	cfg, err := decode(header)
 	if err != nil {
 		t.Fatalf("cannot decode the configuration: %v", err)
@@ -366,7 +366,7 @@ func TestWrittenDefaultsShowWhatHolds(t *testing.T) {
 	}
 }
 
-func TestAnyDefaultedArgumentsSurviveTheCodec(t *testing.T) {
+func TestRoundTripRandom(t *testing.T) {
 	info, ok := runtime.SerializerInfoForMediaType(Codecs.SupportedMediaTypes(), runtime.ContentTypeYAML)
 	if !ok {
 		t.Fatal("the codec cannot write YAML")
@@ -429,7 +429,7 @@ func withoutNil(args *v1.TenantIsolationArgs) {
 	}
 }
 
-func TestTheKindIsRegisteredWhereKubeSchedulerLooks(t *testing.T) {
+func TestKindIsRegistered(t *testing.T) {
 	if diff := cmp.Diff(kubescheduler.SchemeGroupVersion, config.SchemeGroupVersion); diff != "" {
 		t.Errorf("internal group and version (-kube-scheduler +ours):\n%s", diff)
 	}

@@ -33,7 +33,7 @@ func newScheme(t *testing.T) *runtime.Scheme {
 	return scheme
 }
 
-func TestConversionToInternalAndBackLosesNothing(t *testing.T) {
+func TestConvertToInternalAndBack(t *testing.T) {
 	scheme := newScheme(t)
 	filler := newFiller(1)
 	for range fuzzRounds {
@@ -53,7 +53,7 @@ func TestConversionToInternalAndBackLosesNothing(t *testing.T) {
 	}
 }
 
-func TestConversionFromInternalAndBackLosesNothing(t *testing.T) {
+func TestConvertFromInternalAndBack(t *testing.T) {
 	scheme := newScheme(t)
 	filler := newFiller(2)
 	for range fuzzRounds {
@@ -73,7 +73,7 @@ func TestConversionFromInternalAndBackLosesNothing(t *testing.T) {
 	}
 }
 
-func TestDefaultingTwiceIsDefaultingOnce(t *testing.T) {
+func TestSetDefaultsIsIdempotent(t *testing.T) {
 	filler := newFiller(3)
 	for range fuzzRounds {
 		want := &TenantIsolationArgs{}
@@ -88,7 +88,7 @@ func TestDefaultingTwiceIsDefaultingOnce(t *testing.T) {
 	}
 }
 
-func TestVersionedAndInternalConstantsAgree(t *testing.T) {
+func TestConstantsAgree(t *testing.T) {
 	want := []string{
 		string(config.AxisTenant), string(config.AxisDataClass), string(config.AxisPrivilege), string(config.AxisUserNamespace),
 		string(config.BoundaryContainer), string(config.BoundarySandbox), string(config.BoundaryVM),

@@ -11,7 +11,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
-// The label keys that hold unless the arguments say otherwise.
+// The default label keys.
 const (
 	DefaultTenantLabelKey       = "tenantisolation.dev/tenant"
 	DefaultDataClassLabelKey    = "tenantisolation.dev/data-class"
@@ -24,13 +24,13 @@ const (
 func New() *config.TenantIsolationArgs {
 	args, internal := &TenantIsolationArgs{}, &config.TenantIsolationArgs{}
 	SetDefaults(args)
-	// The conversion copies fields, and has nothing to fail at.
+	// The conversion copies fields, and cannot fail.
 	utilruntime.Must(Convert_v1_TenantIsolationArgs_To_config_TenantIsolationArgs(args, internal, nil))
 	return internal
 }
 
-// SetDefaults fills in what the administrator left out. It is idempotent, and does
-// not touch an empty list or map, which means none.
+// SetDefaults sets the fields that are missing. It is idempotent, and keeps an empty list
+// or map, which means none.
 func SetDefaults(args *TenantIsolationArgs) {
 	setDefault(&args.LabelKeys.Tenant, DefaultTenantLabelKey)
 	setDefault(&args.LabelKeys.DataClass, DefaultDataClassLabelKey)
@@ -44,7 +44,7 @@ func SetDefaults(args *TenantIsolationArgs) {
 	setDefaultList(&args.Sharing.Privileges)
 
 	if args.BoundaryByHandler == nil {
-		// A copy, so that no caller can edit what the next one gets.
+		// A copy, so that no caller can change the defaults of the next.
 		args.BoundaryByHandler = maps.Clone(boundaryByKnownHandler)
 	}
 	setDefault(&args.MinimumBoundary, BoundaryVM)
@@ -73,25 +73,24 @@ func setDefault[T ~string](value *T, def T) {
 	}
 }
 
-// setDefaultPointer tells a value that was left out from one that is zero, which
-// validation has to see.
+// setDefaultPointer keeps an explicit zero, which validation refuses.
 func setDefaultPointer[T any](value **T, def T) {
 	if *value == nil {
 		*value = &def
 	}
 }
 
-// setDefaultList leaves a list that is never nil: an empty default written out as
-// null would read as if the question were open.
+// setDefaultList never leaves nil: an empty default would be written as null, which does
+// not look like a value.
 func setDefaultList[T any](list *[]T, def ...T) {
 	if *list == nil {
 		*list = append([]T{}, def...)
 	}
 }
 
-// knownHostPathProvisioners are the provisioners of common local storage that makes
-// its volumes directories of the node. A missing one lets a VM share a directory of
-// the host before its PVC is bound; one too many only denies.
+// knownHostPathProvisioners are the provisioners of common local storage whose volumes are
+// directories of the node. A missing one lets a VM share a directory of the host before its
+// PVC is bound; an unneeded one only denies.
 var knownHostPathProvisioners = []string{
 	"docker.io/hostpath",               // Docker Desktop
 	"hostpath.csi.k8s.io",              // the CSI host path driver, kubernetes-csi/csi-driver-host-path

@@ -158,7 +158,7 @@ func TestSetDefaults(t *testing.T) {
 	}
 }
 
-func TestDefaultHandlersAreKataAsVMAndGVisorAsSandbox(t *testing.T) {
+func TestDefaultHandlers(t *testing.T) {
 	handlers := New().BoundaryByHandler
 	for _, handler := range []string{
 		"kata", "kata-clh", "kata-cloud-hypervisor", "kata-dragonball", "kata-fc", "kata-qemu", "kata-qemu-cca",
@@ -185,7 +185,7 @@ func TestDefaultHandlersAreKataAsVMAndGVisorAsSandbox(t *testing.T) {
 	}
 }
 
-func TestChangingDefaultedArgumentsLeavesTheNextDefaultsAlone(t *testing.T) {
+func TestDefaultsAreCopies(t *testing.T) {
 	first := New()
 	first.BoundaryByHandler["runc"] = config.BoundaryVM
 	first.DataClasses[0] = "changed"
@@ -203,7 +203,7 @@ func TestChangingDefaultedArgumentsLeavesTheNextDefaultsAlone(t *testing.T) {
 
 // An empty list under omitempty is not written out, and what is not written out is
 // defaulted when it is read again.
-func TestNoListOrMapIsOmittedWhenEmpty(t *testing.T) {
+func TestEmptyIsWritten(t *testing.T) {
 	var visit func(path string, typ reflect.Type)
 	visit = func(path string, typ reflect.Type) {
 		for field := range typ.Fields() {

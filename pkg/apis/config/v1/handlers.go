@@ -1,7 +1,7 @@
 package v1
 
-// boundaryByKnownHandler is the default of boundaryByHandler: the handlers that
-// public installers of Kata Containers and gVisor configure.
+// boundaryByKnownHandler is the default of boundaryByHandler: the handlers that the public
+// installers of Kata Containers and gVisor configure.
 //
 // Sources: kata-containers/kata-containers, docs of kata-deploy ("RuntimeClass
 // Selection") and the list of shims in
@@ -9,8 +9,8 @@ package v1
 // dropped, tools/packaging/kata-deploy/runtimeclasses/. google/gvisor, containerd
 // quick start, for runsc; the RuntimeClass of GKE Sandbox for gvisor.
 //
-// The -debug and -devkit variants of kata-deploy are left out on purpose: their
-// guests open a debug console. Who runs them in earnest lists them.
+// The -debug and -devkit variants of kata-deploy are left out on purpose: their guests
+// open a debug console. An administrator can still list them.
 var boundaryByKnownHandler = map[string]Boundary{
 	// The default class of kata-deploy, of OpenShift sandboxed containers and of the
 	// pod sandboxing of AKS.
@@ -51,7 +51,7 @@ var boundaryByKnownHandler = map[string]Boundary{
 	"kata-qemu-tdx":                       BoundaryVM,
 	"kata-qemu-tdx-runtime-rs":            BoundaryVM,
 
-	// A virtual machine on other hardware than the node's (peer pods).
+	// A virtual machine on other hardware than the node (peer pods).
 	"kata-remote": BoundaryVM,
 
 	// gVisor.

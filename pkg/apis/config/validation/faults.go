@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// each returns the faults of every entry, and the entries that repeat an earlier one.
+// each returns the errors of every entry, and an error for each repeated entry.
 func each[T ~string](path *field.Path, entries []T, faults func(*field.Path, T) field.ErrorList) field.ErrorList {
 	var errs field.ErrorList
 	seen := sets.New[T]()
@@ -24,7 +24,7 @@ func each[T ~string](path *field.Path, entries []T, faults func(*field.Path, T) 
 	return errs
 }
 
-// oneOf finds a value that is not in the list. The error shows the list.
+// oneOf returns an error with the supported values if the value is none of them.
 func oneOf[T ~string](path *field.Path, value T, supported []T) field.ErrorList {
 	if slices.Contains(supported, value) {
 		return nil
@@ -32,7 +32,7 @@ func oneOf[T ~string](path *field.Path, value T, supported []T) field.ErrorList 
 	return field.ErrorList{field.NotSupported(path, value, supported)}
 }
 
-// invalid makes one fault of what Kubernetes has to say about the form of a value.
+// invalid returns one error from the messages of a Kubernetes validation function.
 func invalid(path *field.Path, value, instead string, faults []string) field.ErrorList {
 	if len(faults) == 0 {
 		return nil

@@ -9,17 +9,17 @@ import (
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
-// maxSettleTime is how long the pods that open a node may have to wait.
+// maxSettleTime bounds the wait of the first pod of a node.
 const maxSettleTime = time.Minute
 
 const (
-	msgClaimsInAudit  = `write "` + string(config.ModeDisabled) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: a dedication keeps pods off a node, and an audit places them`
+	msgClaimsInAudit  = `write "` + string(config.ModeDisabled) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: a dedication keeps pods off a node, but "` + string(config.EnforcementAudit) + `" refuses no pod`
 	msgSettleTime     = `write a time above zero and up to one minute, such as "1s"`
 	msgReleaseAfter   = "write a time of at least settleTime, which is "
 	msgMaxNodes       = `write a number from 1, or a percentage from "1%" to "100%", which is no limit`
-	msgEvictWithout   = `write "` + string(config.RemediationNone) + `", or "` + string(config.ModeEnabled) + `" as the mode of the audit: without it nothing is found`
-	msgEvictInAudit   = `write "` + string(config.RemediationNone) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: what is placed would be evicted again`
-	msgEvictions      = `write a number from 1, or "` + string(config.RemediationNone) + `" as remediation to evict nobody`
+	msgEvictWithout   = `write "` + string(config.RemediationNone) + `", or "` + string(config.ModeEnabled) + `" as the mode of the audit: without it there are no findings`
+	msgEvictInAudit   = `write "` + string(config.RemediationNone) + `", or "` + string(config.EnforcementEnforce) + `" as enforcement: pods would be placed and evicted in turn`
+	msgEvictions      = `write a number from 1, or "` + string(config.RemediationNone) + `" as remediation for no evictions`
 	msgReleaseMissing = `write a time, such as "30s"`
 )
 
@@ -60,7 +60,7 @@ func validateMaxNodes(path *field.Path, maximum *intstr.IntOrString) field.Error
 	if maximum == nil {
 		return field.ErrorList{field.Required(path, msgMaxNodes)}
 	}
-	// Of a hundred nodes a percentage is as many: what is out of range shows.
+	// A percentage of a hundred nodes is that number, so the range is easy to check.
 	const hundred = 100
 	value, err := intstr.GetScaledValueFromIntOrPercent(maximum, hundred, true)
 	if err != nil || value < 1 || (maximum.Type == intstr.String && value > hundred) {

@@ -13,8 +13,8 @@ import (
 
 const (
 	msgNamespace      = `write the name of a namespace, such as "kube-system"`
-	msgEmptySelector  = "name a label that only platform namespaces have, or remove the selector: an empty one matches every namespace, so that everybody would be trusted by all"
-	msgSelectsUnnamed = "add a label that only platform namespaces have, by matchLabels, In or Exists: this selector matches namespaces that nobody labelled, so that everybody would be trusted by all"
+	msgEmptySelector  = "add a label that only platform namespaces have, or remove the selector: an empty selector matches every namespace, so no pod would be isolated"
+	msgSelectsUnnamed = "add a label that only platform namespaces have, by matchLabels, In or Exists: this selector matches namespaces without labels, so their pods would not be isolated"
 )
 
 func validatePlatformNamespaces(path *field.Path, platform config.PlatformNamespaces) field.ErrorList {
@@ -38,11 +38,10 @@ func validatePlatformSelector(path *field.Path, selector *metav1.LabelSelector) 
 	if err != nil {
 		return field.ErrorList{field.Invalid(path, selector, err.Error())}
 	}
-	// An empty selector has disguises: one requirement that is true of any namespace is
-	// as wide. So it is asked about a namespace that bears no label but the one that
-	// Kubernetes gives to all, with a name that nobody can have written.
-	// Two such names, so that leaving one of them out does not help.
-	for _, name := range []string{"", "a-namespace-that-nobody-labelled"} {
+	// A selector can be as wide as an empty one without being empty. So it must not match a
+	// namespace that has only the label that Kubernetes sets, with an arbitrary name. Two
+	// names are tried, so that a selector that excludes one of them is refused too.
+	for _, name := range []string{"", "a-namespace-without-labels"} {
 		if parsed.Matches(labels.Set{corev1.LabelMetadataName: name}) {
 			return field.ErrorList{field.Invalid(path, metav1.FormatLabelSelector(selector), msgSelectsUnnamed)}
 		}

@@ -18,7 +18,7 @@ func expressions(requirements ...metav1.LabelSelectorRequirement) *metav1.LabelS
 }
 
 func TestValidatePlatformNamespaces(t *testing.T) {
-	const everyone = "matches namespaces that nobody labelled"
+	const everyone = "matches namespaces without labels"
 	tests := map[string]struct {
 		names    []string
 		selector *metav1.LabelSelector
@@ -60,11 +60,11 @@ func TestValidatePlatformNamespaces(t *testing.T) {
 		},
 		"an empty selector is refused: it matches every namespace": {
 			selector: &metav1.LabelSelector{},
-			want:     []fault{{"platform.selector", field.ErrorTypeRequired, "an empty one matches every namespace"}},
+			want:     []fault{{"platform.selector", field.ErrorTypeRequired, "an empty selector matches every namespace"}},
 		},
 		"an empty selector of empty lists is refused too": {
 			selector: &metav1.LabelSelector{MatchLabels: map[string]string{}, MatchExpressions: []metav1.LabelSelectorRequirement{}},
-			want:     []fault{{"platform.selector", field.ErrorTypeRequired, "an empty one matches every namespace"}},
+			want:     []fault{{"platform.selector", field.ErrorTypeRequired, "an empty selector matches every namespace"}},
 		},
 		"a selector of what a label must not be is refused": {
 			selector: expressions(requires("example.com/layer", metav1.LabelSelectorOpNotIn, "application")),

@@ -1,5 +1,5 @@
-// Package validation finds what is wrong with the arguments of the TenantIsolation
-// plugin. It is pure: the answer depends on the arguments alone.
+// Package validation validates the arguments of the TenantIsolation plugin. It is pure: the
+// result depends on the arguments alone.
 package validation
 
 import (
@@ -17,31 +17,31 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// A group of one shares with nobody.
+// A group of one member has no effect.
 const minSharingGroup = 2
 
-// What each message tells the administrator to write instead.
+// The messages say what to write instead.
 const (
 	msgRepeated = "write every entry once: remove this one"
 
 	msgLabelKey         = `write a label key, such as "example.com/tenant"`
-	msgNameLabel        = "write a label key that only administrators set: every namespace has this one, so that all would be managed, the platform's too"
-	msgRepeatedLabelKey = "write another key: each of the labels needs one of its own"
+	msgNameLabel        = "write a label key that only administrators set: every namespace has this label, so all would be managed, even those of the platform"
+	msgRepeatedLabelKey = "write another key: each label needs a key of its own"
 
 	msgDataClass    = `write the value of a label, such as "internal"`
-	msgUnclassified = `remove "` + config.UnclassifiedDataClass + `": it is the class of pods without a label, and always below all others`
+	msgUnclassified = `remove "` + config.UnclassifiedDataClass + `": it is the class of pods without a label, below all others`
 
 	msgTenantAxis = `add "` + string(config.AxisTenant) + `": without it different tenants would share kernels`
 
 	msgUnknownClass  = `write a class that dataClasses lists, or "` + config.UnclassifiedDataClass + `"`
 	msgSmallGroup    = "remove the group, or add members up to at least "
-	msgRepeatedShare = "write it in one group only, once: groups that overlap would share with each other"
+	msgRepeatedShare = "write it once, in one group only: overlapping groups would share with each other"
 	msgSharingAxis   = "remove the groups, or add to separateBy: "
 
 	msgHandler          = `write the handler of a RuntimeClass, such as "kata-qemu"`
-	msgContainerHandler = `write "` + string(config.BoundaryContainer) + `", or remove it: this runtime starts containers on the node's own kernel`
+	msgContainerHandler = `write "` + string(config.BoundaryContainer) + `", or remove it: this runtime starts containers on the kernel of the node`
 	msgMinimumContainer = `write "` + string(config.BoundaryVM) + `", or "` + string(config.BoundarySandbox) + `" if the kernel of a sandbox isolates well enough: ` +
-		`every pod is at least a "` + string(config.BoundaryContainer) + `", so everybody could share a kernel with everybody`
+		`every pod has at least the boundary "` + string(config.BoundaryContainer) + `", so all pods could share a kernel`
 
 	msgRuntimeAnnotation   = `write one whole annotation key, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus"`
 	msgNoRuntimeAnnotation = `remove it, or write an annotation of a container runtime, such as "` + config.RuntimeAnnotationPrefix + `config.hypervisor.default_vcpus": no other voids a boundary`
@@ -53,14 +53,14 @@ var (
 	boundaries       = []config.Boundary{config.BoundaryContainer, config.BoundarySandbox, config.BoundaryVM}
 	sharedBoundaries = []config.Boundary{config.BoundarySandbox, config.BoundaryVM}
 	preemptions      = []config.PreemptionPolicy{config.PreemptionNever, config.PreemptionSameTenant, config.PreemptionAny}
-	// The well-known handlers that no boundary but a container's can be configured for.
+	// The well-known handlers that may only be BoundaryContainer.
 	containerRuntimes = sets.New("runc", "crun", "youki", "nvidia", "nvidia-cdi", "nvidia-legacy")
 	// The levels of the Pod Security Standards.
 	privileges = []string{"restricted", "baseline", "privileged"}
 )
 
-// ValidateTenantIsolationArgs returns every fault of args, each with its path below
-// path. It expects defaulted arguments: an empty label key is a fault here.
+// ValidateTenantIsolationArgs returns every error of args, each with its path below path.
+// It expects defaulted arguments: an empty label key is an error here.
 func ValidateTenantIsolationArgs(path *field.Path, args *config.TenantIsolationArgs) field.ErrorList {
 	return slices.Concat(
 		validateLabelKeys(path.Child("labelKeys"), args.LabelKeys),
@@ -107,7 +107,7 @@ func validateLabelKeys(path *field.Path, keys config.LabelKeys) field.ErrorList 
 func validateDataClasses(path *field.Path, classes []string) field.ErrorList {
 	return each(path, classes, func(at *field.Path, class string) field.ErrorList {
 		switch class {
-		case "": // a valid label value, but then it could not be told from no class
+		case "": // a valid label value, but the same as no class
 			return field.ErrorList{field.Required(at, msgDataClass)}
 		case config.UnclassifiedDataClass:
 			return field.ErrorList{field.Invalid(at, class, msgUnclassified)}
@@ -142,8 +142,8 @@ func validateSharing(path *field.Path, args *config.TenantIsolationArgs) field.E
 	)
 }
 
-// validateGroups finds the faults of the sharing groups of one axis. The set of
-// members seen is one for all groups, so that no two groups overlap.
+// validateGroups validates the sharing groups of one axis. All groups have one set of seen
+// members, so that no two groups overlap.
 func validateGroups(path *field.Path, groups [][]string, axis config.Axis, separateBy []config.Axis,
 	memberFaults func(*field.Path, string) field.ErrorList,
 ) field.ErrorList {
@@ -194,7 +194,7 @@ func validateAllowedRuntimeAnnotations(path *field.Path, keys []string) field.Er
 		if !isolation.ReconfiguresRuntime(key) {
 			return field.ErrorList{field.Invalid(at, key, msgNoRuntimeAnnotation)}
 		}
-		// Annotation keys are judged in lower case, as the API server does.
+		// The API server validates annotation keys in lower case.
 		return invalid(at, key, msgRuntimeAnnotation, utilvalidation.IsQualifiedName(strings.ToLower(key)))
 	})
 }

@@ -162,7 +162,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 			},
 			want: []fault{{"args.sharing.privileges[0][1]", field.ErrorTypeNotSupported, `"restricted", "baseline", "privileged"`}},
 		},
-		"unclassified is no privilege level": {
+		"unclassified is not a privilege level": {
 			change: func(args *config.TenantIsolationArgs) {
 				args.Sharing.Privileges = [][]string{{"restricted", "unclassified"}}
 			},
@@ -207,7 +207,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 			change: func(args *config.TenantIsolationArgs) { args.BoundaryByHandler["kata"] = "VM" },
 			want:   []fault{{"args.boundaryByHandler[kata]", field.ErrorTypeNotSupported, `"container", "sandbox", "vm"`}},
 		},
-		"node is no boundary that a handler can give": {
+		"node is not a boundary of a handler": {
 			change: func(args *config.TenantIsolationArgs) { args.BoundaryByHandler["kata"] = "node" },
 			want:   []fault{{"args.boundaryByHandler[kata]", field.ErrorTypeNotSupported, ""}},
 		},
@@ -218,7 +218,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 		},
 		"container as the minimum boundary is refused": {
 			change: func(args *config.TenantIsolationArgs) { args.MinimumBoundary = config.BoundaryContainer },
-			want:   []fault{{"args.minimumBoundary", field.ErrorTypeInvalid, "everybody could share a kernel with everybody"}},
+			want:   []fault{{"args.minimumBoundary", field.ErrorTypeInvalid, "all pods could share a kernel"}},
 		},
 		"an unknown minimum boundary is refused without offering container": {
 			change: func(args *config.TenantIsolationArgs) { args.MinimumBoundary = "kata" },
@@ -294,7 +294,7 @@ func TestValidateTenantIsolationArgs(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsReportedAtOnce(t *testing.T) {
+func TestAllErrorsAreReported(t *testing.T) {
 	args := &config.TenantIsolationArgs{
 		LabelKeys: config.LabelKeys{
 			Tenant: "a b", DataClass: "same", Privilege: "same", Boundary: "example.com/boundary", RuntimeClass: "example.com/class/",

@@ -1,6 +1,6 @@
-// Package series describes the metrics of the project as the code makes them, for the
+// Package metricinfo lists the metrics of the project as the code registers them, for the
 // reference page and for the tests of alerts and dashboard.
-package series
+package metricinfo
 
 import (
 	"fmt"
@@ -16,51 +16,51 @@ import (
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
-// Series is one metric.
-type Series struct {
+// Metric is one metric.
+type Metric struct {
 	Name, Type, Help, Stability string
 	Labels                      []string
 }
 
-// Group is the metrics of one package.
+// Group is the metrics of one package. Text says when it reports them.
 type Group struct {
 	Title, Text string
-	Series      []Series
+	Metrics     []Metric
 }
 
-// Groups describes all metrics of the project.
+// Groups returns all metrics of the project.
 func Groups() ([]Group, error) {
 	var groups []Group
 	for _, source := range []struct {
 		title, text string
 		metrics     []k8smetrics.Registerable
 	}{
-		{"Placement", "Told by whoever places pods: the leader.", tenantisolation.Metrics()},
-		{"Dedication", "Told by the leader while `claims.mode` is `Enabled`.", dedication.Metrics()},
-		{"Audit", "Told by the leader while `audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
+		{"Placement", "Reported by the leader, which places the pods.", tenantisolation.Metrics()},
+		{"Dedication", "Reported by the leader while `claims.mode` is `Enabled`.", dedication.Metrics()},
+		{"Audit", "Reported by the leader while `audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
 	} {
 		group := Group{Title: source.title, Text: source.text}
 		for _, metric := range source.metrics {
-			s, err := describe(metric)
+			m, err := describe(metric)
 			if err != nil {
 				return nil, err
 			}
-			group.Series = append(group.Series, s)
+			group.Metrics = append(group.Metrics, m)
 		}
 		groups = append(groups, group)
 	}
 	return groups, nil
 }
 
-// What prometheus tells of a metric, it tells as text only.
+// A prometheus.Desc has its fields as text only.
 var (
 	helpOf   = regexp.MustCompile(`help: ("(?:[^"\\]|\\.)*")`)
 	labelsOf = regexp.MustCompile(`variableLabels: \{([^}]*)\}`)
 	levelOf  = regexp.MustCompile(`^\[([A-Z]+)\] (.*)$`)
 )
 
-func describe(metric k8smetrics.Registerable) (Series, error) {
-	s := Series{Name: metric.FQName()}
+func describe(metric k8smetrics.Registerable) (Metric, error) {
+	s := Metric{Name: metric.FQName()}
 	switch metric.(type) {
 	case *k8smetrics.Counter, *k8smetrics.CounterVec:
 		s.Type = "counter"
@@ -69,7 +69,7 @@ func describe(metric k8smetrics.Registerable) (Series, error) {
 	case *k8smetrics.Histogram, *k8smetrics.HistogramVec:
 		s.Type = "histogram"
 	default:
-		return s, fmt.Errorf("%s: a %T has no type here: add it", s.Name, metric)
+		return s, fmt.Errorf("%s: the metric type %T is unknown here: add it", s.Name, metric)
 	}
 	metric.Create(nil)
 	descriptions := make(chan *prometheus.Desc, 1)
