@@ -12,7 +12,7 @@ func TestBlastRadius(t *testing.T) {
 		at   Placement
 		want Radius
 	}{
-		"a container's kernel is everybody's on the node": {
+		"a container's kernel reaches all pods on the node": {
 			in:   cluster(2, Vector{9}, container("a/1", 1), container("a/1", 1), container("b/1", 1)),
 			at:   Placement{0, 0, 1},
 			want: Radius{PodsMean: 5.0 / 3, PodsMax: 2, TenantsMean: 1, TenantsMax: 1, DomainsMax: 1},

@@ -12,7 +12,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli"
 )
 
-// result is what somebody at a shell gets.
+// result is the output of the command.
 type result struct {
 	out, errOut string
 	status      int

@@ -403,7 +403,7 @@ func TestRoundTripRandom(t *testing.T) {
 	}
 }
 
-// withoutNil replaces what JSON cannot tell apart.
+// withoutNil replaces values that are equal in JSON.
 func withoutNil(args *v1.TenantIsolationArgs) {
 	for _, groups := range [][][]string{args.Sharing.DataClasses, args.Sharing.Privileges} {
 		for i := range groups {

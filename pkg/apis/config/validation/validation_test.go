@@ -13,7 +13,7 @@ import (
 )
 
 // fault is what a table expects of one error: where, of which kind, and a part of
-// what it tells the administrator.
+// the text of its message.
 type fault struct {
 	Path string
 	Type field.ErrorType
