@@ -70,10 +70,6 @@ func labelSpoofing() threat {
 			name: "a pod brings empty evidence", undone: true,
 			run: func(s *scene) error { return s.bears(s.managed(), evidenceKey, "") },
 		},
-		{
-			name: "a pod brings the token of a dedicated node", undone: true,
-			run: func(s *scene) error { return s.bears(s.managed(), dedicationKey, s.table.token(attackedNode)) },
-		},
 	}}
 }
 

@@ -91,10 +91,10 @@ func runtimesReconfigured() threat {
 // What a controller of kube-system does at the end of a PVC is not refused.
 func TestUsePVCProtectionEnds(t *testing.T) {
 	s := newScene(t)
-	pvc := s.mounted()
 	for _, who := range []user{pvcController, administrator} {
-		_, err := s.as(who).CoreV1().PersistentVolumeClaims(pvc.Namespace).Patch(s.ctx, pvc.Name, types.MergePatchType,
-			s.marshal(map[string]any{"metadata": map[string]any{"finalizers": nil}}), metav1.PatchOptions{})
+		pvc := s.mounted()
+		pvc.Finalizers = nil
+		_, err := s.as(who).CoreV1().PersistentVolumeClaims(pvc.Namespace).Update(s.ctx, pvc, metav1.UpdateOptions{})
 		s.allowed(fmt.Sprintf("%s ends the protection", who), err)
 	}
 }

@@ -90,11 +90,8 @@ func deposedScheduler() threat {
 		})
 	}
 	row.attacks = append(row.attacks, attack{
-		name: "a tenant makes a pod with a dedication", names: []string{dedicationKey},
-		run: func(s *scene) error {
-			_, err := s.create(s.managed(), annotated(dedicationKey, s.table.token(attackedNode)))
-			return err
-		},
+		name: "a tenant makes a pod with a dedication", undone: true,
+		run: func(s *scene) error { return s.bears(s.managed(), dedicationKey, s.table.token(attackedNode)) },
 	})
 	return row
 }
