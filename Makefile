@@ -26,6 +26,7 @@ ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control
 # The folders of the go.mod files whose modules a target needs; what is there already costs nothing.
 MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
 verify lint fmt: MODULES += hack/tools
+test test-unit verify lint release: MODULES += hack/release
 
 .PHONY: help
 help: ## List all targets
@@ -41,7 +42,8 @@ build: download ## Build bin/scheduler and the other programs
 
 .PHONY: release
 release: download ## Build bin/release: kubectl-isolation for six platforms, the scheduler's image, bills of materials, checksums
-	go run ./hack/release -version '$(VERSION)' -ldflags '$(strip $(VERSION_FLAGS))' -epoch $$(git log -1 --format=%ct) -out bin/release $(if $(ONLY),-only '$(ONLY)')
+	go -C hack/release run . -root ../.. -out ../../bin/release -version '$(VERSION)' -ldflags '$(strip $(VERSION_FLAGS))' -epoch $$(git log -1 --format=%ct) $(if $(ONLY),-only '$(ONLY)')
+	cd bin/release && find * -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum >SHA256SUMS
 
 .PHONY: control-plane
 control-plane: ## Build etcd, kube-apiserver and the rest into bin/control-plane, where they are stale
@@ -80,6 +82,7 @@ verify: download control-plane ## Check formatting, linters, generated files, do
 .PHONY: lint
 lint: download ## Run the linters
 	$$(hack/tools.sh golangci-lint) run ./...
+	cd hack/release && $$(../tools.sh golangci-lint) run ./...
 
 .PHONY: vulncheck
 vulncheck: download ## Look up known weaknesses of what is shipped, in the public database of Go modules

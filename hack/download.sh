@@ -65,6 +65,7 @@ for directory in "$@"; do
 	if ((count > 0)); then
 		directories+=("${directory}")
 		case ${directory} in
+		*/release) archived=$((archived + count * 19)) unpacked=$((unpacked + count * 40)) ;;
 		*/tools) archived=$((archived + count * 3)) unpacked=$((unpacked + count * 16)) ;;
 		*) archived=$((archived + count * 5)) unpacked=$((unpacked + count * 33)) ;;
 		esac

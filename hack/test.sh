@@ -73,6 +73,10 @@ failed=()
 if ((${#unit[@]} > 0)); then
 	tests "without a cluster" -timeout 10m "${unit[@]}" || failed+=("without a cluster")
 fi
+if [[ -z ${PKG:-} ]]; then
+	# A module of its own.
+	(cd hack/release && tests "of the release" ./...) || failed+=("of the release")
+fi
 if ((${#cluster[@]} > 0 && ${#failed[@]} == 0)); then
 	# One package after the other: side by side, on two cores, they would measure each other.
 	tests "on a control plane" -p 1 -timeout 30m "${cluster[@]}" || failed+=("on a control plane")

@@ -132,11 +132,17 @@ check_generated() {
 
 check_vet() {
 	go vet ./...
+	go -C hack/release vet ./...
 	# Nothing else compiles it but make bench.
 	go vet -tags performance ./test/performance
 }
 
-check_lint() { "$(hack/tools.sh golangci-lint)" run ./...; }
+check_lint() {
+	local linter
+	linter=$(hack/tools.sh golangci-lint)
+	"${linter}" run ./...
+	(cd hack/release && "${linter}" run ./...)
+}
 
 failed=()
 for check in "${@:-${checks[@]}}"; do

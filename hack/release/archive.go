@@ -5,117 +5,99 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"time"
+	"testing/fstest" //nolint:depguard // files in memory, which have no owner; it does not import testing
+	"text/template"
 )
-
-// entry is a file of an archive.
-type entry struct {
-	name       string
-	text       []byte
-	executable bool
-}
-
-func (e entry) mode() int64 {
-	if e.executable {
-		return 0o755
-	}
-	return 0o644
-}
-
-// packed is an archive that was written.
-type packed struct {
-	platform
-	file, sum, binary string
-}
 
 // completion is found by kubectl by its name, and completes behind `kubectl isolation`.
 const completion = "#!/bin/sh\nexec kubectl isolation __complete \"$@\"\n"
 
-// pack writes the archive of one platform.
-func (r *release) pack(p platform, binary string) (packed, error) {
-	text, err := os.ReadFile(binary)
-	if err != nil {
-		return packed{}, err
-	}
+//go:embed isolation.krew.yaml.tmpl
+var krewManifest string
+
+// files are what an archive holds, by name.
+type files = fstest.MapFS
+
+// archive is what was written for a platform, as the manifest for krew names it.
+type archive struct {
+	platform
+	File, Sum, Binary string
+}
+
+// plugin writes the archives of kubectl-isolation and the manifest that krew's index takes.
+func (r *release) plugin(ctx context.Context) error {
 	license, err := os.ReadFile(filepath.Join(r.root, "LICENSE"))
 	if err != nil {
-		return packed{}, err
+		return err
 	}
-	entries := []entry{
-		{filepath.Base(binary), text, true},
-		{"LICENSE", license, false},
-	}
-	file, write := fmt.Sprintf("kubectl-isolation_%s.tar.gz", p), tarGz
-	if p.os == "windows" {
-		file, write = fmt.Sprintf("kubectl-isolation_%s.zip", p), zipped
-	} else {
-		entries = append(entries, entry{"kubectl_complete-isolation", []byte(completion), true})
-	}
-	archive, err := write(entries, r.made)
-	if err != nil {
-		return packed{}, err
-	}
-	path := filepath.Join(r.out, file)
-	if err := os.WriteFile(path, archive, 0o644); err != nil { //nolint:gosec // a release is for everybody
-		return packed{}, err
-	}
-	sum, err := sumFile(path)
-	return packed{p, file, sum, filepath.Base(binary)}, err
-}
-
-// tarGz is reproducible: no owner, one time, and a gzip header without either.
-func tarGz(entries []entry, made time.Time) ([]byte, error) {
-	tarred, err := tarred(entries, made)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := zip.Write(tarred); err != nil {
-		return nil, err
-	}
-	err = zip.Close()
-	return out.Bytes(), err
-}
-
-func tarred(entries []entry, made time.Time) ([]byte, error) {
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	for _, e := range entries {
-		header := &tar.Header{
-			Typeflag: tar.TypeReg, Name: e.name, Size: int64(len(e.text)), Mode: e.mode(), ModTime: made, Format: tar.FormatUSTAR,
-		}
-		if err := w.WriteHeader(header); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(e.text); err != nil {
-			return nil, err
-		}
-	}
-	err := w.Close()
-	return out.Bytes(), err
-}
-
-func zipped(entries []entry, made time.Time) ([]byte, error) {
-	var out bytes.Buffer
-	w := zip.NewWriter(&out)
-	for _, e := range entries {
-		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: made}
-		header.SetMode(os.FileMode(e.mode())) //nolint:gosec // one of two constants
-		file, err := w.CreateHeader(header)
+	var archives []archive
+	for _, p := range r.platforms("linux", "darwin", "windows") {
+		binary, err := r.build(ctx, p, "kubectl-isolation")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if _, err := file.Write(e.text); err != nil {
-			return nil, err
+		name, ending, pack := "kubectl-isolation", "tar.gz", tarGz
+		entries := files{"LICENSE": r.file(license, 0o644)}
+		if p.OS == "windows" {
+			name, ending, pack = "kubectl-isolation.exe", "zip", zipped
+		} else {
+			entries["kubectl_complete-isolation"] = r.file([]byte(completion), 0o755)
 		}
+		entries[name] = r.file(binary, 0o755)
+		var packed bytes.Buffer
+		if err := pack(&packed, entries); err != nil {
+			return err
+		}
+		a := archive{p, fmt.Sprintf("kubectl-isolation_%s.%s", p, ending), fmt.Sprintf("%x", sha256.Sum256(packed.Bytes())), name}
+		if err := r.write(a.File, packed.Bytes()); err != nil {
+			return err
+		}
+		archives = append(archives, a)
 	}
-	err := w.Close()
+	manifest, err := r.krew(archives)
+	if err != nil {
+		return err
+	}
+	return r.write("isolation.krew.yaml", manifest)
+}
+
+func (r *release) krew(archives []archive) ([]byte, error) {
+	parsed, err := template.New("").Parse(krewManifest)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = parsed.Execute(&out, map[string]any{"version": r.version, "archives": archives})
 	return out.Bytes(), err
+}
+
+// file is a file as every archive has it: nobody's, and as old as the commit.
+func (r *release) file(content []byte, mode os.FileMode) *fstest.MapFile {
+	return &fstest.MapFile{Data: content, Mode: mode, ModTime: r.made}
+}
+
+func tarGz(to io.Writer, content files) error {
+	w, err := gzip.NewWriterLevel(to, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	return errors.Join(tarred(w, content), w.Close())
+}
+
+func tarred(to io.Writer, content files) error {
+	w := tar.NewWriter(to)
+	return errors.Join(w.AddFS(content), w.Close())
+}
+
+func zipped(to io.Writer, content files) error {
+	w := zip.NewWriter(to)
+	return errors.Join(w.AddFS(content), w.Close())
 }

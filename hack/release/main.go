@@ -1,36 +1,30 @@
 // Command release builds what a release consists of, into one folder: archives of
-// kubectl-isolation, an image of the scheduler, bills of materials, a manifest for krew, and
-// the checksums of all of it. Two runs on one commit give the same bytes.
+// kubectl-isolation, an image of the scheduler, bills of materials and a manifest for krew.
+// Two runs on one commit give the same bytes.
 //
 // # Where to find what
 //
-//	main.go     the steps
-//	compile.go  Go -> static binaries
-//	archive.go  tar.gz and zip
+//	main.go     the steps, and Go -> static binaries
+//	archive.go  tar.gz and zip for people and krew
 //	image.go    an OCI image layout, without a container engine
-//	sbom.go     SPDX, of the modules that the linker noted in a binary
-//	krew.go     the plugin manifest
+//	bill.go     CycloneDX, of the modules that the linker noted in a binary
 package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 )
 
 // platform is what a binary is for.
-type platform struct{ os, arch string }
+type platform struct{ OS, Arch string }
 
-func (p platform) String() string { return p.os + "-" + p.arch }
+func (p platform) String() string { return p.OS + "-" + p.Arch }
 
 // release is what one run makes.
 type release struct {
@@ -72,46 +66,10 @@ func (r *release) run(ctx context.Context) error {
 	if err := os.MkdirAll(r.out, 0o755); err != nil { //nolint:gosec // a release is for everybody
 		return err
 	}
-	work, err := os.MkdirTemp("", "release-")
-	if err != nil {
+	if err := r.plugin(ctx); err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	archives, err := r.plugin(ctx, work)
-	if err != nil {
-		return err
-	}
-	if err := r.write("isolation.krew.yaml", r.krew(archives)); err != nil {
-		return err
-	}
-	if err := r.image(ctx, work); err != nil {
-		return err
-	}
-	return r.checksums()
-}
-
-// plugin builds kubectl-isolation for every platform.
-func (r *release) plugin(ctx context.Context, work string) ([]packed, error) {
-	var archives []packed
-	for _, p := range r.platforms("linux", "darwin", "windows") {
-		name := "kubectl-isolation"
-		if p.os == "windows" {
-			name += ".exe"
-		}
-		binary, err := r.compile(ctx, p, "./cmd/kubectl-isolation", filepath.Join(work, p.String(), name))
-		if err != nil {
-			return nil, err
-		}
-		archive, err := r.pack(p, binary)
-		if err != nil {
-			return nil, err
-		}
-		archives = append(archives, archive)
-		if err := r.sbom(binary, fmt.Sprintf("kubectl-isolation_%s.spdx.json", p)); err != nil {
-			return nil, err
-		}
-	}
-	return archives, nil
+	return r.image(ctx)
 }
 
 // platforms lists those of some systems.
@@ -127,41 +85,35 @@ func (r *release) platforms(systems ...string) []platform {
 	return all
 }
 
-func (r *release) write(name, text string) error {
-	return os.WriteFile(filepath.Join(r.out, name), []byte(text), 0o644) //nolint:gosec // as above
+// build compiles a program of ./cmd and writes its bill of materials. The binary is static, and
+// holds no path of this machine and nothing of the time: the same commit and the same Go give the
+// same bytes.
+func (r *release) build(ctx context.Context, p platform, program string) ([]byte, error) {
+	fmt.Fprintf(os.Stderr, "release: building %s for %s ...\n", program, p)
+	work, err := os.MkdirTemp("", "release-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	out := filepath.Join(work, program)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w "+r.ldflags, "-o", out, "./cmd/"+program)
+	cmd.Dir = r.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Arch, "GOFLAGS=", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("go build %s for %s: %w", program, p, err)
+	}
+	binary, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	bill, err := r.bill(out)
+	if err != nil {
+		return nil, err
+	}
+	return binary, r.write(fmt.Sprintf("%s_%s.cdx.json", program, p), bill)
 }
 
-// checksums lists every file, in the form that sha256sum -c reads.
-func (r *release) checksums() error {
-	var lines []string
-	err := filepath.WalkDir(r.out, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		sum, err := sumFile(path)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(r.out, path)
-		lines = append(lines, fmt.Sprintf("%s  %s\n", sum, filepath.ToSlash(name)))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[66:], b[66:]) })
-	return r.write("SHA256SUMS", strings.Join(lines, ""))
-}
-
-func sumFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+func (r *release) write(name string, content []byte) error {
+	return os.WriteFile(filepath.Join(r.out, name), content, 0o644) //nolint:gosec // as above
 }

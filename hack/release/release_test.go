@@ -4,88 +4,192 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-cmp/cmp"
-	"github.com/opencontainers/go-digest"
-	imagev1 "github.com/opencontainers/image-spec/specs-go/v1"
+	registry "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
 	"sigs.k8s.io/yaml"
 )
 
 var made = time.Unix(1700000000, 0).UTC()
 
+// Two releases of small programs, from two folders, are the same byte for byte, and complete.
+func TestTwoReleasesAreTheSame(t *testing.T) {
+	releases := []map[string]string{}
+	for range 2 {
+		root := t.TempDir()
+		for name, text := range map[string]string{
+			"go.mod":                        "module example.com/small\n\ngo 1.26.0\n",
+			"LICENSE":                       "text",
+			"cmd/kubectl-isolation/main.go": "package main\n\nfunc main() {}\n",
+			"cmd/scheduler/main.go":         "package main\n\nfunc main() {}\n",
+		} {
+			path := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &release{version: "v1.2.3", made: made, root: root, out: filepath.Join(t.TempDir(), "out"), only: "linux-amd64"}
+		if err := r.run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, tree(t, r.out))
+	}
+	for name, text := range releases[0] {
+		if releases[1][name] != text {
+			t.Errorf("%s differs", name)
+		}
+	}
+	// Of what is compiled in, only the standard library is a module here.
+	for name, want := range map[string]string{
+		"kubectl-isolation_linux-amd64.cdx.json": "v1.2.3 Apache-2.0 2023-11-14T22:13:20Z std",
+		"scheduler_linux-amd64.cdx.json":         "v1.2.3 Apache-2.0 2023-11-14T22:13:20Z std",
+	} {
+		var bill cyclonedx.BOM
+		if err := cyclonedx.NewBOMDecoder(strings.NewReader(releases[0][name]), cyclonedx.BOMFileFormatJSON).Decode(&bill); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got := bill.Metadata.Component.Version + " " + (*bill.Metadata.Component.Licenses)[0].License.ID + " " + bill.Metadata.Timestamp
+		for _, component := range *bill.Components {
+			got += " " + component.Name
+		}
+		if got != want {
+			t.Errorf("%s has %q, want %q", name, got, want)
+		}
+	}
+	var got string
+	unzipped, err := gzip.NewReader(strings.NewReader(releases[0]["kubectl-isolation_linux-amd64.tar.gz"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += fmt.Sprintf("%s %#o %d %q\n", header.Name, header.Mode, header.Uid, header.Uname)
+	}
+	if want := "LICENSE 0644 0 \"\"\nkubectl-isolation 0755 0 \"\"\nkubectl_complete-isolation 0755 0 \"\"\n"; got != want {
+		t.Errorf("the archive holds\n%swant\n%s", got, want)
+	}
+	for _, name := range []string{"isolation.krew.yaml", "scheduler-image/index.json", "scheduler-image/oci-layout"} {
+		if releases[0][name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// A zip is not built by the test above.
 func TestArchivesAreReproducible(t *testing.T) {
-	entries := []entry{{"kubectl-isolation", []byte("binary"), true}, {"LICENSE", []byte("text"), false}}
-	for name, write := range map[string]func([]entry, time.Time) ([]byte, error){"tar.gz": tarGz, "zip": zipped} {
-		first, err := write(entries, made)
-		if err != nil {
+	r := &release{made: made}
+	packed := files{"kubectl-isolation": r.file([]byte("binary"), 0o755), "LICENSE": r.file([]byte("text"), 0o644)}
+	for name, write := range map[string]func(io.Writer, files) error{"tar.gz": tarGz, "zip": zipped} {
+		var first, second bytes.Buffer
+		if err := write(&first, packed); err != nil {
 			t.Fatal(err)
 		}
-		second, err := write(entries, made)
-		if err != nil {
+		if err := write(&second, packed); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(first, second) {
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Errorf("%s: two archives of the same files differ", name)
 		}
 	}
 }
 
-// Every digest that a layout names is that of the file, and the layer holds the program
-// that the manifests start.
+// Every digest and size that a layout names is that of the blob, each architecture has its
+// image, and the layer holds the program that the manifests start.
 func TestTheImageLayoutHoldsTogether(t *testing.T) {
-	platforms := []platform{{"linux", "amd64"}, {"linux", "arm64"}}
-	binaries := map[platform][]byte{platforms[0]: []byte("amd64"), platforms[1]: []byte("arm64")}
-	dirs := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")}
-	for _, dir := range dirs {
-		if err := writeLayout(dir, "v1.2.3", made, platforms, binaries); err != nil {
-			t.Fatal(err)
-		}
+	r := &release{version: "v1.2.3", made: made, out: t.TempDir()}
+	if err := r.layout(map[platform][]byte{{"linux", "amd64"}: []byte("amd64"), {"linux", "arm64"}: []byte("arm64")}); err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(tree(t, dirs[0]), tree(t, dirs[1])); diff != "" {
-		t.Errorf("two layouts of the same binaries differ:\n%s", diff)
+	path, err := layout.FromPath(filepath.Join(r.out, "scheduler-image"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	var top, index imagev1.Index
-	parse(t, filepath.Join(dirs[0], "index.json"), &top)
-	blob(t, dirs[0], top.Manifests[0], &index)
-	if len(index.Manifests) != 2 {
-		t.Fatalf("%d images, want 2", len(index.Manifests))
+	top, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, p := range platforms {
-		var manifest imagev1.Manifest
-		blob(t, dirs[0], index.Manifests[i], &manifest)
-		var config imagev1.Image
-		blob(t, dirs[0], manifest.Config, &config)
-		if config.Architecture != p.arch || config.Config.User != user || !cmp.Equal(config.Config.Entrypoint, []string{"/scheduler"}) {
-			t.Errorf("image of %s: %+v", p, config)
-		}
-		layer := read(t, dirs[0], manifest.Layers[0])
-		unzipped, err := gzip.NewReader(bytes.NewReader(layer))
+	if err := validate.Index(top); err != nil {
+		t.Fatal(err)
+	}
+	named := manifests(t, top)
+	want := map[string]string{"org.opencontainers.image.ref.name": "v1.2.3", "io.containerd.image.name": "tenantisolation.dev/scheduler:v1.2.3"}
+	if len(named) != 1 || named[0].MediaType != oci.MediaTypeImageIndex || !cmp.Equal(named[0].Annotations, want) {
+		t.Fatalf("the layout names %+v", named)
+	}
+	index, err := top.ImageIndex(named[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := manifests(t, index)
+	if len(images) != 2 {
+		t.Fatalf("%d images, want 2", len(images))
+	}
+	for i, arch := range []string{"amd64", "arm64"} {
+		image, err := index.Image(images[i].Digest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		plain, err := io.ReadAll(unzipped)
+		if images[i].MediaType != oci.MediaTypeImageManifest || images[i].Platform.String() != "linux/"+arch {
+			t.Errorf("image %d is %+v", i, images[i])
+		}
+		manifest, err := image.Manifest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if config.RootFS.DiffIDs[0] != digest.FromBytes(plain) {
-			t.Error("the config names another layer")
+		if manifest.Config.MediaType != oci.MediaTypeImageConfig || len(manifest.Layers) != 1 || manifest.Layers[0].MediaType != oci.MediaTypeImageLayerGzip {
+			t.Errorf("manifest of %s: %+v", arch, manifest)
 		}
-		files := tar.NewReader(bytes.NewReader(plain))
-		header, err := files.Next()
-		if err != nil || header.Name != "scheduler" || header.Mode != 0o755 || header.Uid != 0 {
+		config, err := image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.OS != "linux" || config.Architecture != arch || config.Config.User != user || !cmp.Equal(config.Config.Entrypoint, []string{"/scheduler"}) ||
+			config.Config.Labels[oci.AnnotationVersion] != "v1.2.3" || !config.Created.Equal(made) {
+			t.Errorf("image of %s: %+v", arch, config)
+		}
+		layers, err := image.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := layers[0].Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		layer := tar.NewReader(plain)
+		header, err := layer.Next()
+		if err != nil || header.Name != "scheduler" || header.Mode != 0o755 || header.Uid != 0 || header.Uname != "" || !header.ModTime.Equal(made) {
 			t.Errorf("layer begins with %+v, %v", header, err)
 		}
-		text, err := io.ReadAll(files)
-		if err != nil || string(text) != p.arch {
-			t.Errorf("layer of %s holds %q, %v", p, text, err)
+		text, err := io.ReadAll(layer)
+		if err != nil || string(text) != arch {
+			t.Errorf("layer of %s holds %q, %v", arch, text, err)
+		}
+		if header, err = layer.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("layer of %s has more: %+v, %v", arch, header, err)
+		}
+		if err := plain.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -104,7 +208,10 @@ func TestTheImageIsTheOneOfTheManifests(t *testing.T) {
 
 func TestTheKrewManifestNamesEveryArchive(t *testing.T) {
 	r := &release{version: "v1.2.3"}
-	text := r.krew([]packed{{platform{"linux", "amd64"}, "a.tar.gz", "00", "kubectl-isolation"}, {platform{"windows", "arm64"}, "b.zip", "11", "kubectl-isolation.exe"}})
+	text, err := r.krew([]archive{{platform{"linux", "amd64"}, "a.tar.gz", "00", "kubectl-isolation"}, {platform{"windows", "arm64"}, "b.zip", "11", "kubectl-isolation.exe"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var manifest struct {
 		Metadata struct{ Name string }
 		Spec     struct {
@@ -115,10 +222,10 @@ func TestTheKrewManifestNamesEveryArchive(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.UnmarshalStrict([]byte(text), &struct{}{}); err == nil {
+	if err := yaml.UnmarshalStrict(text, &struct{}{}); err == nil {
 		t.Fatal("an empty manifest")
 	}
-	if err := yaml.Unmarshal([]byte(text), &manifest); err != nil {
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	last := manifest.Spec.Platforms[len(manifest.Spec.Platforms)-1]
@@ -128,64 +235,29 @@ func TestTheKrewManifestNamesEveryArchive(t *testing.T) {
 	}
 }
 
-func TestTheBillOfMaterialsHasEveryModule(t *testing.T) {
-	r := &release{version: "v1.2.3", made: made}
-	bill := r.bill("scheduler", "00", &debug.BuildInfo{GoVersion: "go1.26.0", Deps: []*debug.Module{
-		{Path: "example.com/a", Version: "v1.0.0"}, {Path: "example.com/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.com/c", Version: "v2.0.0"}},
-	}})
-	var names []string
-	for _, p := range bill.Packages {
-		names = append(names, p.Name+"@"+p.VersionInfo)
+func manifests(t *testing.T, index registry.ImageIndex) []registry.Descriptor {
+	t.Helper()
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"scheduler@v1.2.3", "std@1.26.0", "example.com/a@v1.0.0", "example.com/c@v2.0.0"}, names); diff != "" {
-		t.Errorf("packages (-want +got):\n%s", diff)
-	}
+	return manifest.Manifests
 }
 
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := map[string]string{}
+	found := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		text, err := os.ReadFile(path)
 		name, _ := filepath.Rel(dir, path)
-		files[name] = string(text)
+		found[filepath.ToSlash(name)] = string(text)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files
-}
-
-func read(t *testing.T, dir string, d imagev1.Descriptor) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "blobs", "sha256", d.Digest.Encoded()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if digest.FromBytes(text) != d.Digest || int64(len(text)) != d.Size {
-		t.Errorf("blob %s is something else, or of another size", d.Digest)
-	}
-	return text
-}
-
-func blob(t *testing.T, dir string, d imagev1.Descriptor, into any) {
-	t.Helper()
-	if err := json.Unmarshal(read(t, dir, d), into); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func parse(t *testing.T, path string, into any) {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatal(err)
-	}
+	return found
 }
