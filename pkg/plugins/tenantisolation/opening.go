@@ -38,16 +38,16 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 	best := int64(0)
 	for _, info := range nodes {
 		node := pl.node(state, c.rules, info)
-		preference := isolation.Preference(&c.subject, node)
+		preferred := preference(&c.subject, node)
 		switch {
 		case !node.Occupancy.Empty():
 			if isolation.Decide(&c.subject, node).Allowed() {
 				return nil
 			}
 			continue
-		case preference > best:
-			best, machines = preference, machines[:0]
-		case preference < best:
+		case preferred > best:
+			best, machines = preferred, machines[:0]
+		case preferred < best:
 			continue
 		}
 		machines = append(machines, info)

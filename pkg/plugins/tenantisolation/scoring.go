@@ -6,8 +6,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 	fwk "k8s.io/kube-scheduler/framework"
-
-	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 const demandKey fwk.StateKey = Name + "/demand"
@@ -52,10 +50,10 @@ func (d *demand) of(name v1.ResourceName) float64 {
 }
 
 // room returns what the pod would make of the node.
-func (d *demand) room(info fwk.NodeInfo) isolation.Room {
-	var room isolation.Room
+func (d *demand) room(info fwk.NodeInfo) room {
+	var r room
 	if d.opening != nil {
-		room.Suits = d.opening.suits(info)
+		r.suits = d.opening.suits(info)
 	}
 	fill, kinds := 0.0, 0.0
 	has := func(allocatable, requested, wanted int64) {
@@ -72,9 +70,9 @@ func (d *demand) room(info fwk.NodeInfo) isolation.Room {
 		has(amount, requested.GetScalarResources()[name], d.others[name])
 	}
 	if kinds > 0 {
-		room.Fill = fill / kinds
+		r.fill = fill / kinds
 	}
-	return room
+	return r
 }
 
 // PreScore skips Score for pods to which all nodes are equal, and notes for the others what
@@ -98,13 +96,13 @@ func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, pod *v1.Pod, in
 		return 0, fwk.AsStatus(err)
 	}
 	node := pl.node(state, c.rules, info)
-	preference := isolation.Preference(&c.subject, node)
+	preferred := preference(&c.subject, node)
 	if c.rules.Observes() {
-		if preference = isolation.ObservedPreference(&c.subject, node); preference == 0 {
+		if preferred = observedPreference(&c.subject, node); preferred == 0 {
 			return 0, nil // no room makes up for breaking the rule
 		}
 	}
-	return isolation.InRoom(preference, readDemand(state, pod).room(info)), nil
+	return readDemand(state, pod).room(info).adjust(preferred), nil
 }
 
 func readDemand(state fwk.CycleState, pod *v1.Pod) *demand {
