@@ -33,7 +33,7 @@ type opening struct {
 }
 
 // newOpening returns nil if a machine that is open already takes the pod.
-func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, nodes []fwk.NodeInfo) *opening {
+func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, nodes []fwk.NodeInfo) *opening {
 	var machines []fwk.NodeInfo
 	best := int64(0)
 	for _, info := range nodes {
@@ -62,7 +62,7 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 	}
 	o.expected = o.zero()
 	for i, name := range o.names {
-		o.expected[i] = asked.of(name)
+		o.expected[i] = c.request.of(name)
 	}
 	homes := pl.homes(&c.subject)
 	for _, info := range homes {
