@@ -208,23 +208,3 @@ type fakeExtender struct {
 
 func (e *fakeExtender) IsFilter() bool            { return e.filters }
 func (e *fakeExtender) IsInterested(*v1.Pod) bool { return true }
-
-// TestSkippedFiltersAreThoseWithoutState guards what is known here of the in-tree plugins:
-// who leaves which key, and that no others have both a PreFilter that may skip and a
-// Filter that needs its state.
-func TestSkippedFiltersAreThoseWithoutState(t *testing.T) {
-	w := tenants(t)
-	state := framework.NewCycleState()
-	state.Write(fwk.StateKey("PreFilter"+names.NodePorts), &cycle{})
-	got := sets.List(skipped(state, w.pod("red", "p")))
-	want := []string{
-		names.InterPodAffinity, names.NodeAffinity, names.NodeDeclaredFeatures, names.PodTopologySpread,
-		names.VolumeBinding, names.VolumeRestrictions, names.VolumeZone,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("skipped (-want +got):\n%s", diff)
-	}
-	if slices.Contains(sets.List(skipped(state, w.pod("red", "p", mountsData))), names.VolumeBinding) {
-		t.Error("the volumes of a pod that has some are not looked at")
-	}
-}
