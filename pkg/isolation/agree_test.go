@@ -23,14 +23,9 @@ func checkAgainstOracle(t *testing.T, s scenario) {
 	if got, want := s.policy.MayEvict(got), o.mayEvict(s.incoming, s.residents, s.machine); got != want {
 		t.Errorf("may evict: core %t, oracle %t", got, want)
 	}
-	if got.Allowed() {
-		if got, want := Preference(&incoming, node), o.prefer(s.incoming, s.residents, s.vmCapable); got != want {
-			t.Errorf("preference: core %d, oracle %d", got, want)
-		}
-	}
 	checkFamily(t, s, got.Reason())
 
-	counted := 0
+	counted, holds := 0, false
 	for i, resident := range s.subjects() {
 		checkSubject(t, o, s.residents[i], resident)
 		judged := o.judge(s.residents[i])
@@ -41,10 +36,14 @@ func checkAgainstOracle(t *testing.T, s scenario) {
 		if got := incoming.SharesKernelWith(resident); got != same {
 			t.Errorf("shares a kernel with resident %d: core %t, oracle %t", i, got, same)
 		}
+		holds = holds || same
 	}
 	checkSubject(t, o, s.incoming, incoming)
 	if got := node.Occupancy.Len(); got != counted {
 		t.Errorf("residents that count: core %d, oracle %d", got, counted)
+	}
+	if got := node.Occupancy.Holds(incoming); got != holds {
+		t.Errorf("holds the incoming pod's trust domain: core %t, oracle %t", got, holds)
 	}
 }
 
@@ -90,6 +89,9 @@ func checkSubject(t *testing.T, o oracle, p Pod, got Subject) {
 	domain, resolved := got.TrustDomain()
 	if resolved != want.resolved {
 		t.Errorf("resolved: core %t (%v), oracle %t", resolved, domain, want.resolved)
+	}
+	if want.resolved && got.Isolated() != o.isolated(want) {
+		t.Errorf("isolated: core %t, oracle %t", got.Isolated(), o.isolated(want))
 	}
 	if want.resolved && got.String() != o.evidence(p) {
 		t.Errorf("evidence: core %s, oracle %s", got, o.evidence(p))

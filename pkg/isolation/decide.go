@@ -6,7 +6,8 @@ type Node struct {
 	// Handlers are the runtime handlers that the node reports; nil if it does not
 	// report any, and then the node is taken to have all of them.
 	Handlers map[string]bool
-	// VMCapable: the node can start VM-isolated pods.
+	// VMCapable: the node can start VM-isolated pods. No verdict reads it; the order in which
+	// nodes are preferred does.
 	VMCapable bool
 	// Dedicated: the node is dedicated, to whom Dedication says.
 	Dedicated  bool

@@ -1,6 +1,7 @@
 // Package isolation decides which pods may share a kernel. It is the one place
-// where the rule lives; the scheduler plugin, its queueing hints, its scores and
-// the audit all ask it, and none of them has an opinion of its own.
+// where the rule lives; the scheduler plugin, its queueing hints and the audit all ask
+// it, and none of them has an opinion of its own. Which of the nodes that it admits is
+// preferred is left to the plugin's score.
 //
 // # The rule
 //

@@ -2,7 +2,7 @@ package isolation
 
 import "testing"
 
-func TestWhoObservesRefusesNothingAndPrefersTheRule(t *testing.T) {
+func TestObserves(t *testing.T) {
 	denied := 0
 	forScenarios(t, 5000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
@@ -18,10 +18,6 @@ func TestWhoObservesRefusesNothingAndPrefersTheRule(t *testing.T) {
 		}
 		if !observing.Observes() || observing.Refuses(v) {
 			t.Errorf("observing, %s is refused", v.Reason())
-		}
-		preference := ObservedPreference(&incoming, node)
-		if v.Allowed() != (preference > 0) || preference > 100 {
-			t.Errorf("verdict %s, preference %d", v.Reason(), preference)
 		}
 		denied += count(!v.Allowed())
 	})

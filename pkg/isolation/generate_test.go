@@ -41,14 +41,13 @@ type scenario struct {
 	incoming  Pod
 	residents []Pod
 	machine
-	vmCapable bool
 }
 
 // scenario chooses its pods from a few namespaces, so that equal trust domains
 // are as frequent as different ones.
 func (g generator) scenario(tb testing.TB) scenario {
 	tb.Helper()
-	s := scenario{config: g.config(), vmCapable: g.pick(2) == 1}
+	s := scenario{config: g.config()}
 	policy, err := NewPolicy(s.config)
 	if err != nil {
 		tb.Fatalf("the generator made a faulty config: %v", err)
@@ -248,7 +247,7 @@ func (s scenario) subjects() []Subject {
 
 func (s scenario) node() *Node {
 	n := makeNode(s.subjects()...)
-	n.Handlers, n.VMCapable = s.handlers, s.vmCapable
+	n.Handlers = s.handlers
 	n.Dedication, n.Dedicated = dedicated(s.policy, s.taints)
 	return n
 }
@@ -262,7 +261,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, VM-capable %t, dedicated by taints %v, confined %t\n", s.handlers, s.vmCapable, s.taints, s.confined)
+	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, confined %t\n", s.handlers, s.taints, s.confined)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

@@ -260,13 +260,13 @@ func (g *golden) addPod(c command) error {
 	return nil
 }
 
-// node NAME [handlers=(NAME...)] [vm-capable]
+// node NAME [handlers=(NAME...)]
 func (g *golden) addNode(c command) error {
 	name := c.word()
 	if _, ok := g.nodes[name]; ok || name == "" {
 		return fmt.Errorf("node %q is empty or defined twice", name)
 	}
-	n := Node{VMCapable: c.flag("vm-capable")}
+	n := Node{}
 	if handlers := c.list("handlers"); handlers != nil {
 		n.Handlers = map[string]bool{}
 		for _, h := range handlers {
@@ -307,7 +307,6 @@ func TestGoldenReaderIsStrict(t *testing.T) {
 		"a node that is not defined":          {begin + "decide web on=big\n----\nadmit EmptyNode\n", `3: unknown node "big"`},
 		"a pod twice":                         {begin + "pod web in=a\n", `3: pod "web" is empty or defined twice`},
 		"a pod that nobody asks about":        {begin, "2: never asked about: pod web"},
-		"a node for a denied preference":      {begin + "pod x in=unknown\nprefer x beside=(web)\n----\n0\n", "4: the node denies the pod"},
 		"a policy at fault":                   {"policy minimum-boundary=container\n", "1: MinimumBoundary"},
 	} {
 		t.Run(name, func(t *testing.T) {

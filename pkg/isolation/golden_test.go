@@ -107,8 +107,6 @@ func (g *golden) run(c command) (string, error) {
 		return g.resolve(c)
 	case "decide":
 		return g.decide(c)
-	case "prefer":
-		return g.prefer(c)
 	case "sentences":
 		return sentences(), nil
 	}
@@ -209,22 +207,4 @@ func (g *golden) decide(c command) (string, error) {
 		answer += ", may evict"
 	}
 	return answer, nil
-}
-
-// prefer POD [beside=(POD...)] [on=NODE]
-func (g *golden) prefer(c command) (string, error) {
-	incoming, pods, node, err := g.question(c)
-	if err != nil {
-		return "", err
-	}
-	subject := g.policy.Resolve(incoming)
-	var subjects []Subject
-	for _, pod := range pods {
-		subjects = append(subjects, g.policy.Resolve(pod))
-	}
-	node.Occupancy = makeNode(subjects...).Occupancy
-	if v := Decide(&subject, &node); !v.Allowed() {
-		return "", fmt.Errorf("the node denies the pod: %s", v.Reason())
-	}
-	return fmt.Sprint(Preference(&subject, &node)), nil
 }

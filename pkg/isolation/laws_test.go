@@ -144,13 +144,13 @@ func TestL3OrderFree(t *testing.T) {
 			t.Errorf("occupancy in another order (-want +got):\n%s", diff)
 		}
 		exchanged := makeNode(shuffled(g, s.subjects())...)
-		exchanged.Handlers, exchanged.VMCapable = node.Handlers, node.VMCapable
+		exchanged.Handlers = node.Handlers
 		exchanged.Dedication, exchanged.Dedicated = node.Dedication, node.Dedicated
 		if got := decide(incoming, exchanged); got != want {
 			t.Errorf("verdict is %+v, with other UIDs %+v", want, got)
 		}
-		if want, got := Preference(&incoming, node), Preference(&incoming, exchanged); got != want {
-			t.Errorf("preference is %d, with other UIDs %d", want, got)
+		if want, got := node.Occupancy.Holds(incoming), exchanged.Occupancy.Holds(incoming); got != want {
+			t.Errorf("holds the trust domain: %t, with other UIDs %t", want, got)
 		}
 		if diff := cmp.Diff(openByGroup(node.Occupancy), openByGroup(exchanged.Occupancy)); diff != "" {
 			t.Errorf("groups with other UIDs (-want +got):\n%s", diff)

@@ -159,32 +159,9 @@ func (o oracle) mayEvict(incoming Pod, residents []Pod, on machine) bool {
 	return true
 }
 
-// prefer: own trust domain, then an open node, then an empty one, and the VM
-// nodes last for pods that have no use for them.
-func (o oracle) prefer(incoming Pod, residents []Pod, vmCapable bool) int64 {
-	in := o.judge(incoming)
-	if in.platform {
-		return 0
-	}
-	others := false
-	for _, r := range residents {
-		resident := o.judge(r)
-		if resident.platform {
-			continue
-		}
-		others = true
-		if resident.resolved && o.sameDomain(in, resident) {
-			return 100
-		}
-	}
-	isolated := rank(oracleBoundaries, in.boundary) >= rank(oracleBoundaries, o.config.MinimumBoundary.String())
-	switch {
-	case others:
-		return 75
-	case vmCapable && !isolated:
-		return 0
-	}
-	return 25
+// isolated: the boundary is at least the minimum.
+func (o oracle) isolated(j judged) bool {
+	return rank(oracleBoundaries, j.boundary) >= rank(oracleBoundaries, o.config.MinimumBoundary.String())
 }
 
 // evidence is what is stamped on a pod whose trust domain is known.

@@ -265,6 +265,10 @@ func (s Subject) HostAccess() HostAccess { return s.hostAccess }
 // the node's default.
 func (s Subject) Handler() string { return s.handler }
 
+// Isolated reports whether the pod's boundary is strong enough to share a machine with other
+// trust domains.
+func (s Subject) Isolated() bool { return s.isolated }
+
 // Open reports whether other trust domains may share a machine with the pod, if
 // they are open as well.
 func (s Subject) Open() bool { return s.open }

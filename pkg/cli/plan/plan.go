@@ -7,9 +7,11 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
@@ -192,42 +194,27 @@ func byDomain(pod *Pod) group {
 	return group{kernel: kernel}
 }
 
-// Request returns what a pod requests: the sum of its containers, or its largest init
-// container if that is more, and its overhead.
+// Request returns what a pod requests, its overhead included.
 func Request(pod *v1.Pod) Size {
-	size := Size{}
-	for i := range pod.Spec.Containers {
-		size = size.plus(requested(&pod.Spec.Containers[i]))
-	}
-	var beside, init Size
-	for i := range pod.Spec.InitContainers {
-		c := &pod.Spec.InitContainers[i]
-		own := requested(c)
-		if c.RestartPolicy != nil && *c.RestartPolicy == v1.ContainerRestartPolicyAlways {
-			beside = beside.plus(own)
-			own = beside
-		} else {
-			own = own.plus(beside)
-		}
-		init = Size{MilliCPU: max(init.MilliCPU, own.MilliCPU), Memory: max(init.Memory, own.Memory)}
-	}
-	size = size.plus(beside)
-	size = Size{MilliCPU: max(size.MilliCPU, init.MilliCPU), Memory: max(size.Memory, init.Memory), Pods: 1}
-	return size.plus(Resources(pod.Spec.Overhead))
+	// The API server sets a request that is missing to its limit.
+	defaulted := *pod
+	defaulted.Spec.Containers = withRequests(pod.Spec.Containers)
+	defaulted.Spec.InitContainers = withRequests(pod.Spec.InitContainers)
+	size := Resources(resource.PodRequests(&defaulted, resource.PodResourcesOptions{}))
+	size.Pods = 1
+	return size
 }
 
-func requested(c *v1.Container) Size {
-	list := c.Resources.Requests
-	size := Resources(list)
-	// The API server defaults a request that is missing to its limit.
-	limit := Resources(c.Resources.Limits)
-	if _, ok := list[v1.ResourceCPU]; !ok {
-		size.MilliCPU = limit.MilliCPU
+func withRequests(containers []v1.Container) []v1.Container {
+	containers = slices.Clone(containers)
+	for i := range containers {
+		resources := &containers[i].Resources
+		if requests := maps.Clone(resources.Limits); requests != nil {
+			maps.Copy(requests, resources.Requests)
+			resources.Requests = requests
+		}
 	}
-	if _, ok := list[v1.ResourceMemory]; !ok {
-		size.Memory = limit.Memory
-	}
-	return size
+	return containers
 }
 
 // Resources reads CPU and memory.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,6 +99,40 @@ func TestMake(t *testing.T) {
 			p := plan.Make(b.in)
 			if got := (counts{p.WithoutRule, p.WithRule, p.WithVMs}); got != tc.want {
 				t.Errorf("nodes %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRequest(t *testing.T) {
+	cpu := func(amount string) v1.ResourceList {
+		return v1.ResourceList{v1.ResourceCPU: resource.MustParse(amount)}
+	}
+	requests := func(amount string) v1.Container {
+		return v1.Container{Resources: v1.ResourceRequirements{Requests: cpu(amount)}}
+	}
+	sidecar := requests("2")
+	sidecar.RestartPolicy = ptr.To(v1.ContainerRestartPolicyAlways)
+	for name, tc := range map[string]struct {
+		spec v1.PodSpec
+		want int64
+	}{
+		"containers are added up":                       {v1.PodSpec{Containers: []v1.Container{requests("1"), requests("2")}}, 3000},
+		"a larger init container counts alone":          {v1.PodSpec{InitContainers: []v1.Container{requests("4")}, Containers: []v1.Container{requests("1")}}, 4000},
+		"a sidecar counts besides":                      {v1.PodSpec{InitContainers: []v1.Container{sidecar}, Containers: []v1.Container{requests("1")}}, 3000},
+		"the overhead of a VM counts":                   {v1.PodSpec{Containers: []v1.Container{requests("1")}, Overhead: cpu("250m")}, 1250},
+		"what the pod as a whole requests counts":       {v1.PodSpec{Containers: []v1.Container{requests("1")}, Resources: &v1.ResourceRequirements{Requests: cpu("5")}}, 5000},
+		"a request that is missing is the limit":        {v1.PodSpec{Containers: []v1.Container{{Resources: v1.ResourceRequirements{Limits: cpu("2")}}}}, 2000},
+		"a request counts although the limit is higher": {v1.PodSpec{Containers: []v1.Container{{Resources: v1.ResourceRequirements{Requests: cpu("1"), Limits: cpu("2")}}}}, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := &v1.Pod{Spec: tc.spec}
+			before := pod.DeepCopy()
+			if got, want := plan.Request(pod), (plan.Size{MilliCPU: tc.want, Pods: 1}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if diff := cmp.Diff(before, pod); diff != "" {
+				t.Errorf("the pod was changed (-before +after):\n%s", diff)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+	resourceapi "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
@@ -144,6 +145,13 @@ type noNominations struct{ fwk.PodNominator }
 
 func (noNominations) NominatedPodsForNode(string) []fwk.PodInfo { return nil }
 
+// noDevices is a cluster without a DeviceClass.
+type noDevices struct{ fwk.SharedDRAManager }
+
+func (d noDevices) DeviceClassResolver() fwk.DeviceClassResolver { return d }
+
+func (noDevices) GetDeviceClass(v1.ResourceName) *resourceapi.DeviceClass { return nil }
+
 // defaultFramework is the default profile with the plugin in it, as it is shipped, on the
 // nodes of the world. The plugin is the world's and asks it from now on.
 func (w *world) defaultFramework(tb testing.TB) framework.Framework {
@@ -176,6 +184,7 @@ func (w *world) defaultFramework(tb testing.TB) framework.Framework {
 		frameworkruntime.WithInformerFactory(informers.NewSharedInformerFactory(client, 0)),
 		frameworkruntime.WithSnapshotSharedLister(&fakeHandle{world: w}),
 		frameworkruntime.WithPodNominator(noNominations{}),
+		frameworkruntime.WithSharedDRAManager(noDevices{}),
 	)
 	if err != nil {
 		tb.Fatal(err)

@@ -19,6 +19,8 @@ const cycleKey fwk.StateKey = Name
 type cycle struct {
 	rules   *podfacts.Rules
 	subject isolation.Subject
+	// request is read by what follows PreFilter.
+	request request
 }
 
 const placementKey fwk.StateKey = Name + "/placement"
@@ -52,6 +54,7 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 	c := pl.newCycle(pod)
 	ready := pl.ready()
 	c.subject = pl.dedicator.Confine(c.subject, true)
+	c.request = newRequest(pod)
 	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)
 	if c.subject.Platform() {

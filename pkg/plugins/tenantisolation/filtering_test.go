@@ -269,13 +269,13 @@ func TestScorePrefersWhatIsOpenAlready(t *testing.T) {
 		"a container goes home, then to an empty node, then to an empty one that could hold VMs": {
 			pod: w.pod("red", "p"),
 			want: map[string]int64{
-				"n1": isolation.PreferOwnTrustDomain, "n2": isolation.PreferEmptyNode, "kata2": isolation.PreferEmptyVMNode,
+				"n1": preferOwnTrustDomain, "n2": preferEmptyNode, "kata2": preferEmptyVMNode,
 			},
 		},
 		"a VM goes where VMs are, then to an empty node": {
 			pod: w.pod("red-secret", "p", class("kata")),
 			want: map[string]int64{
-				"kata1": isolation.PreferOpenNode, "kata2": isolation.PreferEmptyNode,
+				"kata1": preferOpenNode, "kata2": preferEmptyNode,
 			},
 		},
 	} {
@@ -290,7 +290,7 @@ func TestScorePrefersWhatIsOpenAlready(t *testing.T) {
 			for node, want := range tc.want {
 				got, status := w.pl.Score(t.Context(), state, tc.pod, w.snapshot[node])
 				// Neither pods nor nodes of this test have a size.
-				if want := isolation.InRoom(want, isolation.Room{}); !status.IsSuccess() || got != want {
+				if want := (room{}).adjust(want); !status.IsSuccess() || got != want {
 					t.Errorf("%s: got %d (%v), want %d", node, got, status, want)
 				}
 			}

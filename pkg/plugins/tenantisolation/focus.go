@@ -42,7 +42,6 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 		return nil
 	}
 	search := &focusSearch{pl: pl, cycle: c, state: state, pod: pod, found: make(sets.Set[string], focusNodes)}
-	search.request(pod)
 
 	// PreFilter plugins that have nothing to do for the pod have left no state, and
 	// their filters are not run; but the framework notes that only after this PreFilter.
@@ -125,23 +124,12 @@ func heldByExtender(extenders []fwk.Extender, pod *v1.Pod) bool {
 }
 
 type focusSearch struct {
-	tries       int
-	pl          *Plugin
-	cycle       *cycle
-	state       fwk.CycleState
-	pod         *v1.Pod
-	cpu, memory int64
-	found       sets.Set[string]
-}
-
-// request adds up what the pod's containers ask for. What comes on top of that, such as
-// the overhead of a VM, is left to the filters.
-func (s *focusSearch) request(pod *v1.Pod) {
-	for i := range pod.Spec.Containers {
-		requests := pod.Spec.Containers[i].Resources.Requests
-		s.cpu += requests.Cpu().MilliValue()
-		s.memory += requests.Memory().Value()
-	}
+	tries int
+	pl    *Plugin
+	cycle *cycle
+	state fwk.CycleState
+	pod   *v1.Pod
+	found sets.Set[string]
 }
 
 // among looks for nodes that take the pod until enough are found or tried, and returns the
@@ -195,6 +183,6 @@ func (s *focusSearch) takes(ctx context.Context, name string) bool {
 func (s *focusSearch) hasRoom(info fwk.NodeInfo) bool {
 	allocatable, requested := info.GetAllocatable(), info.GetRequested()
 	return len(info.GetPods()) < allocatable.GetAllowedPodNumber() &&
-		s.cpu <= allocatable.GetMilliCPU()-requested.GetMilliCPU() &&
-		s.memory <= allocatable.GetMemory()-requested.GetMemory()
+		s.cycle.request.cpu <= allocatable.GetMilliCPU()-requested.GetMilliCPU() &&
+		s.cycle.request.memory <= allocatable.GetMemory()-requested.GetMemory()
 }

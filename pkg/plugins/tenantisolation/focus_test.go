@@ -47,8 +47,13 @@ func TestAboveTheSampleThePodIsPointedHome(t *testing.T) {
 		"nowhere if a filter cannot judge":            {filters: func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return fwk.NewStatus(fwk.Error, "no state") }},
 		"nowhere if its trust domain has no node":     {pod: func(w *world) *v1.Pod { return w.pod("red-secret", "p") }},
 		"nowhere if it does not fit by its size":      {pod: func(w *world) *v1.Pod { return w.pod("red", "p", requests("63")) }},
-		"a VM without a home to where VMs are":        {pod: func(w *world) *v1.Pod { return w.pod("red-secret", "p", class("kata")) }, want: []string{"n050"}},
-		"nowhere if all nodes are looked at anyway":   {nodes: alwaysSampled},
+		"nowhere if it does not fit with its overhead": {pod: func(w *world) *v1.Pod {
+			return w.pod("red", "p", requests("1"), func(p *v1.Pod) {
+				p.Spec.Overhead = v1.ResourceList{v1.ResourceCPU: resource.MustParse("62")}
+			})
+		}},
+		"a VM without a home to where VMs are":      {pod: func(w *world) *v1.Pod { return w.pod("red-secret", "p", class("kata")) }, want: []string{"n050"}},
+		"nowhere if all nodes are looked at anyway": {nodes: alwaysSampled},
 		"not to a node where a foreign pod has slipped in": {
 			change: func(w *world) { w.add(w.pod("stray", "s", on("n007"))) },
 			want:   []string{"n031"},
@@ -203,23 +208,3 @@ type fakeExtender struct {
 
 func (e *fakeExtender) IsFilter() bool            { return e.filters }
 func (e *fakeExtender) IsInterested(*v1.Pod) bool { return true }
-
-// TestSkippedFiltersAreThoseWithoutState guards what is known here of the in-tree plugins:
-// who leaves which key, and that no others have both a PreFilter that may skip and a
-// Filter that needs its state.
-func TestSkippedFiltersAreThoseWithoutState(t *testing.T) {
-	w := tenants(t)
-	state := framework.NewCycleState()
-	state.Write(fwk.StateKey("PreFilter"+names.NodePorts), &cycle{})
-	got := sets.List(skipped(state, w.pod("red", "p")))
-	want := []string{
-		names.InterPodAffinity, names.NodeAffinity, names.NodeDeclaredFeatures, names.PodTopologySpread,
-		names.VolumeBinding, names.VolumeRestrictions, names.VolumeZone,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("skipped (-want +got):\n%s", diff)
-	}
-	if slices.Contains(sets.List(skipped(state, w.pod("red", "p", mountsData))), names.VolumeBinding) {
-		t.Error("the volumes of a pod that has some are not looked at")
-	}
-}

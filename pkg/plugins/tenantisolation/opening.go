@@ -33,21 +33,21 @@ type opening struct {
 }
 
 // newOpening returns nil if a machine that is open already takes the pod.
-func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, nodes []fwk.NodeInfo) *opening {
+func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, nodes []fwk.NodeInfo) *opening {
 	var machines []fwk.NodeInfo
 	best := int64(0)
 	for _, info := range nodes {
 		node := pl.node(state, c.rules, info)
-		preference := isolation.Preference(&c.subject, node)
+		preferred := preference(&c.subject, node)
 		switch {
 		case !node.Occupancy.Empty():
 			if isolation.Decide(&c.subject, node).Allowed() {
 				return nil
 			}
 			continue
-		case preference > best:
-			best, machines = preference, machines[:0]
-		case preference < best:
+		case preferred > best:
+			best, machines = preferred, machines[:0]
+		case preferred < best:
 			continue
 		}
 		machines = append(machines, info)
@@ -62,7 +62,7 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, asked *demand, node
 	}
 	o.expected = o.zero()
 	for i, name := range o.names {
-		o.expected[i] = asked.of(name)
+		o.expected[i] = c.request.of(name)
 	}
 	homes := pl.homes(&c.subject)
 	for _, info := range homes {

@@ -22,6 +22,12 @@ func asks(list v1.ResourceList) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Spec.Containers[0].Resources.Requests = list }
 }
 
+func (w *world) cycle(pod *v1.Pod) *cycle {
+	c := w.pl.newCycle(pod)
+	c.request = newRequest(pod)
+	return c
+}
+
 // opens returns the machines of those that the pod's trust domain would rather open than
 // any other, by name.
 func (w *world) opens(pod *v1.Pod, among ...string) []string {
@@ -183,7 +189,7 @@ func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
 			for _, node := range tc.nodes {
 				nodes = append(nodes, w.snapshot[node])
 			}
-			got := w.pl.newOpening(framework.NewCycleState(), w.pl.newCycle(tc.pod), newDemand(tc.pod), nodes)
+			got := w.pl.newOpening(framework.NewCycleState(), w.cycle(tc.pod), nodes)
 			if (got != nil) != tc.want {
 				t.Errorf("asks which machine to open: %t, want %t", got != nil, tc.want)
 			}
@@ -217,7 +223,7 @@ func TestWhatSuitsIsAShare(t *testing.T) {
 	}
 	for _, asked := range []v1.ResourceList{{}, amounts("1", "1Gi", ""), amounts("900", "1Gi", "3")} {
 		pod := w.pod("red", "p", asks(asked))
-		o := w.pl.newOpening(framework.NewCycleState(), w.pl.newCycle(pod), newDemand(pod), nodes)
+		o := w.pl.newOpening(framework.NewCycleState(), w.cycle(pod), nodes)
 		for _, info := range nodes {
 			if got := o.suits(info); !(got >= 0 && got <= 1) {
 				t.Errorf("%s suits %v for %v", info.Node().Name, got, asked)

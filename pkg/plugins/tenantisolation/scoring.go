@@ -6,57 +6,45 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 	fwk "k8s.io/kube-scheduler/framework"
-
-	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-const demandKey fwk.StateKey = Name + "/demand"
-
-// demand is what a pod asks of a node.
-type demand struct {
+// request is what a pod requests of a node: CPU in thousandths, memory in bytes. The
+// overhead of a VM is part of it.
+type request struct {
 	cpu, memory int64
 	others      map[v1.ResourceName]int64
-	// opening is nil if the pod opens no machine, or has no choice.
-	opening *opening
 }
 
-// Clone returns the demand itself: it is never changed.
-func (d *demand) Clone() fwk.StateData { return d }
-
-func newDemand(pod *v1.Pod) *demand {
-	d := &demand{}
+func newRequest(pod *v1.Pod) request {
+	r := request{}
 	for name, amount := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
 		switch name {
 		case v1.ResourceCPU:
-			d.cpu = amount.MilliValue()
+			r.cpu = amount.MilliValue()
 		case v1.ResourceMemory:
-			d.memory = amount.Value()
+			r.memory = amount.Value()
 		default:
-			if d.others == nil {
-				d.others = map[v1.ResourceName]int64{}
+			if r.others == nil {
+				r.others = map[v1.ResourceName]int64{}
 			}
-			d.others[name] = amount.Value()
+			r.others[name] = amount.Value()
 		}
 	}
-	return d
+	return r
 }
 
-func (d *demand) of(name v1.ResourceName) float64 {
+func (r *request) of(name v1.ResourceName) float64 {
 	switch name {
 	case v1.ResourceCPU:
-		return float64(d.cpu)
+		return float64(r.cpu)
 	case v1.ResourceMemory:
-		return float64(d.memory)
+		return float64(r.memory)
 	}
-	return float64(d.others[name])
+	return float64(r.others[name])
 }
 
-// room returns what the pod would make of the node.
-func (d *demand) room(info fwk.NodeInfo) isolation.Room {
-	var room isolation.Room
-	if d.opening != nil {
-		room.Suits = d.opening.suits(info)
-	}
+// fill returns how full the node would be with the pod, averaged over its resources.
+func (r *request) fill(info fwk.NodeInfo) float64 {
 	fill, kinds := 0.0, 0.0
 	has := func(allocatable, requested, wanted int64) {
 		if allocatable <= 0 {
@@ -66,53 +54,53 @@ func (d *demand) room(info fwk.NodeInfo) isolation.Room {
 		kinds++
 	}
 	allocatable, requested := info.GetAllocatable(), info.GetRequested()
-	has(allocatable.GetMilliCPU(), requested.GetMilliCPU(), d.cpu)
-	has(allocatable.GetMemory(), requested.GetMemory(), d.memory)
+	has(allocatable.GetMilliCPU(), requested.GetMilliCPU(), r.cpu)
+	has(allocatable.GetMemory(), requested.GetMemory(), r.memory)
 	for name, amount := range allocatable.GetScalarResources() {
-		has(amount, requested.GetScalarResources()[name], d.others[name])
+		has(amount, requested.GetScalarResources()[name], r.others[name])
 	}
-	if kinds > 0 {
-		room.Fill = fill / kinds
-	}
-	return room
+	return fill / max(kinds, 1)
 }
 
-// PreScore skips Score for pods to which all nodes are equal, and notes for the others what
-// they ask for and which machine they should open.
-func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
+const openingKey fwk.StateKey = Name + "/opening"
+
+// Clone returns the opening itself: it is never changed.
+func (o *opening) Clone() fwk.StateData { return o }
+
+// PreScore skips Score for pods to which all nodes are equal, and finds out for the others
+// which machine they should open.
+func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, _ *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	c, err := readCycle(state)
 	if err != nil || c.subject.Platform() {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	d := newDemand(pod)
-	d.opening = pl.newOpening(state, c, d, nodes)
-	state.Write(demandKey, d)
+	if o := pl.newOpening(state, c, nodes); o != nil {
+		state.Write(openingKey, o)
+	}
 	return nil
 }
 
 // Score prefers machines that the pod's trust domain has opened already, the fullest of them,
 // and opens a new one last, one that suits what the trust domain is expected to ask for.
-func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, pod *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
+func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	c, err := readCycle(state)
 	if err != nil {
 		return 0, fwk.AsStatus(err)
 	}
 	node := pl.node(state, c.rules, info)
-	preference := isolation.Preference(&c.subject, node)
+	preferred := preference(&c.subject, node)
 	if c.rules.Observes() {
-		if preference = isolation.ObservedPreference(&c.subject, node); preference == 0 {
+		if preferred = observedPreference(&c.subject, node); preferred == 0 {
 			return 0, nil // no room makes up for breaking the rule
 		}
 	}
-	return isolation.InRoom(preference, readDemand(state, pod).room(info)), nil
-}
-
-func readDemand(state fwk.CycleState, pod *v1.Pod) *demand {
-	data, err := state.Read(demandKey)
-	if d, ok := data.(*demand); ok && err == nil {
-		return d
+	r := room{fill: c.request.fill(info)}
+	if data, err := state.Read(openingKey); err == nil {
+		if o, ok := data.(*opening); ok {
+			r.suits = o.suits(info)
+		}
 	}
-	return newDemand(pod) // PreScore is switched off in the profile
+	return r.adjust(preferred), nil
 }
 
 // ScoreExtensions returns nil: the preference is on the framework's scale already, and
