@@ -22,10 +22,10 @@ type incompleteWorkload struct {
 // incompleteWorkloads returns the workloads that lack pods. A Deployment counts only until it has
 // created its ReplicaSet, which counts after that.
 func (o *observer) incompleteWorkloads() []incompleteWorkload {
-	var lacks []incompleteWorkload
+	var incomplete []incompleteWorkload
 	note := func(kind string, object metav1.ObjectMeta, lacking bool) {
 		if lacking {
-			lacks = append(lacks, incompleteWorkload{kind: kind, object: object})
+			incomplete = append(incomplete, incompleteWorkload{kind: kind, object: object})
 		}
 	}
 	// A lister over a cache has no error to report.
@@ -58,7 +58,7 @@ func (o *observer) incompleteWorkloads() []incompleteWorkload {
 		few := x.Status.Active+x.Status.Succeeded+x.Status.Failed == 0
 		note("Job", x.ObjectMeta, few && !ptr.Deref(x.Spec.Suspend, false))
 	}
-	return lacks
+	return incomplete
 }
 
 // toBeRefused reports whether admission has to refuse the pods of a workload.
@@ -94,9 +94,9 @@ func (o *observer) refused() map[string]tally {
 
 // explainIncomplete says why workloads lack pods. A pod that admission refuses never exists, so
 // only an event shows it.
-func (d *demo) explainIncomplete(ctx context.Context, lacks []incompleteWorkload) ([]string, error) {
+func (d *demo) explainIncomplete(ctx context.Context, incomplete []incompleteWorkload) ([]string, error) {
 	var lines []string
-	for _, l := range lacks {
+	for _, l := range incomplete {
 		events, err := d.client.CoreV1().Events(l.object.Namespace).List(ctx, metav1.ListOptions{
 			FieldSelector: fields.Set{"involvedObject.uid": string(l.object.UID), "reason": "FailedCreate"}.String(),
 		})
