@@ -184,7 +184,7 @@ func (e *Engine) replace(old []Key, found []Finding) []Key {
 
 func (e *Engine) set(key Key, f *Finding) {
 	was := e.findings[key]
-	if _, touched := e.before[key]; !touched {
+	if _, known := e.before[key]; !known {
 		e.before[key] = was
 	}
 	if was != nil {

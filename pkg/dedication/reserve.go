@@ -11,10 +11,10 @@ import (
 type Outcome uint8
 
 const (
-	// OutcomeUnknown: the request may still take effect. Its answer was lost, or is an error
+	// OutcomeUnknown says that the request may still take effect. Its answer was lost, or is an error
 	// that does not exclude that the pod was bound.
 	OutcomeUnknown Outcome = iota
-	// OutcomeKnown: the request has bound the pod, or never will.
+	// OutcomeKnown says that the request has bound the pod, or never will.
 	OutcomeKnown
 )
 

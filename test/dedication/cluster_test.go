@@ -224,7 +224,7 @@ func (w *environment) standby(change ...func(*dedication.Config)) *process {
 	}
 	p.nodes, p.pods = nodes.GetStore(), pods.GetIndexer()
 	p.engine = dedication.New(client, p, cfg, clock.RealClock{}, logger)
-	touch := func(obj any) {
+	notify := func(obj any) {
 		if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 			obj = gone.Obj
 		}
@@ -237,7 +237,7 @@ func (w *environment) standby(change ...func(*dedication.Config)) *process {
 	}
 	for _, informer := range []cache.SharedIndexInformer{nodes, pods} {
 		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: touch, UpdateFunc: func(_, after any) { touch(after) }, DeleteFunc: touch,
+			AddFunc: notify, UpdateFunc: func(_, after any) { notify(after) }, DeleteFunc: notify,
 		}); err != nil {
 			w.t.Fatal(err)
 		}

@@ -120,13 +120,13 @@ func restart(w *environment) {
 
 func deposed(w *environment) {
 	w.node("node-d1")
-	told := make(chan error, 1)
-	first := w.start(func(c *dedication.Config) { c.OnDeposed = func(err error) { told <- err } })
+	reported := make(chan error, 1)
+	first := w.start(func(c *dedication.Config) { c.OnDeposed = func(err error) { reported <- err } })
 	w.start()
 	if err := first.place(w.pod("acme", "late"), "node-d1"); err == nil {
 		w.t.Error("placed by a process that was replaced")
 	}
-	w.eventually("OnDeposed is called", func() bool { return len(told) > 0 })
+	w.eventually("OnDeposed is called", func() bool { return len(reported) > 0 })
 	if first.engine.Ready() {
 		w.t.Error("still ready")
 	}
