@@ -72,7 +72,7 @@ func TestPodsThatRunTogether(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAPodByItself(t *testing.T) {
+func TestKindWrong(t *testing.T) {
 	policy := makePolicy(t)
 	for name, tc := range map[string]struct {
 		pod  Pod

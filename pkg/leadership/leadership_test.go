@@ -24,7 +24,7 @@ func TestProcessWithoutAnElectionNeverLeads(t *testing.T) {
 
 // The whole of it, with client-go's own elector: the provider of a process is set once, so
 // this is the one test that installs a Signal.
-func TestElectionIsTold(t *testing.T) {
+func TestElection(t *testing.T) {
 	signal := Install()
 	lock := func(identity string) resourcelock.Interface {
 		return &resourcelock.LeaseLock{

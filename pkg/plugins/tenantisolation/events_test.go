@@ -203,7 +203,7 @@ func TestHintAfterThePodItselfChanged(t *testing.T) {
 	}
 }
 
-func TestHintsQueueOnWhatTheyDoNotUnderstand(t *testing.T) {
+func TestHintsOfUnknownObjects(t *testing.T) {
 	w := tenants(t)
 	events, err := w.pl.EventsToRegister(t.Context())
 	if err != nil {

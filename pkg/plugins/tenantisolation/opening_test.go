@@ -60,7 +60,7 @@ func (w *world) opens(pod *v1.Pod, among ...string) []string {
 	return first
 }
 
-func TestWhichMachineATrustDomainOpens(t *testing.T) {
+func TestForecast(t *testing.T) {
 	small, large := amounts("32", "128Gi", ""), amounts("64", "256Gi", "")
 	withMemory, withGPUs := amounts("32", "512Gi", ""), amounts("32", "128Gi", "8")
 	pod := amounts("2", "8Gi", "")
@@ -133,8 +133,8 @@ func TestWhichMachineATrustDomainOpens(t *testing.T) {
 	}
 }
 
-// TestTheBestMachinesAreForThoseWhoCanUseThem: one machine in eleven is large.
-func TestTheBestMachinesAreForThoseWhoCanUseThem(t *testing.T) {
+// TestForecastLeavesTheBestMachines: one machine in eleven is large.
+func TestForecastLeavesTheBestMachines(t *testing.T) {
 	w := tenants(t)
 	machines := []string{"large"}
 	w.machine("large", amounts("64", "256Gi", ""))
@@ -165,7 +165,7 @@ func TestTheBestMachinesAreForThoseWhoCanUseThem(t *testing.T) {
 	}
 }
 
-func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
+func TestNewForecast(t *testing.T) {
 	w := tenants(t)
 	w.machine("a", amounts("64", "256Gi", ""))
 	w.machine("b", amounts("32", "128Gi", ""))
@@ -197,8 +197,8 @@ func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
 	}
 }
 
-// TestVMsOfAllTrustDomainsOpenMachinesForAll: the VMs ask for memory, all others for CPU.
-func TestVMsOfAllTrustDomainsOpenMachinesForAll(t *testing.T) {
+// TestForecastOfSharedMachines: the VMs ask for memory, all others for CPU.
+func TestForecastOfSharedMachines(t *testing.T) {
 	w := tenants(t)
 	w.machine("memory", amounts("32", "512Gi", ""), "", "kata-qemu")
 	w.machine("cpu", amounts("64", "128Gi", ""), "", "kata-qemu")
@@ -213,7 +213,7 @@ func TestVMsOfAllTrustDomainsOpenMachinesForAll(t *testing.T) {
 	}
 }
 
-func TestWhatSuitsIsAShare(t *testing.T) {
+func TestSuits(t *testing.T) {
 	w := tenants(t)
 	var nodes []fwk.NodeInfo
 	for i, offers := range []v1.ResourceList{amounts("1", "1Gi", ""), amounts("64", "1Gi", "8"), amounts("1", "900Gi", ""), amounts("0", "0", "1")} {

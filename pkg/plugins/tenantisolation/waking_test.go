@@ -13,9 +13,9 @@ import (
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
-// TestAChangeWakesExactlyThePodsThatItHelps has the pods red/p, red-secret/s and
+// TestWake has the pods red/p, red-secret/s and
 // blue/b pending on a cluster of one node, n1.
-func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
+func TestWake(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args   func(*config.TenantIsolationArgs)
 		before func(w *world)
@@ -208,7 +208,7 @@ func (w *world) boundPVC(namespace string, source func(*v1.PersistentVolume)) {
 	w.set(volume)
 }
 
-func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
+func TestPVCOnHostVoidsTheBoundary(t *testing.T) {
 	unbound := func(class string, provisioner string) func(w *world) {
 		return func(w *world) {
 			c := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "red", Name: "data"}}
