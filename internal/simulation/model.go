@@ -52,19 +52,19 @@ func newReader(c *Cluster, rules *podfacts.Rules) (*reader, error) {
 	return r, nil
 }
 
-// NamespaceLabels is for podfacts.Surroundings.
+// NamespaceLabels is for podfacts.Lookup.
 func (r *reader) NamespaceLabels(name string) (map[string]string, bool) {
 	labels, known := r.labels[name]
 	return labels, known
 }
 
-// RuntimeClass is for podfacts.Surroundings.
+// RuntimeClass is for podfacts.Lookup.
 func (r *reader) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	class, known := r.classes[name]
 	return class, known
 }
 
-// PVCOnHost is for podfacts.Surroundings. PVCs are not looked into: a pod that mounts one is
+// PVCOnHost is for podfacts.Lookup. PVCs are not looked into: a pod that mounts one is
 // taken to be without a wall.
 func (r *reader) PVCOnHost(string) (onHost, known bool) { return true, true }
 

@@ -34,7 +34,7 @@ type Pod struct {
 // Input is what a plan is made of.
 type Input struct {
 	Rules        *podfacts.Rules
-	Surroundings podfacts.Surroundings
+	Surroundings podfacts.Lookup
 	// Pods are all that have to be placed; those of the platform and of DaemonSets,
 	// which every node has, are not among them.
 	Pods []Pod

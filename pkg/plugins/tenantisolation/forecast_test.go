@@ -133,7 +133,7 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// TestForecastLeavesTheBestMachines: one machine in eleven is large.
+// One machine in eleven is large.
 func TestForecastLeavesTheBestMachines(t *testing.T) {
 	w := tenants(t)
 	machines := []string{"large"}
@@ -189,7 +189,7 @@ func TestNewForecast(t *testing.T) {
 			for _, node := range tc.nodes {
 				nodes = append(nodes, w.snapshot[node])
 			}
-			got := w.pl.newOpening(framework.NewCycleState(), w.cycle(tc.pod), nodes)
+			got := w.pl.newForecast(framework.NewCycleState(), w.cycle(tc.pod), nodes)
 			if (got != nil) != tc.want {
 				t.Errorf("asks which machine to open: %t, want %t", got != nil, tc.want)
 			}
@@ -223,7 +223,7 @@ func TestSuits(t *testing.T) {
 	}
 	for _, asked := range []v1.ResourceList{{}, amounts("1", "1Gi", ""), amounts("900", "1Gi", "3")} {
 		pod := w.pod("red", "p", asks(asked))
-		o := w.pl.newOpening(framework.NewCycleState(), w.cycle(pod), nodes)
+		o := w.pl.newForecast(framework.NewCycleState(), w.cycle(pod), nodes)
 		for _, info := range nodes {
 			if got := o.suits(info); !(got >= 0 && got <= 1) {
 				t.Errorf("%s suits %v for %v", info.Node().Name, got, asked)
