@@ -67,7 +67,7 @@ func TestSubjectDedication(t *testing.T) {
 	}
 }
 
-// Golden cases show more taints that are nobody's dedication.
+// Golden cases show more taints that are no dedication.
 func TestParseDedication(t *testing.T) {
 	policy := makePolicy(t)
 	acme := policy.Resolve(makePod("acme").Obj())
@@ -187,7 +187,7 @@ func TestAdmitsAll(t *testing.T) {
 		guests := s.guests()
 		want := true
 		for _, guest := range guests {
-			// Of a guest that nothing is known of nobody can say what it tolerates.
+			// What an unknown guest tolerates is unknown too.
 			want = want && guest.resolved && s.oracle().tolerates(guest, s.taints)
 		}
 		if got := node.Dedication.AdmitsAll(&node.Occupancy); got != want {

@@ -36,7 +36,7 @@ func TestNewOccupancy(t *testing.T) {
 			want:      []Group{{Domain: acme.domain, Pods: 2}},
 			wantLen:   2,
 		},
-		"one pod told of twice is one": {
+		"one pod added twice is one": {
 			residents: []Resident{{"a", acme}, {"a", acme}},
 			want:      []Group{{Domain: acme.domain, Pods: 1}},
 			wantLen:   1,

@@ -13,7 +13,7 @@ import (
 )
 
 func TestProcessWithoutAnElectionNeverLeads(t *testing.T) {
-	for name, signal := range map[string]*Signal{"no signal": nil, "a signal that nobody uses": newSignal()} {
+	for name, signal := range map[string]*Signal{"no signal": nil, "an unused signal": newSignal()} {
 		t.Run(name, func(t *testing.T) {
 			if signal.Elects() || signal.Leads() {
 				t.Errorf("elects %t, leads %t, want neither", signal.Elects(), signal.Leads())
@@ -68,7 +68,7 @@ func TestElection(t *testing.T) {
 	select {
 	case <-signal.Leading():
 	case <-time.After(time.Minute):
-		t.Fatal("elected and not told")
+		t.Fatal("elected and not notified")
 	}
 	if got := gauge(t); got != 1 {
 		t.Errorf("leader_election_master_status %v, want 1", got)

@@ -94,7 +94,7 @@ func TestBindLooksIntoAConflictOnce(t *testing.T) {
 
 func TestBindRefusesAChangedPod(t *testing.T) {
 	for name, meanwhile := range map[string]func(w *world, pod *v1.Pod) *v1.Pod{
-		"a label was edited, and nobody has told": func(w *world, pod *v1.Pod) *v1.Pod {
+		"a label was edited, and no event has come": func(w *world, pod *v1.Pod) *v1.Pod {
 			return w.changed(pod, labelled("data-class=restricted"))
 		},
 		"a label was edited": func(w *world, pod *v1.Pod) *v1.Pod {

@@ -218,7 +218,7 @@ func TestTakingOver(t *testing.T) {
 	e.ready = false
 	pod := w.add(w.pod("red", "p"))
 	if got := sentence(w.filter(pod, "n1")); got != isolation.TakingOver || e.leads == 0 {
-		t.Errorf("got %s, told %d times that it leads", got, e.leads)
+		t.Errorf("got %s, notified %d times that it leads", got, e.leads)
 	}
 	if agent := w.add(w.pod("kube-system", "p")); !w.admits(agent, "n1") {
 		t.Error("a platform pod waits")
@@ -317,10 +317,10 @@ func TestPreBind(t *testing.T) {
 	}
 }
 
-// What a tenant reads names nobody.
+// What a tenant reads names no other tenant.
 func TestPreBindErrors(t *testing.T) {
 	for name, tc := range map[string]struct{ err, want error }{
-		"somebody came":      {fmt.Errorf("node n1: pod blue/p: %w", dedication.ErrTaken), errNodeTaken},
+		"another pod came":   {fmt.Errorf("node n1: pod blue/p: %w", dedication.ErrTaken), errNodeTaken},
 		"it is dedicated":    {fmt.Errorf("node n1: %w", dedication.ErrDedicated), errNodeTaken},
 		"it was deposed":     {fmt.Errorf("term x: %w", dedication.ErrNotReady), errNotTakenOver},
 		"the API server did": {apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "n1", errors.New("no")), errNotDedicated},
@@ -375,8 +375,8 @@ func TestOutcomeOf(t *testing.T) {
 		"the API server had an error":        {apierrors.NewInternalError(errors.New("etcd")), false},
 		"the API server was not available":   {apierrors.NewServiceUnavailable("etcd"), false},
 		"the connection was lost":            {errors.New("EOF"), false},
-		"nobody waited for the answer":       {context.Canceled, false},
-		"nobody waited for it, not even yet": {fmt.Errorf("bind: %w", context.DeadlineExceeded), false},
+		"the caller stopped waiting":         {context.Canceled, false},
+		"the caller stopped waiting earlier": {fmt.Errorf("bind: %w", context.DeadlineExceeded), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := outcomeOf(tc.err) == dedication.OutcomeKnown; got != tc.known {

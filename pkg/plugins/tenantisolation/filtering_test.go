@@ -48,7 +48,7 @@ func TestFilter(t *testing.T) {
 			resident: func(w *world) *v1.Pod { return w.pod("red", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 		},
-		"another tenant's resident denies, and nobody is evicted": {
+		"another tenant's resident denies, and no pod is evicted": {
 			resident: func(w *world) *v1.Pod { return w.pod("blue", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 			want:     unresolvable, says: resident,

@@ -72,7 +72,7 @@ func TestForecast(t *testing.T) {
 		asked                   v1.ResourceList
 		want                    []string
 	}{
-		"the one that is largest for the pod, if nobody has asked for anything": {
+		"the one that is largest for the pod, if no pod has requested anything": {
 			machines: map[string]v1.ResourceList{"large": large, "small": small},
 			asked:    pod, want: []string{"large"},
 		},
@@ -105,7 +105,7 @@ func TestForecast(t *testing.T) {
 			machines: map[string]v1.ResourceList{"large": large, "small": small},
 			asked:    v1.ResourceList{}, want: []string{"large", "small"},
 		},
-		"a full machine takes nobody, whatever it has": {
+		"a full machine takes no pod": {
 			machines: map[string]v1.ResourceList{"large": large, "none": amounts("0", "0", "")},
 			asked:    pod, want: []string{"large"},
 		},

@@ -22,15 +22,15 @@ func TestNodeIsComputedOncePerChange(t *testing.T) {
 		change func(w *world, resident *v1.Pod)
 		again  bool
 	}{
-		"nothing happens":                  {change: func(*world, *v1.Pod) {}},
-		"a pod elsewhere comes":            {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
-		"a label that nobody reads is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
+		"nothing happens":                 {change: func(*world, *v1.Pod) {}},
+		"a pod elsewhere comes":           {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
+		"a label that is not read is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
 		"another pod's PVC comes and goes": {change: func(w *world, _ *v1.Pod) {
 			w.add(w.pod("blue", "b", on("kata1"), mountsData))
 			w.boundPVC("blue", csi)
 		}},
 		"another namespace goes":                 {change: func(w *world, _ *v1.Pod) { w.deleteNamespace("blue") }},
-		"a namespace that nobody asked for":      {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},
+		"a namespace without pods":               {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},
 		"another node's handlers change":         {change: func(w *world, _ *v1.Pod) { w.node("kata1", "runc") }},
 		"a pod comes":                            {again: true, change: func(w *world, _ *v1.Pod) { w.add(w.pod("red", "b", on("n1"))) }},
 		"a pod goes":                             {again: true, change: func(w *world, r *v1.Pod) { w.gone(r) }},

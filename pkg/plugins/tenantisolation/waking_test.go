@@ -27,7 +27,7 @@ func TestWake(t *testing.T) {
 			change: func(w *world) { w.namespace("stray", "tenant=blue") },
 			want:   []string{"blue/b"},
 		},
-		"the resident's namespace gets a label that nobody reads": {
+		"the resident's namespace gets a label that is not read": {
 			before: func(w *world) { w.add(w.pod("stray", "r", on("n1"))) },
 			change: func(w *world) { w.namespace("stray", "colour=blue") },
 		},
@@ -65,7 +65,7 @@ func TestWake(t *testing.T) {
 			change: func(w *world) { w.runtimeClass("new", "kata-qemu") },
 			want:   []string{"red/vm"},
 		},
-		"a RuntimeClass of nobody is made": {
+		"a RuntimeClass that no pod names is made": {
 			change: func(w *world) { w.runtimeClass("new", "kata-qemu") },
 		},
 		"a resident's RuntimeClass is made again with a handler that isolates, before it is started": {
