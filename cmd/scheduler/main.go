@@ -1,5 +1,5 @@
 // Command scheduler is the stock kube-scheduler with the TenantIsolation plugin
-// registered, and told who leads, and nothing else: every flag, endpoint and configuration
+// registered and a signal of who leads, and nothing else: every flag, endpoint and configuration
 // field is kube-scheduler's own.
 package main
 

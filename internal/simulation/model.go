@@ -52,19 +52,19 @@ func newReader(c *Cluster, rules *podfacts.Rules) (*reader, error) {
 	return r, nil
 }
 
-// NamespaceLabels is for podfacts.Surroundings.
+// NamespaceLabels is for podfacts.Lookup.
 func (r *reader) NamespaceLabels(name string) (map[string]string, bool) {
 	labels, known := r.labels[name]
 	return labels, known
 }
 
-// RuntimeClass is for podfacts.Surroundings.
+// RuntimeClass is for podfacts.Lookup.
 func (r *reader) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
 	class, known := r.classes[name]
 	return class, known
 }
 
-// PVCOnHost is for podfacts.Surroundings. Every PVC counts as a directory of the host.
+// PVCOnHost is for podfacts.Lookup. Every PVC counts as a directory of the host.
 func (r *reader) PVCOnHost(string) (onHost, known bool) { return true, true }
 
 func (r *reader) subject(pod *corev1.Pod) isolation.Subject {

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	_ podfacts.Surroundings = &Store{}
-	_ podfacts.Storage      = &Store{}
+	_ podfacts.Lookup  = &Store{}
+	_ podfacts.Storage = &Store{}
 )
 
 // around is what the rule reads besides pods and nodes. It is written by the Store's own

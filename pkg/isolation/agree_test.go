@@ -113,7 +113,7 @@ func TestDecideAgreesWithOracle(t *testing.T) {
 	// Agreement about what never happens is worth nothing.
 	for _, r := range Reasons() {
 		if r == FactsIncomplete || r == TakingOver {
-			continue // given by whoever gathers the facts, before there is a Subject
+			continue // given by the gatherer of the facts, before there is a Subject
 		}
 		if seen[r] < 20 {
 			t.Errorf("only %d of the scenarios end in %s: the generator does not reach it", seen[r], r)

@@ -3,7 +3,7 @@ package isolation
 import "fmt"
 
 // Privilege is a Pod Security Standards level. A higher value may do more to the
-// host. The zero value is no level at all, so that a fact somebody forgot to gather
+// host. The zero value is no level at all, so that a fact that was not gathered
 // is an unknown privilege and not the lowest.
 type Privilege uint8
 
@@ -136,13 +136,13 @@ func ParseDemand(s string) (Demand, error) {
 type Axis uint8
 
 const (
-	// AxisTenant tells customers apart.
+	// AxisTenant separates customers.
 	AxisTenant Axis = iota
-	// AxisDataClass tells kinds of data apart.
+	// AxisDataClass separates kinds of data.
 	AxisDataClass
-	// AxisPrivilege tells Pod Security Standards levels apart.
+	// AxisPrivilege separates Pod Security Standards levels.
 	AxisPrivilege
-	// AxisUserNamespace tells pods with a user namespace of their own from the others.
+	// AxisUserNamespace separates pods with a user namespace of their own from the others.
 	AxisUserNamespace
 )
 
@@ -234,16 +234,16 @@ func (h HostAccess) String() string {
 }
 
 // Preemption says whether a conflict of the rule may be resolved by evicting the
-// pods in the way. It has no say in evictions for want of CPU or memory.
+// pods in the way. It has no say in evictions for lack of CPU or memory.
 type Preemption uint8
 
 const (
-	// PreemptNever says that a conflict never evicts anyone.
+	// PreemptNever: a conflict never evicts a pod.
 	PreemptNever Preemption = iota
-	// PreemptSameTenant says that it may where every pod in the way is of the incoming pod's
+	// PreemptSameTenant: it may where every pod in the way is of the incoming pod's
 	// own tenant.
 	PreemptSameTenant
-	// PreemptAny says that it may as ordinary priority has it, whoever is in the way.
+	// PreemptAny: it may evict any pod of a lower priority, as usual.
 	PreemptAny
 )
 

@@ -17,9 +17,9 @@ type Node struct {
 // Verdict is the answer to "may this pod join this node". The zero Verdict denies.
 type Verdict struct {
 	reason Reason
-	// ownTenant: everybody in the way is of the incoming pod's own tenant.
+	// ownTenant: every pod in the way is of the incoming pod's own tenant.
 	ownTenant bool
-	// final: evicting everybody in the way would not make the node admit.
+	// final: evicting every pod in the way would not make the node admit.
 	final bool
 }
 
@@ -35,18 +35,18 @@ func (v Verdict) Allowed() bool { return v.reason.Admits() }
 // The policy's choices are in the subjects; all of them have to come from one policy.
 func Decide(incoming *Subject, node *Node) Verdict {
 	// Platform pods are never judged.
-	if incoming.standing == platform {
+	if incoming.scope == platform {
 		return Verdict{reason: PlatformPod}
 	}
-	// The order is the specification: what is wrong with the pod, then what the node
-	// lacks, then who is there; of the residents, first those of whom least is known.
-	if incoming.standing != managed || incoming.denied != Undecided {
+	// The order is the specification: faults of the pod, then of the
+	// node, then its residents; of these, first those of which least is known.
+	if incoming.scope != managed || incoming.denied != Undecided {
 		return Verdict{reason: incoming.denied}
 	}
 	if incoming.handler != "" && node.Handlers != nil && !node.Handlers[incoming.handler] {
 		return Verdict{reason: MissingHandler}
 	}
-	// Before the residents: evicting them would not make the node anybody else's.
+	// Before the residents: evicting them would not change to whom the node is dedicated.
 	if node.Dedicated && !node.Dedication.Admits(incoming) {
 		return Verdict{reason: ForeignDedication}
 	}

@@ -12,9 +12,9 @@ const (
 const boundaryTaintVM = "vm"
 
 // Dedication says to whom a node is dedicated: to one tenant, or to one data class of it; or
-// to everybody who brings a boundary of its own. The rest of a trust domain stays with
+// to all pods that bring a boundary of their own. The rest of a trust domain stays with
 // Decide. Dedications are compared with ==. The zero Dedication is one of which nothing is known,
-// and admits nobody.
+// and admits no pod.
 type Dedication struct {
 	tenant string
 	// dataClass is the representative of the classes that share, empty where the
@@ -32,7 +32,7 @@ type Taint struct {
 // none, because it is of the platform or has no trust domain.
 func (s Subject) Dedication() (Dedication, bool) {
 	switch {
-	case s.standing != managed:
+	case s.scope != managed:
 		return Dedication{}, false
 	case s.open:
 		return Dedication{shared: true}, true
@@ -46,12 +46,12 @@ func (s *Subject) tenantDedication() Dedication {
 
 // Admits reports whether the subject may be on a node with this dedication, as far as the dedication
 // is concerned. A container is never admitted where VM-isolated pods share the node, even
-// if all of them are of its own trust domain: it would keep out whoever comes next.
+// if all of them are of its own trust domain: it would keep out the VMs that come next.
 func (c Dedication) Admits(s *Subject) bool {
 	switch {
-	case s.standing == platform:
+	case s.scope == platform:
 		return true
-	case s.standing != managed:
+	case s.scope != managed:
 		return false
 	case c.shared:
 		return s.open
@@ -152,7 +152,7 @@ func (c Dedication) String() string {
 	return s
 }
 
-// Dedication returns the dedication that fits everybody who is on a node; false if there is none,
+// Dedication returns the dedication that fits all pods on a node; false if there is none,
 // because no managed pod is there or the rule does not hold among them.
 func (o *Occupancy) Dedication() (Dedication, bool) {
 	if o.unknown > 0 || o.unmanaged > 0 || !o.all.some {
@@ -167,7 +167,7 @@ func (o *Occupancy) Dedication() (Dedication, bool) {
 	return o.residents[0].Subject.tenantDedication(), true
 }
 
-// AdmitsAll reports whether the dedication admits everybody who is on a node. It says nothing of
+// AdmitsAll reports whether the dedication admits all pods on a node. It says nothing of
 // whether the rule holds among them.
 func (c Dedication) AdmitsAll(o *Occupancy) bool {
 	for i := range o.residents {
@@ -178,6 +178,6 @@ func (c Dedication) AdmitsAll(o *Occupancy) bool {
 	return true
 }
 
-// Protected reports whether somebody is there for whom a node is kept dedicated: a managed
-// pod, or one of which nothing is known.
+// Protected reports whether a node is kept dedicated for a pod on it: a managed pod, or one
+// of which nothing is known.
 func (o *Occupancy) Protected() bool { return o.all.some || o.unknown > 0 }

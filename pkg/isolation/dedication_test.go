@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestToWhomAPodDedicatesANode(t *testing.T) {
+func TestSubjectDedication(t *testing.T) {
 	policy := makePolicy(t)
 	sharing := makePolicy(t, func(c *Config) { c.ShareDataClasses = [][]string{{"restricted", "public"}} })
 	byTenant := makePolicy(t, func(c *Config) { c.SeparateBy = []Axis{AxisTenant} })
@@ -67,8 +67,8 @@ func TestToWhomAPodDedicatesANode(t *testing.T) {
 	}
 }
 
-// Golden cases show more taints that are nobody's dedication.
-func TestTaintsThatSayNothingForSure(t *testing.T) {
+// Golden cases show more taints that are no dedication.
+func TestParseDedication(t *testing.T) {
 	policy := makePolicy(t)
 	acme := policy.Resolve(makePod("acme").Obj())
 	acmeVM := policy.Resolve(makePod("acme").RuntimeClass("kata").Obj())
@@ -110,7 +110,7 @@ func TestTaintsThatSayNothingForSure(t *testing.T) {
 	})
 }
 
-func TestALimitIsNoPartOfThePod(t *testing.T) {
+func TestConfined(t *testing.T) {
 	policy := makePolicy(t)
 	acme := policy.Resolve(makePod("acme").Obj())
 	if !acme.Confined().Equivalent(acme) || acme.Confined() == acme {
@@ -134,7 +134,7 @@ func (s scenario) guests() []judged {
 
 // A node is given the dedication of those who are there, if the contract lets them be there
 // together, and no dedication otherwise.
-func TestTheDedicationOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
+func TestOccupancyDedication(t *testing.T) {
 	dedications, shared := 0, 0
 	forScenarios(t, 10000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
@@ -173,7 +173,7 @@ func TestTheDedicationOfAnOccupiedNodeAdmitsWhoeverIsThere(t *testing.T) {
 	}
 }
 
-func TestADedicationAdmitsAllIfItAdmitsEach(t *testing.T) {
+func TestAdmitsAll(t *testing.T) {
 	admitted, refused := 0, 0
 	forScenarios(t, 10000, func(t *testing.T, g generator, s scenario) {
 		t.Helper()
@@ -187,7 +187,7 @@ func TestADedicationAdmitsAllIfItAdmitsEach(t *testing.T) {
 		guests := s.guests()
 		want := true
 		for _, guest := range guests {
-			// Of a guest that nothing is known of nobody can say what it tolerates.
+			// What an unknown guest tolerates is unknown too.
 			want = want && guest.resolved && s.oracle().tolerates(guest, s.taints)
 		}
 		if got := node.Dedication.AdmitsAll(&node.Occupancy); got != want {
@@ -206,7 +206,7 @@ func TestADedicationAdmitsAllIfItAdmitsEach(t *testing.T) {
 }
 
 // A node is kept dedicated for managed pods, and for those of which nothing is known.
-func TestForWhomANodeIsKeptDedicated(t *testing.T) {
+func TestProtected(t *testing.T) {
 	forScenarios(t, 5000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
 		want := false

@@ -46,8 +46,8 @@
 //
 // # Unknown is denied
 //
-// A Subject that could not be worked out keeps the Reason why. As an incoming pod
-// it is denied with that reason; as a resident it keeps everybody else away. The
+// A Subject whose trust domain is unknown keeps the Reason why. As an incoming pod
+// it is denied with that reason; as a resident it keeps every other pod away. The
 // zero values of Subject, Verdict and Policy all deny.
 //
 // The package uses the standard library only and knows no Kubernetes type: it reads

@@ -306,7 +306,7 @@ func TestGoldenReaderIsStrict(t *testing.T) {
 		"a namespace that is not defined":     {"pod web in=a\n", `1: unknown namespace "a"`},
 		"a node that is not defined":          {begin + "decide web on=big\n----\nadmit EmptyNode\n", `3: unknown node "big"`},
 		"a pod twice":                         {begin + "pod web in=a\n", `3: pod "web" is empty or defined twice`},
-		"a pod that nobody asks about":        {begin, "2: never asked about: pod web"},
+		"a pod that no question is about":     {begin, "2: never asked about: pod web"},
 		"a policy at fault":                   {"policy minimum-boundary=container\n", "1: MinimumBoundary"},
 	} {
 		t.Run(name, func(t *testing.T) {

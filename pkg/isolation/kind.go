@@ -1,9 +1,9 @@
 package isolation
 
-// Kind is all that the rule reads of a pod which already runs: two pods of one kind stand
-// alike to every other pod. It can be the key of a map.
+// Kind is all that the rule reads of a pod which already runs: the rule treats two
+// pods of one kind alike. It can be the key of a map.
 type Kind struct {
-	standing       standing
+	scope          scope
 	denied         Reason
 	group          KernelGroup
 	isolated, open bool
@@ -11,16 +11,16 @@ type Kind struct {
 
 // Kind returns the subject's kind.
 func (s Subject) Kind() Kind {
-	return Kind{standing: s.standing, denied: s.denied, group: s.group, isolated: s.isolated, open: s.open}
+	return Kind{scope: s.scope, denied: s.denied, group: s.group, isolated: s.isolated, open: s.open}
 }
 
 // Platform reports whether pods of the kind are trusted by all and never judged.
-func (k Kind) Platform() bool { return k.standing == platform }
+func (k Kind) Platform() bool { return k.scope == platform }
 
 // Wrong returns what is wrong with a pod of the kind wherever it runs; false if nothing
-// is. Having no tenant is nothing wrong: nobody asked for the pod's protection.
+// is. A pod without a tenant is not wrong: no one asked for its protection.
 func (k Kind) Wrong() (Reason, bool) {
-	switch k.standing {
+	switch k.scope {
 	case managed:
 		return k.denied, k.denied != Undecided
 	case unresolved:
@@ -34,7 +34,7 @@ func (k Kind) Wrong() (Reason, bool) {
 // not. It is symmetric (L7), and of a pod that Decide would place anywhere it breaks with
 // exactly the residents beside which Decide denies it.
 func (k Kind) SharesKernel(other Kind) (Reason, bool) {
-	if reason, breaks, decided := k.stands(other); decided {
+	if reason, breaks, decided := k.decidedByScope(other); decided {
 		return reason, breaks
 	}
 	switch {
@@ -49,7 +49,7 @@ func (k Kind) SharesKernel(other Kind) (Reason, bool) {
 // SharesFiles returns why two pods that mount the same files break the rule, false if
 // they do not. No boundary helps: what is mounted is on both sides of it.
 func (k Kind) SharesFiles(other Kind) (Reason, bool) {
-	if reason, breaks, decided := k.stands(other); decided {
+	if reason, breaks, decided := k.decidedByScope(other); decided {
 		return reason, breaks
 	}
 	if k.group == other.group {
@@ -58,17 +58,17 @@ func (k Kind) SharesFiles(other Kind) (Reason, bool) {
 	return ForeignResident, true
 }
 
-// stands settles what does not depend on trust domains.
-func (k Kind) stands(other Kind) (reason Reason, breaks, decided bool) {
+// decidedByScope decides what does not depend on trust domains.
+func (k Kind) decidedByScope(other Kind) (reason Reason, breaks, decided bool) {
 	switch {
-	case k.standing == platform || other.standing == platform:
+	case k.scope == platform || other.scope == platform:
 		return Undecided, false, true
-	case k.standing == unresolved || other.standing == unresolved:
+	case k.scope == unresolved || other.scope == unresolved:
 		return UnknownResident, true, true
-	case k.standing == unmanaged && other.standing == unmanaged:
-		// Nobody asked for the protection of either.
+	case k.scope == unmanaged && other.scope == unmanaged:
+		// No one asked for the protection of either.
 		return Undecided, false, true
-	case k.standing == unmanaged || other.standing == unmanaged:
+	case k.scope == unmanaged || other.scope == unmanaged:
 		return UnmanagedResident, true, true
 	}
 	return Undecided, false, false

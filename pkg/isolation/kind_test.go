@@ -51,11 +51,11 @@ func TestPodsThatRunTogether(t *testing.T) {
 		"two tenants share nothing":                                        {acme, globex, ForeignResident, ForeignResident},
 		"a VM beside a container is under it":                              {acmeVM, globex, ForeignResident, ForeignResident},
 		"two VMs share a machine and no files":                             {acmeVM, globexVM, Undecided, ForeignResident},
-		"a demanded machine is shared with nobody":                         {acmeVM, nodeVM, DemandedNode, ForeignResident},
+		"a demanded machine is not shared":                                 {acmeVM, nodeVM, DemandedNode, ForeignResident},
 		"a weak boundary is a foreign resident like any other":             {weak, acmeVM, ForeignResident, ForeignResident},
-		"a pod without a tenant is nobody's neighbour":                     {unmanaged, acmeVM, UnmanagedResident, UnmanagedResident},
+		"a pod without a tenant has no neighbour":                          {unmanaged, acmeVM, UnmanagedResident, UnmanagedResident},
 		"pods without a tenant are not judged against each other":          {unmanaged, unmanaged, Undecided, Undecided},
-		"platform pods are in nobody's way":                                {agent, unknown, Undecided, Undecided},
+		"platform pods are never in the way":                               {agent, unknown, Undecided, Undecided},
 		"of two pods of which nothing is known nothing good is taken":      {unknown, unknown, UnknownResident, UnknownResident},
 		"unknown weighs more than having no tenant, for it may hide one":   {unknown, unmanaged, UnknownResident, UnknownResident},
 		"a pod of which nothing is known is foreign to all trust domains":  {unknown, acme, UnknownResident, UnknownResident},
@@ -72,7 +72,7 @@ func TestPodsThatRunTogether(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAPodByItself(t *testing.T) {
+func TestKindWrong(t *testing.T) {
 	policy := makePolicy(t)
 	for name, tc := range map[string]struct {
 		pod  Pod

@@ -96,7 +96,7 @@ func (g generator) relabelled(labels map[string]string) map[string]string {
 	return labels
 }
 
-// L8: what a tenant reads of a denial is the same whoever the residents are, and
+// L8: what a tenant reads of a denial is the same for all residents, and
 // however many: they decide whether the pod is denied and nothing else.
 func TestL8NoLeak(t *testing.T) {
 	for _, r := range Reasons() {
@@ -132,7 +132,7 @@ func TestL8NoLeak(t *testing.T) {
 		if here.Reason() != NodeLimit && there.Reason() != NodeLimit && !here.Allowed() && !there.Allowed() {
 			compared += count(len(s.residents) != len(other.residents))
 			if here.Reason().Sentence() != there.Reason().Sentence() {
-				t.Errorf("beside %d residents the pod is told %q, beside %d others %q",
+				t.Errorf("beside %d residents the pod reads %q, beside %d others %q",
 					len(s.residents), here.Reason().Sentence(), len(other.residents), there.Reason().Sentence())
 			}
 		}
@@ -262,7 +262,7 @@ func (g generator) writings() (labels, annotations map[string]string) {
 }
 
 // checkNoMoreTrusted: whatever is written, the tenant and the user namespace stay,
-// the ordered axes do not fall, the boundary does not rise, and nobody is let in.
+// the ordered axes do not fall, the boundary does not rise, and no pod is let in.
 func checkNoMoreTrusted(t *testing.T, honest, spoofed scenario) {
 	t.Helper()
 	before, after := honest.subject(), spoofed.subject()

@@ -188,7 +188,7 @@ func TestL4Monotone(t *testing.T) {
 				t.Errorf("denied for %s, and with resident %d allowed for %s", before.Reason(), i, after.Reason())
 			}
 			if s.policy.MayEvict(after) && !before.Allowed() && !s.policy.MayEvict(before) {
-				t.Errorf("evicts nobody for %s, and with resident %d it may for %s", before.Reason(), i, after.Reason())
+				t.Errorf("evicts no pod for %s, and with resident %d it may for %s", before.Reason(), i, after.Reason())
 			}
 			before = after
 		}

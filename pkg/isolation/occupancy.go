@@ -87,7 +87,7 @@ func summarise(residents []Resident) Occupancy {
 	o := Occupancy{residents: residents}
 	for i := range residents {
 		s := &residents[i].Subject
-		switch s.standing {
+		switch s.scope {
 		case unresolved:
 			o.unknown++
 		case unmanaged:
@@ -146,7 +146,7 @@ func (o *Occupancy) find(uid string) (int, bool) {
 	})
 }
 
-// Empty reports whether nobody is there but the platform.
+// Empty reports whether no pod is there but the platform's.
 func (o *Occupancy) Empty() bool { return len(o.residents) == 0 }
 
 // Len returns how many residents count, which platform pods do not.
@@ -158,7 +158,7 @@ func (o *Occupancy) Groups() []Group { return o.groups }
 
 // Holds reports whether a resident is of the subject's trust domain.
 func (o *Occupancy) Holds(s Subject) bool {
-	if s.standing != managed {
+	if s.scope != managed {
 		return false
 	}
 	if !o.all.several {

@@ -22,7 +22,7 @@ func sameOccupancy(want, got Occupancy) string {
 		cmpopts.EquateEmpty())
 }
 
-func TestOccupancyCountsAResidentOnceByItsUID(t *testing.T) {
+func TestNewOccupancy(t *testing.T) {
 	p := makePolicy(t)
 	acme, globex := p.Resolve(makePod("acme").Obj()), p.Resolve(makePod("globex").Obj())
 	platformPod := p.Resolve(makePod("").Namespace(platformNamespace()).Obj())
@@ -36,7 +36,7 @@ func TestOccupancyCountsAResidentOnceByItsUID(t *testing.T) {
 			want:      []Group{{Domain: acme.domain, Pods: 2}},
 			wantLen:   2,
 		},
-		"one pod told of twice is one": {
+		"one pod added twice is one": {
 			residents: []Resident{{"a", acme}, {"a", acme}},
 			want:      []Group{{Domain: acme.domain, Pods: 1}},
 			wantLen:   1,
@@ -84,7 +84,7 @@ func TestOccupancyCountsAResidentOnceByItsUID(t *testing.T) {
 }
 
 // The keys under which an index may look for a trust domain agree with the rule.
-func TestKernelGroupIsTheKeyOfWhoSharesAKernel(t *testing.T) {
+func TestKernelGroup(t *testing.T) {
 	forScenarios(t, 3000, func(t *testing.T, _ generator, s scenario) {
 		t.Helper()
 		node := s.node()

@@ -100,7 +100,7 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 	return answer{allow: true, reasons: set(SeparateKernels)}
 }
 
-// tolerates: a node of several trust domains takes whoever brings a boundary and does
+// tolerates: a node of several trust domains takes each pod that brings a boundary and does
 // not demand the machine, one of a tenant that tenant, and of it the data class that the
 // taint names; where classes share, the taint names the first of them.
 func (o oracle) tolerates(in judged, taints map[string]string) bool {

@@ -26,10 +26,10 @@ type Config struct {
 	// DataClasses are the known classes, lowest first. Unclassified is implied
 	// below them.
 	DataClasses []string
-	// SeparateBy are the axes that tell trust domains apart; AxisTenant is one of them.
+	// SeparateBy are the axes that separate trust domains; AxisTenant is one of them.
 	SeparateBy []Axis
-	// ShareDataClasses and SharePrivileges are groups of values that do not tell
-	// trust domains of one tenant apart.
+	// ShareDataClasses and SharePrivileges are groups of values that do not
+	// separate trust domains of one tenant.
 	ShareDataClasses [][]string
 	SharePrivileges  [][]Privilege
 	// BoundaryByHandler is the boundary of a RuntimeClass handler; an unlisted one is

@@ -50,11 +50,11 @@ func TestNewPolicyNamesEveryFieldAtFault(t *testing.T) {
 		"no data classes at all are no fault": {
 			change: func(c *Config) { c.DataClasses = nil },
 		},
-		"tenants are not told apart": {
+		"tenants do not separate": {
 			change: func(c *Config) { c.SeparateBy = []Axis{AxisPrivilege} },
 			want:   []string{"SeparateBy"},
 		},
-		"nothing is told apart": {
+		"nothing separates": {
 			change: func(c *Config) { c.SeparateBy = nil },
 			want:   []string{"SeparateBy"},
 		},

@@ -40,7 +40,7 @@ const (
 	MissingHandler
 	// ForeignDedication: the node is dedicated, and not to the likes of the pod.
 	ForeignDedication
-	// UnknownResident: a resident's trust domain could not be worked out.
+	// UnknownResident: a resident's trust domain is unknown.
 	UnknownResident
 	// UnmanagedResident: a resident's namespace has no tenant.
 	UnmanagedResident
@@ -62,7 +62,7 @@ const (
 	EmptyNode
 	// DedicatedNode: the same, and the node is dedicated to the likes of the pod.
 	DedicatedNode
-	// SameTrustDomain: everybody there is of the pod's own trust domain.
+	// SameTrustDomain: all pods there are of the pod's own trust domain.
 	SameTrustDomain
 	// SeparateKernels: others are there, each behind its own boundary, as the pod is.
 	SeparateKernels

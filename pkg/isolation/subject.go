@@ -30,7 +30,7 @@ type Pod struct {
 	Privilege     Privilege
 	UserNamespace UserNamespace
 	// RuntimeClass is the name of the pod's RuntimeClass, empty for the node's
-	// default runtime; RuntimeClassFound tells that it exists, and Handler is its handler.
+	// default runtime; RuntimeClassFound: it exists, and Handler is its handler.
 	RuntimeClass      string
 	RuntimeClassFound bool
 	Handler           string
@@ -46,7 +46,7 @@ type Pod struct {
 }
 
 // TrustDomain names who may share a kernel. It is made by Policy.Resolve and compared
-// inside of this package, because what tells two of them apart is the policy's choice.
+// inside of this package, because the policy chooses which parts separate them.
 type TrustDomain struct {
 	Tenant        string
 	DataClass     string
@@ -61,11 +61,12 @@ func (d TrustDomain) String() string {
 		AxisPrivilege, d.Privilege, AxisUserNamespace, d.UserNamespace)
 }
 
-// standing is how a subject stands to the rule. Its zero value keeps everybody away.
-type standing uint8
+// scope says whether the rule applies to a subject. Its zero value keeps every other pod
+// away.
+type scope uint8
 
 const (
-	unresolved standing = iota
+	unresolved scope = iota
 	unmanaged
 	platform
 	managed
@@ -80,9 +81,9 @@ type KernelGroup struct {
 }
 
 // Subject is what a policy makes of a pod, as incoming pod and as resident. It is a
-// small immutable value. The zero Subject is denied, and keeps everybody away.
+// small immutable value. The zero Subject is denied, and keeps every other pod away.
 type Subject struct {
-	standing standing
+	scope scope
 	// denied is why the pod may not be placed anywhere, Undecided if it may.
 	denied   Reason
 	group    KernelGroup
@@ -98,7 +99,7 @@ type Subject struct {
 	hostAccess HostAccess
 }
 
-// Resolve works out a pod's trust domain, boundary and demand.
+// Resolve computes a pod's trust domain, boundary and demand.
 //
 // Each ordered axis takes the highest of namespace label, pod label and, for
 // privilege, what the spec asks for; so whatever a tenant writes can make its pod
@@ -109,44 +110,44 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	}
 	ns := pod.Namespace
 	if ns == nil {
-		return Subject{standing: unresolved, denied: UnknownNamespace}
+		return Subject{scope: unresolved, denied: UnknownNamespace}
 	}
 	tenant, isManaged := ns.Labels[p.tenantKey]
 	if !isManaged {
 		// A namespace that is platform and managed at once is managed: the tenant
 		// label is the stronger promise.
 		if p.platform[ns.Name] || ns.PlatformSelected {
-			return Subject{standing: platform}
+			return Subject{scope: platform}
 		}
-		return Subject{standing: unmanaged, denied: UnmanagedNamespace}
+		return Subject{scope: unmanaged, denied: UnmanagedNamespace}
 	}
 	if tenant == "" {
-		return Subject{standing: unresolved, denied: InvalidTenant}
+		return Subject{scope: unresolved, denied: InvalidTenant}
 	}
 	if named, ok := pod.Labels[p.tenantKey]; ok && named != tenant {
-		return Subject{standing: unresolved, denied: MismatchedTenant}
+		return Subject{scope: unresolved, denied: MismatchedTenant}
 	}
 	class, ok := p.effectiveDataClass(ns.Labels, pod.Labels)
 	if !ok {
-		return Subject{standing: unresolved, denied: UnknownDataClass}
+		return Subject{scope: unresolved, denied: UnknownDataClass}
 	}
 	privilege, ok := p.effectivePrivilege(ns.Labels, pod.Labels, pod.Privilege)
 	if !ok {
-		return Subject{standing: unresolved, denied: UnknownPrivilege}
+		return Subject{scope: unresolved, denied: UnknownPrivilege}
 	}
 	var demand Demand
 	if value, ok := ns.Labels[p.boundaryKey]; ok {
 		var err error
 		if demand, err = ParseDemand(value); err != nil {
-			return Subject{standing: unresolved, denied: UnknownBoundary}
+			return Subject{scope: unresolved, denied: UnknownBoundary}
 		}
 	}
 	if pod.RuntimeClass != "" && !pod.RuntimeClassFound {
-		return Subject{standing: unresolved, denied: UnknownRuntimeClass}
+		return Subject{scope: unresolved, denied: UnknownRuntimeClass}
 	}
 
 	s := Subject{
-		standing: managed,
+		scope: managed,
 		domain: TrustDomain{
 			Tenant:        tenant,
 			DataClass:     class,
@@ -239,16 +240,16 @@ func (p *Policy) groupOf(d TrustDomain) KernelGroup {
 // TrustDomain returns the subject's trust domain; false if it has none, because it
 // is of the platform, unmanaged or unknown.
 func (s Subject) TrustDomain() (TrustDomain, bool) {
-	return s.domain, s.standing == managed
+	return s.domain, s.scope == managed
 }
 
 // Platform reports whether the subject is a platform pod: trusted by all and never
 // judged.
-func (s Subject) Platform() bool { return s.standing == platform }
+func (s Subject) Platform() bool { return s.scope == platform }
 
 // Denied returns why the subject may not be placed on any node, and false if it may.
 func (s Subject) Denied() (Reason, bool) {
-	if s.standing == platform || (s.standing == managed && s.denied == Undecided) {
+	if s.scope == platform || (s.scope == managed && s.denied == Undecided) {
 		return Undecided, false
 	}
 	return s.denied, true
@@ -276,24 +277,24 @@ func (s Subject) Open() bool { return s.open }
 // SharesKernelWith reports whether the policy puts both into one trust domain. It is
 // false for a subject without one.
 func (s Subject) SharesKernelWith(other Subject) bool {
-	return s.standing == managed && other.standing == managed && s.group == other.group
+	return s.scope == managed && other.scope == managed && s.group == other.group
 }
 
 // KernelGroup returns the key under which to look for others that may share a kernel
-// with the subject; false if nobody may.
+// with the subject; false if none may.
 func (s Subject) KernelGroup() (KernelGroup, bool) {
-	return s.group, s.standing == managed
+	return s.group, s.scope == managed
 }
 
 // Confined returns the same subject while its tenant has as many nodes as it may: a node
 // that is not dedicated yet denies it.
 func (s Subject) Confined() Subject {
-	s.confined = s.standing == managed
+	s.confined = s.scope == managed
 	return s
 }
 
-// Equivalent reports whether the two are the same pod to the rule: no evidence can tell
-// them apart, and no verdict but one about how many nodes the tenant has. They may differ
+// Equivalent reports whether the two are the same pod to the rule: they
+// have the same evidence and the same verdicts, except for the limit of nodes. They may differ
 // in what voided a boundary.
 func (s Subject) Equivalent(other Subject) bool {
 	s.hostAccess, other.hostAccess = 0, 0
@@ -304,7 +305,7 @@ func (s Subject) Equivalent(other Subject) bool {
 // String returns the evidence that the scheduler stamps on a pod: trust domain and
 // boundary.
 func (s Subject) String() string {
-	switch s.standing {
+	switch s.scope {
 	case managed:
 		return fmt.Sprintf("%s,boundary=%s", s.domain, s.boundary)
 	case platform:

@@ -2,7 +2,7 @@ package isolation
 
 import "testing"
 
-// What somebody forgot to fill in denies.
+// What was not filled in denies.
 func TestZeroValuesDeny(t *testing.T) {
 	policy := makePolicy(t)
 	acme := policy.Resolve(makePod("acme").Obj())
@@ -13,7 +13,7 @@ func TestZeroValuesDeny(t *testing.T) {
 			t.Errorf("zero reason %s: admits %t, sentence %q", r, r.Admits(), r.Sentence())
 		}
 	})
-	t.Run("the zero verdict denies and evicts nobody", func(t *testing.T) {
+	t.Run("the zero verdict denies and evicts no pod", func(t *testing.T) {
 		var v Verdict
 		evicting := makePolicy(t, func(c *Config) { c.Preemption = PreemptAny })
 		if v.Allowed() || evicting.MayEvict(v) {
@@ -38,7 +38,7 @@ func TestZeroValuesDeny(t *testing.T) {
 			t.Errorf("got %s, want %s", v.Reason(), UnknownResident)
 		}
 	})
-	t.Run("a privilege that nobody worked out is unknown, not the lowest", func(t *testing.T) {
+	t.Run("a privilege that was not computed is unknown, not the lowest", func(t *testing.T) {
 		s := policy.Resolve(makePod("acme").Privilege(Privilege(0)).Obj())
 		if r, _ := s.Denied(); r != UnknownPrivilege {
 			t.Errorf("got %s, want %s", r, UnknownPrivilege)

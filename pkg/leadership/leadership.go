@@ -1,7 +1,7 @@
-// Package leadership tells the parts of a kube-scheduler process that it leads. The
+// Package leadership notifies the parts of a kube-scheduler process that it leads. The
 // command has no hook for that and calls nothing of a plugin's when it wins the election;
 // what client-go's elector does call is the metrics of the process. So this package is those
-// metrics, under their usual names, and remembers what it was told. See
+// metrics, under their usual names, and remembers what they report. See
 // docs/decisions/0019-who-leads.md.
 package leadership
 

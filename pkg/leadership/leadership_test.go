@@ -13,7 +13,7 @@ import (
 )
 
 func TestProcessWithoutAnElectionNeverLeads(t *testing.T) {
-	for name, signal := range map[string]*Signal{"no signal": nil, "a signal that nobody uses": newSignal()} {
+	for name, signal := range map[string]*Signal{"no signal": nil, "an unused signal": newSignal()} {
 		t.Run(name, func(t *testing.T) {
 			if signal.Elects() || signal.Leads() {
 				t.Errorf("elects %t, leads %t, want neither", signal.Elects(), signal.Leads())
@@ -24,7 +24,7 @@ func TestProcessWithoutAnElectionNeverLeads(t *testing.T) {
 
 // The whole of it, with client-go's own elector: the provider of a process is set once, so
 // this is the one test that installs a Signal.
-func TestElectionIsTold(t *testing.T) {
+func TestElection(t *testing.T) {
 	signal := Install()
 	lock := func(identity string) resourcelock.Interface {
 		return &resourcelock.LeaseLock{
@@ -68,7 +68,7 @@ func TestElectionIsTold(t *testing.T) {
 	select {
 	case <-signal.Leading():
 	case <-time.After(time.Minute):
-		t.Fatal("elected and not told")
+		t.Fatal("elected and not notified")
 	}
 	if got := gauge(t); got != 1 {
 		t.Errorf("leader_election_master_status %v, want 1", got)

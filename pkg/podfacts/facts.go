@@ -10,7 +10,7 @@ import (
 )
 
 // Facts is what the rule reads of a pod that depends on the pod alone, and so is
-// worked out once for each version of it.
+// computed once for each version of it.
 type Facts struct {
 	Privilege  isolation.Privilege
 	HostAccess isolation.HostAccess

@@ -9,7 +9,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func TestFactsAreReadFromTheWholeSpec(t *testing.T) {
+func TestGather(t *testing.T) {
 	gatherer := newGatherer(t)
 	windows := &v1.WindowsSecurityContextOptions{HostProcess: new(true)}
 	with := func(change func(*v1.PodSpec)) func(*v1.Pod) { return func(p *v1.Pod) { change(&p.Spec) } }

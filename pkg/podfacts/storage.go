@@ -26,7 +26,7 @@ func (r *Rules) PVCOnHost(pvc *v1.PersistentVolumeClaim, storage Storage) bool {
 		return !known || r.VolumeOnHost(volume)
 	}
 	if pvc.Spec.StorageClassName == nil || *pvc.Spec.StorageClassName == "" {
-		// Any volume that somebody has made by hand may be bound to it.
+		// Any volume that was made by hand may be bound to it.
 		return true
 	}
 	// A volume that is there already is taken before a new one is provisioned.

@@ -46,7 +46,7 @@ func volume(name, class string, source v1.PersistentVolumeSource) *v1.Persistent
 	}
 }
 
-func TestAPVCIsOnTheHostUnlessItsVolumeIsKnownToBeElsewhere(t *testing.T) {
+func TestPVCOnHost(t *testing.T) {
 	directory := v1.PersistentVolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/srv"}}
 	local := v1.PersistentVolumeSource{Local: &v1.LocalVolumeSource{Path: "/mnt/disk"}}
 	network := v1.PersistentVolumeSource{CSI: &v1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}
@@ -100,7 +100,7 @@ func TestAPVCIsOnTheHostUnlessItsVolumeIsKnownToBeElsewhere(t *testing.T) {
 	}
 }
 
-func TestANodeStartsVMsByWhatItReportsAndElseByTheClassesThatSelectIt(t *testing.T) {
+func TestVMCapable(t *testing.T) {
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"kata": "yes"}}}
 	class := func(handler string, selector map[string]string) RuntimeClass {
 		return NewRuntimeClass(&nodev1.RuntimeClass{Handler: handler, Scheduling: &nodev1.Scheduling{NodeSelector: selector}})

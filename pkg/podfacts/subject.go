@@ -11,14 +11,14 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Surroundings are what the rule reads besides the pod. Whatever is not known makes the
-// pod unknown, or its boundary void.
-type Surroundings interface {
+// Lookup finds what the rule reads around a pod. Whatever is not known makes the pod
+// unknown, or its boundary void.
+type Lookup interface {
 	// NamespaceLabels returns the labels of a namespace, and whether it is known.
 	NamespaceLabels(name string) (map[string]string, bool)
 	// RuntimeClass returns a RuntimeClass, and whether it is known.
 	RuntimeClass(name string) (RuntimeClass, bool)
-	// PVCOnHost tells of a PVC ("namespace/name") whether its volume is a directory
+	// PVCOnHost reports whether the volume of a PVC ("namespace/name") is a directory
 	// of the host, and whether the PVC is known.
 	PVCOnHost(key string) (onHost, known bool)
 }
@@ -40,9 +40,9 @@ func NewRuntimeClass(class *nodev1.RuntimeClass) RuntimeClass {
 	return read
 }
 
-// Subject makes a subject of a pod, from the facts that were gathered of this version of
-// it.
-func (r *Rules) Subject(pod *v1.Pod, f *Facts, around Surroundings) isolation.Subject {
+// Subject returns the subject of a pod, from the facts that were gathered of this version
+// of it.
+func (r *Rules) Subject(pod *v1.Pod, f *Facts, around Lookup) isolation.Subject {
 	p := isolation.Pod{
 		Labels:        pod.Labels,
 		Annotations:   pod.Annotations,

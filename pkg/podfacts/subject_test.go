@@ -32,7 +32,7 @@ func (a around) PVCOnHost(key string) (onHost, known bool) {
 	return onHost, known
 }
 
-func TestSubjectIsDeniedOrLosesItsBoundaryByWhatIsNotKnown(t *testing.T) {
+func TestSubjectOfUnknownFacts(t *testing.T) {
 	noon := metav1.NewTime(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
 	surroundings := around{
 		namespaces: map[string]map[string]string{
@@ -112,7 +112,7 @@ func TestSubjectIsDeniedOrLosesItsBoundaryByWhatIsNotKnown(t *testing.T) {
 	}
 }
 
-func TestPlatformIsChosenByLabelToo(t *testing.T) {
+func TestPlatformNamespaceSelector(t *testing.T) {
 	rules := newRules(t)
 	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: map[string]string{"team": "platform"}})
 	if err != nil {

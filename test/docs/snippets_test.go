@@ -307,7 +307,7 @@ profiles:
 }
 
 // What the documents say of the plugin's place is true of what is shipped.
-func TestTheShippedConfigurationHasThePluginFirst(t *testing.T) {
+func TestShippedConfiguration(t *testing.T) {
 	if err := acceptConfiguration([]byte(readPage(t, "manifests/base/scheduler-config.yaml").text)); err != nil {
 		t.Error(err)
 	}

@@ -156,4 +156,5 @@ type memoryHandle struct {
 
 func (h *memoryHandle) SharedInformerFactory() informers.SharedInformerFactory { return h.factory }
 func (h *memoryHandle) ClientSet() clientset.Interface                         { return fake.NewClientset() }
-func (h *memoryHandle) ProfileName() string                                    { return "tenant-isolation-scheduler" }
+
+func (h *memoryHandle) ProfileName() string { return "tenant-isolation-scheduler" }

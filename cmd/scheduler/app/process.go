@@ -46,7 +46,7 @@ const (
 // Process is what the plugins of one process have in common. The zero Process is one
 // without an election.
 type Process struct {
-	// Election reports whether this process leads, nil if nobody knows of an election. With
+	// Election reports whether this process leads, nil if there is no election. With
 	// one, a process does what only the leader may do as soon as it leads, and not when it
 	// first has a pod to place.
 	Election *leadership.Signal
@@ -141,7 +141,7 @@ func (p *Process) join(dedicates, wantsAudit bool) (audits bool, err error) {
 
 func (p *Process) exit(logger klog.Logger) func(error) {
 	return func(err error) {
-		// It would hold the lease and place nobody.
+		// It would hold the lease and place no pod.
 		logger.Error(err, "Another process has taken over, exiting")
 		if p.Exit != nil {
 			p.Exit(err)

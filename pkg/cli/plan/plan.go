@@ -34,7 +34,7 @@ type Pod struct {
 type Input struct {
 	Rules *podfacts.Rules
 	// Lookup has the namespaces, classes and volumes of the pods.
-	Lookup podfacts.Surroundings
+	Lookup podfacts.Lookup
 	// Pods are the pods to be placed, without those that every node has: of DaemonSets and
 	// of the platform.
 	Pods []Pod

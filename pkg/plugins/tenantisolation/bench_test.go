@@ -87,7 +87,7 @@ func BenchmarkNodeChange(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		w.pl.workOut(rules, infos[i%len(infos)])
+		w.pl.compute(rules, infos[i%len(infos)])
 		i++
 	}
 }

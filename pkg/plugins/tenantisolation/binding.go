@@ -18,7 +18,7 @@ import (
 var (
 	// errJudgedOtherwise: the pod is no longer what Filter judged it to be.
 	errJudgedOtherwise = unsent("pod's trust domain or boundary has changed since it was placed")
-	// errNodeTaken: somebody has come to the node meanwhile.
+	// errNodeTaken: another pod has been bound to the node meanwhile.
 	errNodeTaken = unsent(isolation.ForeignResident.Sentence())
 	// errNotHeld: the node's dedication has ended meanwhile.
 	errNotHeld = unsent("node(s) are no longer dedicated to the pod's trust domain")
@@ -50,7 +50,7 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 		if newest, getErr := pl.handle.ClientSet().CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{}); getErr != nil {
 			err = getErr
 		} else if newest.UID == pod.UID {
-			// Of another UID it is another pod, of which nobody has judged anything.
+			// With another UID it is another pod, which was not judged.
 			err = pl.bindAs(ctx, c, newest, nodeName)
 		}
 	}

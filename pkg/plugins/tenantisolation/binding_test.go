@@ -92,9 +92,9 @@ func TestBindLooksIntoAConflictOnce(t *testing.T) {
 	}
 }
 
-func TestBindRefusesAPodThatIsNotWhatWasJudged(t *testing.T) {
+func TestBindRefusesAChangedPod(t *testing.T) {
 	for name, meanwhile := range map[string]func(w *world, pod *v1.Pod) *v1.Pod{
-		"a label was edited, and nobody has told": func(w *world, pod *v1.Pod) *v1.Pod {
+		"a label was edited, and no event has come": func(w *world, pod *v1.Pod) *v1.Pod {
 			return w.changed(pod, labelled("data-class=restricted"))
 		},
 		"a label was edited": func(w *world, pod *v1.Pod) *v1.Pod {
@@ -117,7 +117,7 @@ func TestBindRefusesAPodThatIsNotWhatWasJudged(t *testing.T) {
 	}
 }
 
-func TestBindRefusesANodeThatSomebodyHasTakenMeanwhile(t *testing.T) {
+func TestBindRefusesATakenNode(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))
 	bound := w.apiServer(pod)
@@ -127,7 +127,7 @@ func TestBindRefusesANodeThatSomebodyHasTakenMeanwhile(t *testing.T) {
 	}
 }
 
-func TestBindNeverBindsAnotherPodOfTheSameName(t *testing.T) {
+func TestBindRefusesAnotherPod(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))
 	bound := w.apiServer(w.changed(pod, func(p *v1.Pod) { p.UID = "another" }))
@@ -162,7 +162,7 @@ func TestBindSeesAVolumeOfItsPreBind(t *testing.T) {
 	}
 }
 
-func TestBindDoesNotMindHowABoundaryThatIsNotThereWasVoided(t *testing.T) {
+func TestBindWithAnotherHostAccess(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p", mountsData))
 	bound := w.apiServer(pod)
@@ -172,7 +172,7 @@ func TestBindDoesNotMindHowABoundaryThatIsNotThereWasVoided(t *testing.T) {
 	}
 }
 
-func TestBindLeavesPlatformPodsToTheDefaultBinder(t *testing.T) {
+func TestBindSkipsPlatformPods(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("kube-system", "p"))
 	w.apiServer(pod)
@@ -181,7 +181,7 @@ func TestBindLeavesPlatformPodsToTheDefaultBinder(t *testing.T) {
 	}
 }
 
-func TestWhoObservesStampsWhatAPodIsAtTheBind(t *testing.T) {
+func TestBindWhileObserving(t *testing.T) {
 	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
 	pod := w.add(w.pod("red", "p"))
 	var bound *[]*v1.Binding

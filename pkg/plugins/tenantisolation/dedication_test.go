@@ -212,13 +212,13 @@ func TestFilterSeesADedicationAtOnce(t *testing.T) {
 	}
 }
 
-func TestNobodyIsPlacedBeforeTheTakeover(t *testing.T) {
+func TestTakingOver(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	e.ready = false
 	pod := w.add(w.pod("red", "p"))
 	if got := sentence(w.filter(pod, "n1")); got != isolation.TakingOver || e.leads == 0 {
-		t.Errorf("got %s, told %d times that it leads", got, e.leads)
+		t.Errorf("got %s, notified %d times that it leads", got, e.leads)
 	}
 	if agent := w.add(w.pod("kube-system", "p")); !w.admits(agent, "n1") {
 		t.Error("a platform pod waits")
@@ -233,7 +233,7 @@ func TestNobodyIsPlacedBeforeTheTakeover(t *testing.T) {
 	}
 }
 
-func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
+func TestReserveRefusedByTheEngine(t *testing.T) {
 	for name, tc := range map[string]struct {
 		refuse func(*fakeEngine)
 		want   string
@@ -266,7 +266,7 @@ func TestReserveTellsWhyTheEngineRefuses(t *testing.T) {
 	}
 }
 
-func TestATenantAtItsLimitWaitsForIt(t *testing.T) {
+func TestNodeLimit(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	w.node("n2")
@@ -294,7 +294,7 @@ func TestATenantAtItsLimitWaitsForIt(t *testing.T) {
 	}
 }
 
-func TestPreBindIsForPodsThatOpenANode(t *testing.T) {
+func TestPreBind(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	e.held["n1"] = true
@@ -317,10 +317,10 @@ func TestPreBindIsForPodsThatOpenANode(t *testing.T) {
 	}
 }
 
-// What a tenant reads names nobody.
-func TestPreBindSaysInConstantWordsWhyItFailed(t *testing.T) {
+// What a tenant reads names no other tenant.
+func TestPreBindErrors(t *testing.T) {
 	for name, tc := range map[string]struct{ err, want error }{
-		"somebody came":      {fmt.Errorf("node n1: pod blue/p: %w", dedication.ErrTaken), errNodeTaken},
+		"another pod came":   {fmt.Errorf("node n1: pod blue/p: %w", dedication.ErrTaken), errNodeTaken},
 		"it is dedicated":    {fmt.Errorf("node n1: %w", dedication.ErrDedicated), errNodeTaken},
 		"it was deposed":     {fmt.Errorf("term x: %w", dedication.ErrNotReady), errNotTakenOver},
 		"the API server did": {apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "n1", errors.New("no")), errNotDedicated},
@@ -337,7 +337,7 @@ func TestPreBindSaysInConstantWordsWhyItFailed(t *testing.T) {
 	}
 }
 
-func TestBindBearsTheTokenOfTheDedication(t *testing.T) {
+func TestBindToken(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	pod := w.add(w.pod("red", "p"))
@@ -358,7 +358,7 @@ func TestBindBearsTheTokenOfTheDedication(t *testing.T) {
 	}
 }
 
-func TestWhatIsKnownOfABind(t *testing.T) {
+func TestOutcomeOf(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	for name, tc := range map[string]struct {
 		err   error
@@ -375,8 +375,8 @@ func TestWhatIsKnownOfABind(t *testing.T) {
 		"the API server had an error":        {apierrors.NewInternalError(errors.New("etcd")), false},
 		"the API server was not available":   {apierrors.NewServiceUnavailable("etcd"), false},
 		"the connection was lost":            {errors.New("EOF"), false},
-		"nobody waited for the answer":       {context.Canceled, false},
-		"nobody waited for it, not even yet": {fmt.Errorf("bind: %w", context.DeadlineExceeded), false},
+		"the caller stopped waiting":         {context.Canceled, false},
+		"the caller stopped waiting earlier": {fmt.Errorf("bind: %w", context.DeadlineExceeded), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := outcomeOf(tc.err) == dedication.OutcomeKnown; got != tc.known {
@@ -397,7 +397,7 @@ func TestUnreserveReleases(t *testing.T) {
 	}
 }
 
-func TestTheEngineHearsOfWhatChangesOnANode(t *testing.T) {
+func TestEngineIsNotifiedOfChanges(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	touched := func(what string, change func()) {
@@ -416,7 +416,7 @@ func TestTheEngineHearsOfWhatChangesOnANode(t *testing.T) {
 	touched("a node changes", func() { w.node("n1") })
 }
 
-func TestFocusFindsDedicatedNodesThatAreEmpty(t *testing.T) {
+func TestFocusOnDedicatedNodes(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	for i := range alwaysSampled + 20 {
@@ -430,7 +430,7 @@ func TestFocusFindsDedicatedNodesThatAreEmpty(t *testing.T) {
 	}
 }
 
-func TestFilterOnAWarmDedicatedNodeDoesNotAllocate(t *testing.T) {
+func TestFilterAllocatesNothingOnADedicatedNode(t *testing.T) {
 	w := tenants(t)
 	e := w.dedicating()
 	pod := w.add(w.pod("red", "p"))

@@ -8,7 +8,7 @@
 //	plugin.go     the plugin, and what it reads of a node
 //	filtering.go  PreFilter, Filter, Reserve
 //	focus.go      above 100 nodes: the nodes that the pod should go to
-//	scoring.go    PreScore, Score; opening.go: which machine a trust domain should open
+//	scoring.go    PreScore, Score; preference.go: the ranks; forecast.go: which machine a trust domain should open
 //	prebind.go    PreBind: the node is dedicated before the first bind
 //	binding.go    Bind, with the evidence of what was judged; PostBind
 //	signing.go    SignPod

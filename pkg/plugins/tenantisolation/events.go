@@ -37,7 +37,7 @@ type goneMemo struct{ last atomic.Pointer[goneEvent] }
 // goneEvent is the node of a pod that has gone, with it and without it.
 type goneEvent struct {
 	pod *v1.Pod
-	// around, pods and rules tell whether the answer still holds.
+	// around, pods and rules show whether the answer still holds.
 	around, pods uint64
 	rules        *podfacts.Rules
 	change       cluster.Change

@@ -134,7 +134,7 @@ func TestHintDoesNotRememberWhatHasChanged(t *testing.T) {
 	}
 	w.store.Forget(other, "n1")
 	if got, _ := w.pl.afterPodGone(w.pl.logger, pending, gone, nil); got != fwk.Queue {
-		t.Errorf("nobody is in the way any more: got %v", got)
+		t.Errorf("no pod is in the way any more: got %v", got)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestHintAfterThePodItselfChanged(t *testing.T) {
 		"an unknown data class corrected helps": {
 			before: labelled("data-class=top"), after: labelled("data-class=public"), want: fwk.Queue,
 		},
-		"a label that nobody reads does not help": {
+		"a label that is not read does not help": {
 			before: func(*v1.Pod) {}, after: func(p *v1.Pod) { p.Labels = map[string]string{"a": "b"} }, want: fwk.QueueSkip,
 		},
 		"a status does not help": {
@@ -203,7 +203,7 @@ func TestHintAfterThePodItselfChanged(t *testing.T) {
 	}
 }
 
-func TestHintsQueueOnWhatTheyDoNotUnderstand(t *testing.T) {
+func TestHintsOfUnknownObjects(t *testing.T) {
 	w := tenants(t)
 	events, err := w.pl.EventsToRegister(t.Context())
 	if err != nil {

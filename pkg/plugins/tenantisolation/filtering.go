@@ -37,8 +37,8 @@ func (p *placement) Clone() fwk.StateData { return p }
 // Clone returns the cycle itself: it is never changed after PreFilter.
 func (c *cycle) Clone() fwk.StateData { return c }
 
-// PreFilter works out the incoming pod's trust domain and refuses a pod that may go
-// nowhere. Above the number of nodes that the framework always looks at, it points to
+// PreFilter computes the incoming pod's trust domain and refuses a pod that no node may
+// take. Above the number of nodes that the framework always looks at, it points to
 // the nodes where the pod's trust domain is at home.
 func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	if pod.Spec.NodeName != "" {
@@ -109,7 +109,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 	verdict := isolation.Decide(&c.subject, pl.node(state, c.rules, info))
 	if c.rules.Refuses(verdict) {
 		logger := klog.FromContext(ctx)
-		logger.V(4).Info("What the pod was placed by has changed meanwhile", "pod", klog.KObj(pod), "node", nodeName, "reason", verdict.Reason())
+		logger.V(4).Info("The node no longer admits the pod", "pod", klog.KObj(pod), "node", nodeName, "reason", verdict.Reason())
 		// No event will follow the change that has just happened, and another node may
 		// well take the pod.
 		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})

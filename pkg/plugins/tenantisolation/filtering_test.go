@@ -26,7 +26,7 @@ func tenants(t *testing.T, change ...func(*config.TenantIsolationArgs)) *world {
 	return w
 }
 
-func TestFilterTranslatesTheVerdict(t *testing.T) {
+func TestFilter(t *testing.T) {
 	unresolvable, resolvable := fwk.UnschedulableAndUnresolvable, fwk.Unschedulable
 	never := func(*config.TenantIsolationArgs) {}
 	preempt := func(p config.PreemptionPolicy) func(*config.TenantIsolationArgs) {
@@ -48,7 +48,7 @@ func TestFilterTranslatesTheVerdict(t *testing.T) {
 			resident: func(w *world) *v1.Pod { return w.pod("red", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 		},
-		"another tenant's resident denies, and nobody is evicted": {
+		"another tenant's resident denies, and no pod is evicted": {
 			resident: func(w *world) *v1.Pod { return w.pod("blue", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 			want:     unresolvable, says: resident,
@@ -177,7 +177,7 @@ func TestFilterTranslatesTheVerdict(t *testing.T) {
 	}
 }
 
-func TestNothingIsPlacedBeforeTheCachesHaveSynced(t *testing.T) {
+func TestFactsIncomplete(t *testing.T) {
 	w := tenants(t)
 	w.unsynced()
 	pod := w.pod("red", "p")
@@ -204,7 +204,7 @@ func TestFilterJudgesWithoutPreFilter(t *testing.T) {
 	}
 }
 
-func TestEachDenialIsAStatusOfItsOwn(t *testing.T) {
+func TestDenialIsANewStatus(t *testing.T) {
 	w := tenants(t)
 	w.add(w.pod("blue", "r", on("n1")))
 	pod := w.pod("red", "p")
@@ -214,7 +214,7 @@ func TestEachDenialIsAStatusOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAnAssignedPodIsNotJudgedAgain(t *testing.T) {
+func TestPreFilterOfAnAssignedPod(t *testing.T) {
 	w := tenants(t)
 	_, status := w.pl.PreFilter(t.Context(), framework.NewCycleState(), w.pod("stray", "p", on("n1")), nil)
 	if !status.IsSkip() {
@@ -222,7 +222,7 @@ func TestAnAssignedPodIsNotJudgedAgain(t *testing.T) {
 	}
 }
 
-func TestReserveSeesWhatHasChangedSinceFilter(t *testing.T) {
+func TestReserve(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p"))
 	if !w.admits(pod, "n1") {
@@ -238,7 +238,7 @@ func TestReserveSeesWhatHasChangedSinceFilter(t *testing.T) {
 	}
 }
 
-func TestReservedPodsCountUntilUnreserved(t *testing.T) {
+func TestUnreserve(t *testing.T) {
 	w := tenants(t)
 	red := w.add(w.pod("red", "p"))
 	if status := w.pl.Reserve(t.Context(), framework.NewCycleState(), red, "n1"); !status.IsSuccess() {
@@ -256,7 +256,7 @@ func TestReservedPodsCountUntilUnreserved(t *testing.T) {
 	}
 }
 
-func TestScorePrefersWhatIsOpenAlready(t *testing.T) {
+func TestScore(t *testing.T) {
 	w := tenants(t)
 	w.node("n2")
 	w.node("kata2", "", "kata-qemu")
@@ -304,7 +304,7 @@ func TestScorePrefersWhatIsOpenAlready(t *testing.T) {
 	}
 }
 
-func TestSignaturesDifferWhereFilterOrScoreWould(t *testing.T) {
+func TestSignPod(t *testing.T) {
 	w := tenants(t)
 	sign := func(p *v1.Pod) any {
 		fragments, status := w.pl.SignPod(t.Context(), p)
@@ -333,7 +333,7 @@ func TestSignaturesDifferWhereFilterOrScoreWould(t *testing.T) {
 	}
 }
 
-func TestWhoObservesPlacesWhatItWouldRefuse(t *testing.T) {
+func TestFilterWhileObserving(t *testing.T) {
 	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
 	w.add(w.pod("blue", "there", on("n1")))
 	w.node("n2")

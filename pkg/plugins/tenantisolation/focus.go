@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// focusNodes is how many nodes the other scorers are left to choose among. The
+	// focusNodes is the number of nodes among which the other scorers choose. The
 	// filters are run on each of them here, and again by the framework.
 	focusNodes = 8
 	// focusTries and focusLooks bound what it costs to find a first node: how often the
 	// filters are run, and how many nodes are looked at for room.
 	focusTries = 64
 	focusLooks = 1000
-	// focusMore bounds how many more nodes are looked at once there is one: of a trust
-	// domain that fills its nodes, all others are full.
+	// focusMore bounds how many more nodes are looked at once there is one: once a trust
+	// domain has filled its nodes, none of the others takes another pod.
 	focusMore = 24
 )
 
@@ -55,7 +55,7 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 		pl.store.FoundHome(group, first)
 	}
 	if first == "" {
-		first = search.among(ctx, portions(pl.dedicator.Homes(&c.subject, focusLooks)))
+		first = search.among(ctx, batches(pl.dedicator.Homes(&c.subject, focusLooks)))
 	}
 	if first == "" && c.subject.Open() {
 		if first = search.among(ctx, pl.store.SharedNodes); first != "" {
@@ -63,7 +63,7 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 		}
 	}
 	if first == "" && c.rules.Observes() {
-		first = search.among(ctx, portions(turned(nodes, pod)))
+		first = search.among(ctx, batches(rotated(nodes, pod)))
 	}
 	if first == "" {
 		return nil
@@ -71,10 +71,10 @@ func (pl *Plugin) focus(ctx context.Context, c *cycle, state fwk.CycleState, pod
 	return &fwk.PreFilterResult{NodeNames: search.found}
 }
 
-// turned returns the names of all nodes, for each pod from another one on. Where nothing is
-// refused, the nodes that keep the rule are not told from the others by a filter, and may
-// be few.
-func turned(nodes []fwk.NodeInfo, pod *v1.Pod) []string {
+// rotated returns the names of all nodes; each pod's list begins with another one. Where
+// nothing is refused, no filter separates nodes that keep the rule from nodes that break it,
+// and those that keep it may be few.
+func rotated(nodes []fwk.NodeInfo, pod *v1.Pod) []string {
 	names := make([]string, 0, len(nodes))
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(pod.UID))
@@ -88,8 +88,8 @@ func turned(nodes []fwk.NodeInfo, pod *v1.Pod) []string {
 }
 
 // focusable reports whether the profile's filters can be asked from this PreFilter: if no
-// PreFilter plugin runs after it, all have written what their filters read; and of each of
-// them it has to be known how it says that it has nothing to do.
+// PreFilter plugin runs after it, all have written what their filters read; and for each of
+// them it has to be known how it shows that it has nothing to do.
 func (pl *Plugin) focusable(plugins *schedulerconfig.Plugins) bool {
 	enabled := plugins.PreFilter.Enabled
 	for i, plugin := range enabled {
@@ -133,7 +133,7 @@ type focusSearch struct {
 }
 
 // among looks for nodes that take the pod until enough are found or tried, and returns the
-// first one. The nodes come in portions: next fills names with those after so many others.
+// first one. The nodes come in batches: next fills names with those after the first skip nodes.
 func (s *focusSearch) among(ctx context.Context, next func(skip int, names []string) int) (first string) {
 	var names [focusMore]string
 	tries, looks := s.tries, 0
@@ -158,8 +158,8 @@ func (s *focusSearch) among(ctx context.Context, next func(skip int, names []str
 	return first
 }
 
-// portions hands out names that are known already.
-func portions(names []string) func(skip int, into []string) int {
+// batches returns names that are known already, in batches.
+func batches(names []string) func(skip int, into []string) int {
 	return func(skip int, into []string) int { return copy(into, names[min(skip, len(names)):]) }
 }
 

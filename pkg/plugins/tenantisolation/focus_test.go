@@ -21,9 +21,9 @@ func requests(cpu string) func(*v1.Pod) {
 	}
 }
 
-// TestAboveTheSampleThePodIsPointedHome: red is at home on n007 and n031, VMs of blue are
+// TestFocus: red is at home on n007 and n031, VMs of blue are
 // on n050, and there are 150 nodes.
-func TestAboveTheSampleThePodIsPointedHome(t *testing.T) {
+func TestFocus(t *testing.T) {
 	all := func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return nil }
 	none := func(fwk.CycleState, fwk.NodeInfo) *fwk.Status { return fwk.NewStatus(fwk.Unschedulable) }
 	for name, tc := range map[string]struct {
@@ -136,7 +136,7 @@ func TestAboveTheSampleThePodIsPointedHome(t *testing.T) {
 	}
 }
 
-func TestTheSearchForAHomeIsBounded(t *testing.T) {
+func TestFocusIsBounded(t *testing.T) {
 	w := tenants(t)
 	for i := range 150 {
 		node := fmt.Sprintf("n%03d", i)
@@ -167,7 +167,7 @@ func TestTheSearchForAHomeIsBounded(t *testing.T) {
 
 // A trust domain that fills its nodes has one with room, and the next pod should not look
 // at all of the others again.
-func TestTheNextSearchForAHomeBeginsWhereThisOneFoundRoom(t *testing.T) {
+func TestFocusBeginsAtTheLastHome(t *testing.T) {
 	w := tenants(t)
 	for i := range 150 {
 		node := fmt.Sprintf("n%03d", i)

@@ -343,7 +343,7 @@ func (w *world) changed(pod *v1.Pod, change ...func(*v1.Pod)) *v1.Pod {
 	return pod
 }
 
-// filter runs PreFilter and, if that lets it, Filter. The reason of a denial is told by
+// filter runs PreFilter and, if that lets it, Filter. The reason of a denial is read from
 // its sentence.
 func (w *world) filter(pod *v1.Pod, node string) *fwk.Status {
 	w.t.Helper()
@@ -361,8 +361,8 @@ func (w *world) filter(pod *v1.Pod, node string) *fwk.Status {
 
 func (w *world) admits(pod *v1.Pod, node string) bool { return w.filter(pod, node).IsSuccess() }
 
-// sentence returns the reason that the status tells, residents rather than a dedication where
-// both are told in the same words.
+// sentence returns the reason of the status, residents rather than a dedication where
+// both have the same sentence.
 func sentence(status *fwk.Status) isolation.Reason {
 	for _, reason := range isolation.Reasons() {
 		if reason == isolation.ForeignDedication {

@@ -16,7 +16,7 @@ import (
 
 // TestL6SoundHints runs random histories. At each step it asks Filter about every
 // pending pod and node before and after, and compares with what the plugin wakes:
-// whoever a node has turned to admit must be woken, and nobody else but a pod whose own
+// each pod that a node now admits must be woken, and no other but a pod whose own
 // trust domain or boundary has changed, or whose tenant has reached its limit of nodes or left it. In every
 // second history nodes are dedicated.
 func TestL6SoundHints(t *testing.T) {

@@ -42,7 +42,7 @@ func newMetrics() *metrics {
 	}
 }
 
-// Metrics returns the metrics of the package, for whoever documents or registers them.
+// Metrics returns the metrics of the package, to document or register them.
 func Metrics() []k8smetrics.Registerable {
 	m := shared()
 	return []k8smetrics.Registerable{m.resolutions, m.placements}

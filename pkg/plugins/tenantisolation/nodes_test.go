@@ -17,20 +17,20 @@ func (w *world) remembered(info fwk.NodeInfo) *isolation.Node {
 	return w.pl.node(framework.NewCycleState(), w.store.Rules(), info)
 }
 
-func TestANodeIsWorkedOutOncePerChange(t *testing.T) {
+func TestNodeIsComputedOncePerChange(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(w *world, resident *v1.Pod)
 		again  bool
 	}{
-		"nothing happens":                  {change: func(*world, *v1.Pod) {}},
-		"a pod elsewhere comes":            {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
-		"a label that nobody reads is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
+		"nothing happens":                 {change: func(*world, *v1.Pod) {}},
+		"a pod elsewhere comes":           {change: func(w *world, _ *v1.Pod) { w.add(w.pod("blue", "b", on("kata1"))) }},
+		"a label that is not read is set": {change: func(w *world, _ *v1.Pod) { w.namespace("red", "tenant=red", "colour=crimson") }},
 		"another pod's PVC comes and goes": {change: func(w *world, _ *v1.Pod) {
 			w.add(w.pod("blue", "b", on("kata1"), mountsData))
 			w.boundPVC("blue", csi)
 		}},
 		"another namespace goes":                 {change: func(w *world, _ *v1.Pod) { w.deleteNamespace("blue") }},
-		"a namespace that nobody asked for":      {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},
+		"a namespace without pods":               {change: func(w *world, _ *v1.Pod) { w.namespace("green", "tenant=green") }},
 		"another node's handlers change":         {change: func(w *world, _ *v1.Pod) { w.node("kata1", "runc") }},
 		"a pod comes":                            {again: true, change: func(w *world, _ *v1.Pod) { w.add(w.pod("red", "b", on("n1"))) }},
 		"a pod goes":                             {again: true, change: func(w *world, r *v1.Pod) { w.gone(r) }},
@@ -61,7 +61,7 @@ func withHandlers(node *v1.Node, handlers ...string) *v1.Node {
 	return node
 }
 
-func TestAResidentsNewerVersionCountsBeforeTheFrameworkHasIt(t *testing.T) {
+func TestFilterCountsTheNewestVersion(t *testing.T) {
 	w := tenants(t)
 	resident := w.add(w.pod("red", "r", on("n1")))
 	secret := w.add(w.pod("red", "p", labelled("data-class=restricted")))
@@ -75,7 +75,7 @@ func TestAResidentsNewerVersionCountsBeforeTheFrameworkHasIt(t *testing.T) {
 	}
 }
 
-func TestNothingIsRememberedWhileAPodGroupIsPlaced(t *testing.T) {
+func TestPodGroupCycle(t *testing.T) {
 	w := tenants(t)
 	node := w.nodes["n1"]
 	snapshot := internalcache.NewSnapshot(nil, []*v1.Node{node})
@@ -112,7 +112,7 @@ func TestNothingIsRememberedWhileAPodGroupIsPlaced(t *testing.T) {
 	}
 }
 
-func TestANodeThatOnlyTheFrameworkKnowsIsJudgedByWhatItReports(t *testing.T) {
+func TestFilterOnANodeUnknownToTheStore(t *testing.T) {
 	w := tenants(t)
 	w.node("plain", "runc")
 	for node, want := range map[string]bool{"plain": false, "kata1": true} {
@@ -127,7 +127,7 @@ func TestANodeThatOnlyTheFrameworkKnowsIsJudgedByWhatItReports(t *testing.T) {
 	}
 }
 
-func TestANodesHandlersCountBeforeTheFrameworkHasThem(t *testing.T) {
+func TestFilterCountsTheNewestHandlers(t *testing.T) {
 	w := tenants(t)
 	pod := w.add(w.pod("red", "p", class("kata")))
 	if !w.admits(pod, "kata1") {
@@ -139,7 +139,7 @@ func TestANodesHandlersCountBeforeTheFrameworkHasThem(t *testing.T) {
 	}
 }
 
-func TestDryRunsSeeTheNodeTheyAreGiven(t *testing.T) {
+func TestFilterInADryRun(t *testing.T) {
 	w := tenants(t)
 	blue := w.add(w.pod("blue", "r", on("n1")))
 	red := w.add(w.pod("red", "p"))
@@ -166,7 +166,7 @@ func TestDryRunsSeeTheNodeTheyAreGiven(t *testing.T) {
 	}
 }
 
-func TestFilterOnAWarmNodeAllocatesNothing(t *testing.T) {
+func TestFilterAllocatesNothing(t *testing.T) {
 	w := tenants(t)
 	w.add(w.pod("red", "r", on("n1")))
 	w.add(w.pod("blue", "b", on("kata1")))

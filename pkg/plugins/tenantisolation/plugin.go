@@ -53,26 +53,26 @@ func (pl *Plugin) Name() string { return Name }
 // node returns what the rule reads of a node of the snapshot. It does not allocate where
 // nothing has changed.
 //
-// A generation is never given twice, to whatever NodeInfo, so equal generations mean
-// equal pods; with one exception: while a pod group is placed, the snapshot's NodeInfo
-// gets pods and keeps its generation. Then nothing remembered is used, nor kept.
+// No two versions of NodeInfos have the same generation, so equal generations mean equal
+// pods. There is one exception: while a pod group is placed, the snapshot's NodeInfo
+// gets pods and keeps its generation. Then nothing is read from the cache, nor written to it.
 func (pl *Plugin) node(state fwk.CycleState, rules *podfacts.Rules, info fwk.NodeInfo) *isolation.Node {
 	var memo *cluster.Memo
 	if !state.IsPodGroupSchedulingCycle() {
 		memo = pl.store.Memo(info.Node().Name)
 	}
 	if memo == nil {
-		node := pl.workOut(rules, info)
+		node := pl.compute(rules, info)
 		return &node
 	}
 	stamp := pl.store.Stamp(memo, rules, info.GetGeneration())
 	if node := memo.Node(stamp); node != nil {
 		return node
 	}
-	return memo.Remember(stamp, pl.workOut(rules, info))
+	return memo.Remember(stamp, pl.compute(rules, info))
 }
 
-func (pl *Plugin) workOut(rules *podfacts.Rules, info fwk.NodeInfo) isolation.Node {
+func (pl *Plugin) compute(rules *podfacts.Rules, info fwk.NodeInfo) isolation.Node {
 	pods := info.GetPods()
 	on := make([]isolation.Resident, 0, len(pods))
 	for _, p := range pods {

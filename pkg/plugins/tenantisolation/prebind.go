@@ -30,7 +30,7 @@ func (pl *Plugin) PreBindPreFlight(_ context.Context, state fwk.CycleState, pod 
 	return &fwk.PreBindPreFlightResult{}, nil
 }
 
-// PreBind dedicates the pod's node, or waits for whoever does. It returns when the pod may be
+// PreBind dedicates the pod's node, or waits until another pod's PreBind has done so. It returns when the pod may be
 // bound.
 func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
 	c := pl.cycleOf(state, pod)
@@ -72,7 +72,7 @@ func refusal(err error) isolation.Reason {
 	return isolation.ForeignDedication
 }
 
-// outcomeOf tells what is known of a bind that ended with the error. What an API server
+// outcomeOf returns what is known of a bind that ended with the error. What an API server
 // has refused never happens; of any other answer, and of none, nothing is known.
 func outcomeOf(err error) dedication.Outcome {
 	if early := unsent(""); err == nil || errors.As(err, &early) {

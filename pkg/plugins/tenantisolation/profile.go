@@ -8,7 +8,7 @@ import (
 )
 
 // profile is what the plugin has to know of its place among the others. It is read at the
-// first use: while a framework makes its plugins, it cannot tell.
+// first use: a framework that is still making its plugins does not know.
 type profile struct {
 	once sync.Once
 	// fault is why no pod may be placed by this profile.
@@ -35,8 +35,8 @@ func (pl *Plugin) readProfile() *profile {
 //
 // Preemption looks at every node that the first filter to refuse it calls Unschedulable. If
 // that is another one, for want of memory say, preemption may empty a node of another
-// trust domain, whatever the preemption argument says. And whoever binds before this
-// plugin leaves no evidence and does not ask whether the pod has changed.
+// trust domain, whatever the preemption argument says. And a plugin that binds before this one
+// leaves no evidence and does not ask whether the pod has changed.
 func misplaced(plugins *schedulerconfig.Plugins) error {
 	for _, point := range []struct {
 		name    string
@@ -46,7 +46,7 @@ func misplaced(plugins *schedulerconfig.Plugins) error {
 		{"bind", plugins.Bind.Enabled},
 	} {
 		if len(point.enabled) == 0 || point.enabled[0].Name != Name {
-			return fmt.Errorf("profile is configured wrongly: %s has to be the first of the %s plugins, list it in plugins.%s.enabled besides plugins.multiPoint.enabled",
+			return fmt.Errorf("profile is configured wrongly: %s has to be the first of the %s plugins, list it in plugins.%s.enabled as well as in plugins.multiPoint.enabled",
 				Name, point.name, point.name)
 		}
 	}

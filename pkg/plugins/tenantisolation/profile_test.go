@@ -9,7 +9,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
-func TestAProfileThatWouldWeakenTheRulePlacesNothing(t *testing.T) {
+func TestMisplacedPlugin(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*world)
 		want   string

@@ -62,26 +62,26 @@ func (r *request) fill(info fwk.NodeInfo) float64 {
 	return fill / max(kinds, 1)
 }
 
-const openingKey fwk.StateKey = Name + "/opening"
+const forecastKey fwk.StateKey = Name + "/forecast"
 
-// Clone returns the opening itself: it is never changed.
-func (o *opening) Clone() fwk.StateData { return o }
+// Clone returns the forecast itself: it is never changed.
+func (f *forecast) Clone() fwk.StateData { return f }
 
-// PreScore skips Score for pods to which all nodes are equal, and finds out for the others
-// which machine they should open.
+// PreScore skips Score for pods to which all nodes are equal, and forecasts for the others
+// what their trust domain will request.
 func (pl *Plugin) PreScore(_ context.Context, state fwk.CycleState, _ *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	c, err := readCycle(state)
 	if err != nil || c.subject.Platform() {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	if o := pl.newOpening(state, c, nodes); o != nil {
-		state.Write(openingKey, o)
+	if f := pl.newForecast(state, c, nodes); f != nil {
+		state.Write(forecastKey, f)
 	}
 	return nil
 }
 
-// Score prefers machines that the pod's trust domain has opened already, the fullest of them,
-// and opens a new one last, one that suits what the trust domain is expected to ask for.
+// Score prefers machines that the pod's trust domain has opened already, the fullest of them.
+// A machine that has to be opened comes last, one that suits the forecast first.
 func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info fwk.NodeInfo) (int64, *fwk.Status) {
 	c, err := readCycle(state)
 	if err != nil {
@@ -95,9 +95,9 @@ func (pl *Plugin) Score(_ context.Context, state fwk.CycleState, _ *v1.Pod, info
 		}
 	}
 	r := room{fill: c.request.fill(info)}
-	if data, err := state.Read(openingKey); err == nil {
-		if o, ok := data.(*opening); ok {
-			r.suits = o.suits(info)
+	if data, err := state.Read(forecastKey); err == nil {
+		if f, ok := data.(*forecast); ok {
+			r.suits = f.suits(info)
 		}
 	}
 	return r.adjust(preferred), nil

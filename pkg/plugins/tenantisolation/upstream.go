@@ -10,14 +10,14 @@ import (
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
-// This file is all that depends on the inside of kube-scheduler, beyond what the scheduling
+// Only this file depends on the inside of kube-scheduler, beyond what the scheduling
 // framework offers to plugins. upstream_test.go fails if an upstream release changes it.
 
 // alwaysSampled is the number of nodes up to which the framework scores all that fit
 // (minFeasibleNodesToFind in k8s.io/kubernetes/pkg/scheduler).
 const alwaysSampled = 100
 
-// profiled is the part of a framework that tells which plugins run when. fwk.Handle does
+// profiled is the part of a framework that knows which plugins run when. fwk.Handle does
 // not offer it; the scheduler's implementation does.
 type profiled interface {
 	ListPlugins() *schedulerconfig.Plugins

@@ -13,9 +13,9 @@ import (
 	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
-// TestAChangeWakesExactlyThePodsThatItHelps has the pods red/p, red-secret/s and
+// TestWake has the pods red/p, red-secret/s and
 // blue/b pending on a cluster of one node, n1.
-func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
+func TestWake(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args   func(*config.TenantIsolationArgs)
 		before func(w *world)
@@ -27,7 +27,7 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 			change: func(w *world) { w.namespace("stray", "tenant=blue") },
 			want:   []string{"blue/b"},
 		},
-		"the resident's namespace gets a label that nobody reads": {
+		"the resident's namespace gets a label that is not read": {
 			before: func(w *world) { w.add(w.pod("stray", "r", on("n1"))) },
 			change: func(w *world) { w.namespace("stray", "colour=blue") },
 		},
@@ -65,7 +65,7 @@ func TestAChangeWakesExactlyThePodsThatItHelps(t *testing.T) {
 			change: func(w *world) { w.runtimeClass("new", "kata-qemu") },
 			want:   []string{"red/vm"},
 		},
-		"a RuntimeClass of nobody is made": {
+		"a RuntimeClass that no pod names is made": {
 			change: func(w *world) { w.runtimeClass("new", "kata-qemu") },
 		},
 		"a resident's RuntimeClass is made again with a handler that isolates, before it is started": {
@@ -208,7 +208,7 @@ func (w *world) boundPVC(namespace string, source func(*v1.PersistentVolume)) {
 	w.set(volume)
 }
 
-func TestAPVCOnTheHostVoidsTheBoundary(t *testing.T) {
+func TestPVCOnHostVoidsTheBoundary(t *testing.T) {
 	unbound := func(class string, provisioner string) func(w *world) {
 		return func(w *world) {
 			c := &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "red", Name: "data"}}

@@ -11,29 +11,31 @@ import (
 )
 
 const (
-	// smallLeave is the share of the machines, the best one in ten, that a trust domain leaves
-	// to others as long as it has fewer than they have on average: a machine that is twice as
-	// large spares one machine where many are needed, and none where one is enough.
-	smallLeave = 10
-	// openingLooks bounds how many nodes are looked at for what is asked for.
-	openingLooks = 1000
+	// reservedShare: a trust domain with fewer machines than the average leaves the best one
+	// in ten to others. A machine that is twice as large saves one machine where many are
+	// needed, and none where one is enough.
+	reservedShare = 10
+	// forecastNodes bounds how many nodes are read for their requests.
+	forecastNodes = 1000
 )
 
-// opening tells which machine a trust domain should open. A pod says little of what
-// comes after it, so it is judged by what the trust domain asks for already, and by one
-// machine's worth of what the whole cluster asks for.
+// forecast is what a trust domain is expected to request, by which the machine that it
+// should open is chosen. One pod says little about the next ones, so it is the pod, what
+// the trust domain requests already, and one machine's worth of what the whole cluster
+// requests.
 //
 // It is about capacity alone: the machines are all empty, and the rule has admitted the pod.
-type opening struct {
+type forecast struct {
 	names []v1.ResourceName
-	// expected is what is to be placed, typical what a machine has on average.
+	// expected is what the trust domain will request, typical what a machine has on average.
 	expected, typical []float64
-	// enough is how many machines of the best kind that would take.
-	enough float64
+	// fewest is the number of machines of the best shape that the expected pods need.
+	fewest float64
 }
 
-// newOpening returns nil if a machine that is open already takes the pod.
-func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, nodes []fwk.NodeInfo) *opening {
+// newForecast returns nil if a machine that is open already takes the pod, or if there is no
+// choice.
+func (pl *Plugin) newForecast(state fwk.CycleState, c *cycle, nodes []fwk.NodeInfo) *forecast {
 	var machines []fwk.NodeInfo
 	best := int64(0)
 	for _, info := range nodes {
@@ -55,36 +57,36 @@ func (pl *Plugin) newOpening(state fwk.CycleState, c *cycle, nodes []fwk.NodeInf
 	if len(machines) < 2 {
 		return nil
 	}
-	o := &opening{names: resourceNames(machines)}
-	o.typical = o.zero()
+	f := &forecast{names: resourceNames(machines)}
+	f.typical = f.zero()
 	for _, info := range machines {
-		o.add(o.typical, 1/float64(len(machines)), info, free)
+		f.add(f.typical, 1/float64(len(machines)), info, free)
 	}
-	o.expected = o.zero()
-	for i, name := range o.names {
-		o.expected[i] = c.request.of(name)
+	f.expected = f.zero()
+	for i, name := range f.names {
+		f.expected[i] = c.request.of(name)
 	}
 	homes := pl.homes(&c.subject)
 	for _, info := range homes {
-		o.add(o.expected, 1, info, requested)
+		f.add(f.expected, 1, info, requested)
 	}
-	o.addOneMachine(pl.occupied(state, c))
+	f.addOneMachine(pl.occupied(state, c))
 
-	loads := make([]float64, 0, len(machines))
+	needed := make([]float64, 0, len(machines))
 	for _, info := range machines {
-		loads = append(loads, o.load(info))
+		needed = append(needed, f.machines(info))
 	}
-	slices.Sort(loads)
-	o.enough = loads[0]
+	slices.Sort(needed)
+	f.fewest = needed[0]
 	if len(homes) == 0 || float64(len(homes)) < pl.store.AverageHomes() {
-		o.enough = loads[len(loads)/smallLeave]
+		f.fewest = needed[len(needed)/reservedShare]
 	}
-	return o
+	return f
 }
 
 // homes returns the nodes that the pod's trust domain has open, or may share.
 func (pl *Plugin) homes(s *isolation.Subject) []fwk.NodeInfo {
-	names := make([]string, openingLooks)
+	names := make([]string, forecastNodes)
 	group, _ := s.KernelGroup()
 	n := pl.store.Homes(group, 0, names)
 	if s.Open() {
@@ -103,16 +105,16 @@ func (pl *Plugin) infos(names []string) []fwk.NodeInfo {
 	return infos
 }
 
-// occupied returns nodes of tenants: at most openingLooks nodes are looked at, spread over
-// all. On nodes without tenants there are the platform's pods alone, and many of these
-// nodes would hide what tenants ask for.
+// occupied returns nodes that hold tenants' pods: at most forecastNodes nodes are read, spread
+// over all. On the others there are platform pods alone, and many of these nodes would hide
+// what tenants request.
 func (pl *Plugin) occupied(state fwk.CycleState, c *cycle) []fwk.NodeInfo {
 	all, err := pl.handle.SnapshotSharedLister().NodeInfos().List()
 	if err != nil {
 		return nil
 	}
 	var infos []fwk.NodeInfo
-	step := 1 + len(all)/openingLooks
+	step := 1 + len(all)/forecastNodes
 	for n := 0; n < len(all); n += step {
 		if info := all[n]; info.Node() != nil && !pl.node(state, c.rules, info).Occupancy.Empty() {
 			infos = append(infos, info)
@@ -121,58 +123,58 @@ func (pl *Plugin) occupied(state fwk.CycleState, c *cycle) []fwk.NodeInfo {
 	return infos
 }
 
-// addOneMachine adds what is asked for on these nodes to what is expected, scaled so that
-// it fills one machine.
-func (o *opening) addOneMachine(nodes []fwk.NodeInfo) {
-	mix := o.zero()
+// addOneMachine adds the requests on these nodes to what is expected, scaled so that they
+// fill one machine.
+func (f *forecast) addOneMachine(nodes []fwk.NodeInfo) {
+	mix := f.zero()
 	for _, info := range nodes {
-		o.add(mix, 1, info, requested)
+		f.add(mix, 1, info, requested)
 	}
 	machines := 0.0
 	for i := range mix {
-		if o.typical[i] > 0 {
-			machines = max(machines, mix[i]/o.typical[i])
+		if f.typical[i] > 0 {
+			machines = max(machines, mix[i]/f.typical[i])
 		}
 	}
 	if machines == 0 {
 		return
 	}
 	for i := range mix {
-		o.expected[i] += mix[i] / machines
+		f.expected[i] += mix[i] / machines
 	}
 }
 
-// load is how many machines like this one what is expected would take, and one more for
-// what the machine does not have at all: a large trust domain may well fill it with the pods
-// that do not ask for that.
-func (o *opening) load(info fwk.NodeInfo) float64 {
-	load, besides := 0.0, 0.0
-	for i, name := range o.names {
-		if o.expected[i] == 0 || o.typical[i] <= 0 {
+// machines returns the number of machines of this shape that the expected pods need. A
+// resource that the machine does not have counts as at most one more machine: a large trust
+// domain may well fill it with pods that do not request that resource.
+func (f *forecast) machines(info fwk.NodeInfo) float64 {
+	needed, others := 0.0, 0.0
+	for i, name := range f.names {
+		if f.expected[i] == 0 || f.typical[i] <= 0 {
 			continue
 		}
 		if has := free(info, name); has > 0 {
-			load = max(load, o.expected[i]/has)
+			needed = max(needed, f.expected[i]/has)
 		} else {
-			besides += min(1, o.expected[i]/o.typical[i])
+			others += min(1, f.expected[i]/f.typical[i])
 		}
 	}
-	return load + besides
+	return needed + others
 }
 
 // suits returns how well a machine suits, from 0 to 1.
-func (o *opening) suits(info fwk.NodeInfo) float64 {
-	load := o.load(info)
-	if o.enough >= load { // both are zero for a pod that asks for nothing
+func (f *forecast) suits(info fwk.NodeInfo) float64 {
+	needed := f.machines(info)
+	if f.fewest >= needed { // both are zero for a pod that requests nothing
 		return 1
 	}
-	return o.enough / load
+	return f.fewest / needed
 }
 
-func (o *opening) zero() []float64 { return make([]float64, len(o.names)) }
+func (f *forecast) zero() []float64 { return make([]float64, len(f.names)) }
 
-func (o *opening) add(to []float64, times float64, info fwk.NodeInfo, what func(fwk.NodeInfo, v1.ResourceName) float64) {
-	for i, name := range o.names {
+func (f *forecast) add(to []float64, times float64, info fwk.NodeInfo, what func(fwk.NodeInfo, v1.ResourceName) float64) {
+	for i, name := range f.names {
 		to[i] += times * what(info, name)
 	}
 }

@@ -60,7 +60,7 @@ func (w *world) opens(pod *v1.Pod, among ...string) []string {
 	return first
 }
 
-func TestWhichMachineATrustDomainOpens(t *testing.T) {
+func TestForecast(t *testing.T) {
 	small, large := amounts("32", "128Gi", ""), amounts("64", "256Gi", "")
 	withMemory, withGPUs := amounts("32", "512Gi", ""), amounts("32", "128Gi", "8")
 	pod := amounts("2", "8Gi", "")
@@ -72,7 +72,7 @@ func TestWhichMachineATrustDomainOpens(t *testing.T) {
 		asked                   v1.ResourceList
 		want                    []string
 	}{
-		"the one that is largest for the pod, if nobody has asked for anything": {
+		"the one that is largest for the pod, if no pod has requested anything": {
 			machines: map[string]v1.ResourceList{"large": large, "small": small},
 			asked:    pod, want: []string{"large"},
 		},
@@ -105,7 +105,7 @@ func TestWhichMachineATrustDomainOpens(t *testing.T) {
 			machines: map[string]v1.ResourceList{"large": large, "small": small},
 			asked:    v1.ResourceList{}, want: []string{"large", "small"},
 		},
-		"a full machine takes nobody, whatever it has": {
+		"a full machine takes no pod": {
 			machines: map[string]v1.ResourceList{"large": large, "none": amounts("0", "0", "")},
 			asked:    pod, want: []string{"large"},
 		},
@@ -133,8 +133,8 @@ func TestWhichMachineATrustDomainOpens(t *testing.T) {
 	}
 }
 
-// TestTheBestMachinesAreForThoseWhoCanUseThem: one machine in eleven is large.
-func TestTheBestMachinesAreForThoseWhoCanUseThem(t *testing.T) {
+// One machine in eleven is large.
+func TestForecastLeavesTheBestMachines(t *testing.T) {
 	w := tenants(t)
 	machines := []string{"large"}
 	w.machine("large", amounts("64", "256Gi", ""))
@@ -165,7 +165,7 @@ func TestTheBestMachinesAreForThoseWhoCanUseThem(t *testing.T) {
 	}
 }
 
-func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
+func TestNewForecast(t *testing.T) {
 	w := tenants(t)
 	w.machine("a", amounts("64", "256Gi", ""))
 	w.machine("b", amounts("32", "128Gi", ""))
@@ -189,7 +189,7 @@ func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
 			for _, node := range tc.nodes {
 				nodes = append(nodes, w.snapshot[node])
 			}
-			got := w.pl.newOpening(framework.NewCycleState(), w.cycle(tc.pod), nodes)
+			got := w.pl.newForecast(framework.NewCycleState(), w.cycle(tc.pod), nodes)
 			if (got != nil) != tc.want {
 				t.Errorf("asks which machine to open: %t, want %t", got != nil, tc.want)
 			}
@@ -197,8 +197,8 @@ func TestWhoNeedNotOpenAMachineDoesNotAsk(t *testing.T) {
 	}
 }
 
-// TestVMsOfAllTrustDomainsOpenMachinesForAll: the VMs ask for memory, all others for CPU.
-func TestVMsOfAllTrustDomainsOpenMachinesForAll(t *testing.T) {
+// TestForecastOfSharedMachines: the VMs ask for memory, all others for CPU.
+func TestForecastOfSharedMachines(t *testing.T) {
 	w := tenants(t)
 	w.machine("memory", amounts("32", "512Gi", ""), "", "kata-qemu")
 	w.machine("cpu", amounts("64", "128Gi", ""), "", "kata-qemu")
@@ -213,7 +213,7 @@ func TestVMsOfAllTrustDomainsOpenMachinesForAll(t *testing.T) {
 	}
 }
 
-func TestWhatSuitsIsAShare(t *testing.T) {
+func TestSuits(t *testing.T) {
 	w := tenants(t)
 	var nodes []fwk.NodeInfo
 	for i, offers := range []v1.ResourceList{amounts("1", "1Gi", ""), amounts("64", "1Gi", "8"), amounts("1", "900Gi", ""), amounts("0", "0", "1")} {
@@ -223,7 +223,7 @@ func TestWhatSuitsIsAShare(t *testing.T) {
 	}
 	for _, asked := range []v1.ResourceList{{}, amounts("1", "1Gi", ""), amounts("900", "1Gi", "3")} {
 		pod := w.pod("red", "p", asks(asked))
-		o := w.pl.newOpening(framework.NewCycleState(), w.cycle(pod), nodes)
+		o := w.pl.newForecast(framework.NewCycleState(), w.cycle(pod), nodes)
 		for _, info := range nodes {
 			if got := o.suits(info); !(got >= 0 && got <= 1) {
 				t.Errorf("%s suits %v for %v", info.Node().Name, got, asked)
