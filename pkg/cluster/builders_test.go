@@ -124,12 +124,12 @@ func (w *world) changed(pod *v1.Pod, change ...func(*v1.Pod)) *v1.Pod {
 	return pod
 }
 
-func on(node string) func(*v1.Pod)    { return func(p *v1.Pod) { p.Spec.NodeName = node } }
-func class(name string) func(*v1.Pod) { return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name } }
-func hostNetwork(p *v1.Pod)           { p.Spec.HostNetwork = true }
+func on(node string) func(*v1.Pod) { return func(p *v1.Pod) { p.Spec.NodeName = node } }
+func kata(p *v1.Pod)               { p.Spec.RuntimeClassName = new("kata") }
+func hostNetwork(p *v1.Pod)        { p.Spec.HostNetwork = true }
 
-func labelled(key, value string) func(*v1.Pod) {
-	return func(p *v1.Pod) { p.Labels = map[string]string{"tenantisolation.dev/" + key: value} }
+func dataClass(value string) func(*v1.Pod) {
+	return func(p *v1.Pod) { p.Labels = map[string]string{"tenantisolation.dev/data-class": value} }
 }
 
 // stamped is what the scheduler writes with the bind.
@@ -139,24 +139,25 @@ func stamped(boundary string) func(*v1.Pod) {
 	}
 }
 
-func mounting(pvc string) func(*v1.Pod) {
-	return func(p *v1.Pod) {
-		p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: pvc, VolumeSource: v1.VolumeSource{
-			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: pvc},
-		}})
-	}
+// mountsData mounts the PVC "data".
+func mountsData(p *v1.Pod) {
+	p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: "data", VolumeSource: v1.VolumeSource{
+		PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+	}})
 }
 
-func makePVC(namespace, name, volume string) *v1.PersistentVolumeClaim {
+// dataPVC is red/data, bound to the volume pv.
+func dataPVC() *v1.PersistentVolumeClaim {
 	return &v1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec:       v1.PersistentVolumeClaimSpec{VolumeName: volume},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "red", Name: "data"},
+		Spec:       v1.PersistentVolumeClaimSpec{VolumeName: "pv"},
 	}
 }
 
-func makeVolume(name string, source v1.PersistentVolumeSource) *v1.PersistentVolume {
+// volume is the volume pv.
+func volume(source v1.PersistentVolumeSource) *v1.PersistentVolume {
 	return &v1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: metav1.ObjectMeta{Name: "pv"},
 		Spec:       v1.PersistentVolumeSpec{PersistentVolumeSource: source, ClaimRef: &v1.ObjectReference{}},
 	}
 }

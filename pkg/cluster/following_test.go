@@ -40,10 +40,10 @@ func TestEvents(t *testing.T) {
 			func(w *world, _, p *v1.Pod) { w.set(w.changed(p, on("n2"))) }, []string{"pod: n2"},
 		},
 		"a pod that is pending gets another label": {
-			func(w *world, _, p *v1.Pod) { w.set(w.changed(p, labelled("data-class", "public"))) }, nil,
+			func(w *world, _, p *v1.Pod) { w.set(w.changed(p, dataClass("public"))) }, nil,
 		},
 		"a resident gets another trust domain": {
-			func(w *world, r, _ *v1.Pod) { w.set(w.changed(r, labelled("data-class", "public"))) },
+			func(w *world, r, _ *v1.Pod) { w.set(w.changed(r, dataClass("public"))) },
 			[]string{"pod: n1(1->1)"},
 		},
 		"a resident ends": {
@@ -72,25 +72,25 @@ func TestEvents(t *testing.T) {
 		"a node changes otherwise": {func(w *world, _, _ *v1.Pod) { w.set(makeNode("n1")) }, []string{"node: n1"}},
 		"the volume of a PVC turns out to be on the host": {
 			func(w *world, _, _ *v1.Pod) {
-				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data"), stamped("vm")))
+				w.set(dataPVC(), volume(network), w.pod("red", "m", on("n2"), kata, mountsData, stamped("vm")))
 				w.events = nil
-				w.set(makeVolume("pv", host))
+				w.set(volume(host))
 			},
 			[]string{"PVC: n2(1->1)"},
 		},
 		"the volume of a pod without a stamp": {
 			func(w *world, _, _ *v1.Pod) {
-				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data")))
+				w.set(dataPVC(), volume(network), w.pod("red", "m", on("n2"), kata, mountsData))
 				w.events = nil
-				w.set(makeVolume("pv", host))
+				w.set(volume(host))
 			},
 			[]string{"PVC: n2"},
 		},
 		"a volume that stays on the network": {
 			func(w *world, _, _ *v1.Pod) {
-				w.set(makePVC("red", "data", "pv"), makeVolume("pv", network), w.pod("red", "m", on("n2"), class("kata"), mounting("data"), stamped("vm")))
+				w.set(dataPVC(), volume(network), w.pod("red", "m", on("n2"), kata, mountsData, stamped("vm")))
 				w.events = nil
-				w.set(makeVolume("pv", network))
+				w.set(volume(network))
 			},
 			[]string{"PVC: n2"},
 		},

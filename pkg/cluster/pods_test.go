@@ -32,7 +32,7 @@ func TestHomes(t *testing.T) {
 		case pod == nil:
 			pod = w.pod(fmt.Sprintf("ns%d", random.IntN(4)), name)
 			if random.IntN(3) == 0 {
-				class("kata")(pod)
+				kata(pod)
 			}
 			w.set(pod)
 			live[name] = pod
@@ -42,7 +42,7 @@ func TestHomes(t *testing.T) {
 		case random.IntN(8) == 0:
 			w.set(makeNamespace(pod.Namespace, tenant()))
 		case pod.Spec.NodeName != "":
-			live[name] = w.changed(pod, labelled("data-class", "public"))
+			live[name] = w.changed(pod, dataClass("public"))
 			w.set(live[name])
 		default:
 			assumed := pod.DeepCopy()
@@ -177,8 +177,8 @@ func TestTheNewestVersionCounts(t *testing.T) {
 	w := tenants(t)
 	pod := w.pod("red", "p", on("n1"))
 	w.set(pod)
-	newer := w.changed(pod, labelled("data-class", "restricted"))
-	unreported := w.changed(newer, labelled("data-class", "public"))
+	newer := w.changed(pod, dataClass("restricted"))
+	unreported := w.changed(newer, dataClass("public"))
 	w.set(newer)
 	classOf := func(p *v1.Pod) string {
 		domain, _ := w.Judge(p).TrustDomain()
@@ -195,10 +195,10 @@ func TestTheNewestVersionCounts(t *testing.T) {
 // A PVC that was bound a moment ago counts before the store has handled it.
 func TestSubjectNowIsAheadOfTheHandlers(t *testing.T) {
 	w := tenants(t)
-	w.set(makePVC("red", "data", "pv"), makeVolume("pv", network))
-	pod := w.pod("red", "p", class("kata"), mounting("data"))
+	w.set(dataPVC(), volume(network))
+	pod := w.pod("red", "p", kata, mountsData)
 	w.set(pod)
-	if err := w.sources.volumes.Update(makeVolume("pv", host)); err != nil {
+	if err := w.sources.volumes.Update(volume(host)); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Judge(pod).Boundary(); got != isolation.BoundaryVM {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -19,9 +20,9 @@ type sources struct {
 
 func newSources() sources {
 	indexer := func(by cache.Indexers) cache.Indexer {
-		own := cache.Indexers{}
-		for name, index := range by {
-			own[name] = index
+		own := maps.Clone(by)
+		if own == nil {
+			own = cache.Indexers{}
 		}
 		return cache.NewIndexer(cache.MetaNamespaceKeyFunc, own)
 	}

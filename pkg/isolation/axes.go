@@ -238,12 +238,12 @@ func (h HostAccess) String() string {
 type Preemption uint8
 
 const (
-	// PreemptNever: a conflict never evicts a pod.
+	// PreemptNever says that a conflict never evicts a pod.
 	PreemptNever Preemption = iota
-	// PreemptSameTenant: it may where every pod in the way is of the incoming pod's
+	// PreemptSameTenant says that it may where every pod in the way is of the incoming pod's
 	// own tenant.
 	PreemptSameTenant
-	// PreemptAny: it may evict any pod of a lower priority, as usual.
+	// PreemptAny says that it may evict any pod of a lower priority, as usual.
 	PreemptAny
 )
 

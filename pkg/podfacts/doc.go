@@ -1,5 +1,5 @@
-// Package subjects makes subjects of pods: it reads Kubernetes objects into the values
-// that package isolation judges. The scheduler plugin, the audit and the command line
+// Package podfacts reads Kubernetes objects into the values that package isolation judges:
+// pods with what is around them into subjects. The scheduler plugin, the audit and the command line
 // tool all read through it, so that one pod is the same subject to each of them. It
 // translates, and decides nothing.
 //

@@ -213,17 +213,17 @@ func (p *Process) audit(ctx context.Context, store *cluster.Store, auditor *audi
 // awaitElection waits until this process leads, or has no election to win; false if it
 // ends before.
 func (p *Process) awaitElection(ctx context.Context, store *cluster.Store) bool {
-	var real clock.RealClock
-	alone := real.Now()
+	var now clock.RealClock
+	alone := now.Now()
 	return wait.PollUntilContextCancel(ctx, electionPoll, true, func(context.Context) (bool, error) {
-		now := real.Now()
+		at := now.Now()
 		if !store.Synced() {
-			alone = now
+			alone = at
 			return false, nil
 		}
 		if p.Election.Elects() {
 			return p.Election.Leads(), nil
 		}
-		return now.Sub(alone) >= noElectionAfter, nil
+		return at.Sub(alone) >= noElectionAfter, nil
 	}) == nil
 }
