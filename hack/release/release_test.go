@@ -116,7 +116,7 @@ func TestArchivesAreReproducible(t *testing.T) {
 
 // Every digest and size that a layout names is that of the blob, each architecture has its
 // image, and the layer holds the program that the manifests start.
-func TestTheImageLayoutHoldsTogether(t *testing.T) {
+func TestImageLayout(t *testing.T) {
 	r := &release{version: "v1.2.3", made: made, out: t.TempDir()}
 	if err := r.layout(map[platform][]byte{{"linux", "amd64"}: []byte("amd64"), {"linux", "arm64"}: []byte("arm64")}); err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestTheImageLayoutHoldsTogether(t *testing.T) {
 	}
 }
 
-func TestTheImageIsTheOneOfTheManifests(t *testing.T) {
+func TestImageOfTheManifests(t *testing.T) {
 	text, err := os.ReadFile("../../manifests/base/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestTheImageIsTheOneOfTheManifests(t *testing.T) {
 	}
 }
 
-func TestTheKrewManifestNamesEveryArchive(t *testing.T) {
+func TestKrewManifest(t *testing.T) {
 	r := &release{version: "v1.2.3"}
 	text, err := r.krew([]archive{{platform{"linux", "amd64"}, "a.tar.gz", "00", "kubectl-isolation"}, {platform{"windows", "arm64"}, "b.zip", "11", "kubectl-isolation.exe"}})
 	if err != nil {

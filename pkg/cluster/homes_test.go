@@ -22,7 +22,7 @@ func counts(h *homes) map[string]int {
 	return counts
 }
 
-func TestASearchForAHomeBeginsWhereTheLastOneFoundRoom(t *testing.T) {
+func TestHomesAdvance(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*homes)
 		want   []string

@@ -8,7 +8,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-func TestAMemoGoesWithItsNode(t *testing.T) {
+func TestMemoGoesWithItsNode(t *testing.T) {
 	w := tenants(t)
 	memo := w.Memo("n1")
 	stamp := w.Stamp(memo, w.Rules(), 1)

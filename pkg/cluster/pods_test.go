@@ -94,7 +94,7 @@ func TestHomes(t *testing.T) {
 	}
 }
 
-func TestAPodOfAnEarlierNameIsForgotten(t *testing.T) {
+func TestPodOfTheSameName(t *testing.T) {
 	w := tenants(t)
 	first := w.pod("red", "p", on("n1"))
 	w.set(first)
@@ -109,7 +109,7 @@ func TestAPodOfAnEarlierNameIsForgotten(t *testing.T) {
 	}
 }
 
-func TestAnAssumedPodThatWasDeletedBeforeIsForgotten(t *testing.T) {
+func TestForgetDeletedPod(t *testing.T) {
 	w := tenants(t)
 	pod := w.pod("red", "p")
 	w.set(pod)
@@ -133,7 +133,7 @@ func TestForgetLeavesABoundPodAlone(t *testing.T) {
 	}
 }
 
-func TestTheSearchForAHomeStaysWhereItIsWhenAPodBecomesReady(t *testing.T) {
+func TestHomesOrder(t *testing.T) {
 	w := tenants(t)
 	for _, node := range []string{"n1", "n2", "n3"} {
 		w.set(w.pod("red", "on-"+node, on(node)))
@@ -173,7 +173,7 @@ func TestFactsAreThoseOfTheVersion(t *testing.T) {
 	}
 }
 
-func TestTheNewestVersionCounts(t *testing.T) {
+func TestSubjectOfTheNewestVersion(t *testing.T) {
 	w := tenants(t)
 	pod := w.pod("red", "p", on("n1"))
 	w.set(pod)

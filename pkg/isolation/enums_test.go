@@ -181,7 +181,7 @@ func TestReasonsAreCalledAsTheirConstants(t *testing.T) {
 	}
 }
 
-func TestEveryReasonIsWordedOrAdmits(t *testing.T) {
+func TestReasonsAreWordedOrAdmit(t *testing.T) {
 	for r := Undecided; r < Reason(len(Reasons())+2); r++ {
 		known := r <= Reasons()[len(Reasons())-1]
 		if worded := r.Sentence() != ""; known && worded == r.Admits() {

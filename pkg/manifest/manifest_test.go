@@ -88,7 +88,7 @@ func kinds(in io.Reader) ([]string, error) {
 }
 
 // A file may be larger than the memory: an object is yielded before the rest of the file is read.
-func TestEachReadsItemByItem(t *testing.T) {
+func TestReadItemByItem(t *testing.T) {
 	for name, asYAML := range map[string]bool{"JSON": false, "YAML": true} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer

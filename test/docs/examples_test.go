@@ -10,9 +10,9 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// TestTheWorkedExamplesAreTrue reads the table of docs/concepts.md and asks the rule. It
+// TestWorkedExamples reads the table of docs/concepts.md and asks the rule. It
 // shares no builder with the golden files, which hold much the same cases.
-func TestTheWorkedExamplesAreTrue(t *testing.T) {
+func TestWorkedExamples(t *testing.T) {
 	policy := defaultPolicy(t)
 	row := regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([^|]+) \\| (allow|deny) \\| `([A-Za-z]+)` \\|$")
 	rows := row.FindAllStringSubmatch(readPage(t, "docs/concepts.md").text, -1)

@@ -10,7 +10,7 @@ import (
 
 // The table in test/README.md has a row for every folder beside it, and says of each
 // whether make test-unit leaves it out.
-func TestEveryTestFolderIsExplained(t *testing.T) {
+func TestTestFoldersAreExplained(t *testing.T) {
 	rows := map[string]string{}
 	for _, match := range regexp.MustCompile(`(?m)^\| \[([a-z]+)\]\(([a-z]+)/\) \|.*\| (yes|no) \|$`).FindAllStringSubmatch(readPage(t, "test/README.md").text, -1) {
 		if match[1] != match[2] {
@@ -45,7 +45,7 @@ func TestEveryTestFolderIsExplained(t *testing.T) {
 }
 
 // What make help does not list is known to nobody.
-func TestEveryMakeTargetIsListed(t *testing.T) {
+func TestMakeTargetsAreListed(t *testing.T) {
 	makefile := readPage(t, "Makefile").text
 	targets := regexp.MustCompile(`(?m)^\.PHONY: (.*)$`).FindAllStringSubmatch(makefile, -1)
 	if len(targets) == 0 {

@@ -63,7 +63,7 @@ func TestRelativeLinksLeadSomewhere(t *testing.T) {
 
 // A document that names a test as proof names one that exists, and where it goes on with
 // ("a case"), the test's file has that case.
-func TestEveryTestNamedInTheDocsExists(t *testing.T) {
+func TestTestsNamedInTheDocsExist(t *testing.T) {
 	known := tests(t)
 	named := 0
 	for _, p := range pages(t) {
@@ -93,7 +93,7 @@ func TestEveryTestNamedInTheDocsExists(t *testing.T) {
 }
 
 // Every file of the tree that a document names in backticks is there.
-func TestEveryFileNamedInTheDocsExists(t *testing.T) {
+func TestFilesNamedInTheDocsExist(t *testing.T) {
 	file := regexp.MustCompile("`((?:pkg|cmd|docs|manifests|hack|internal|test)/[A-Za-z0-9_./-]+)`")
 	for _, p := range docs(t) {
 		for _, match := range file.FindAllStringSubmatch(p.prose(), -1) {

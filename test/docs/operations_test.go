@@ -10,7 +10,7 @@ import (
 )
 
 // The log lines that docs/operations.md explains are written, at that level.
-func TestTheLogLinesInOperationsAreWritten(t *testing.T) {
+func TestLogLinesInOperationsAreWritten(t *testing.T) {
 	written := map[string]string{}
 	statement := regexp.MustCompile(`(?:\.V\(([0-9])\))?\.Info\("([^"]+)"`)
 	walk(t, ".go", func(path, text string) {
@@ -38,7 +38,7 @@ func TestTheLogLinesInOperationsAreWritten(t *testing.T) {
 }
 
 // The metrics that the documents name are those of the kube-scheduler that we are built on.
-func TestTheMetricsInTheDocsExist(t *testing.T) {
+func TestMetricsInTheDocsExist(t *testing.T) {
 	// Asked for a package and not for its module, go list downloads what is missing.
 	const metrics = "k8s.io/kubernetes/pkg/scheduler/metrics"
 	list := exec.Command("go", "list", "-f", "{{.Dir}}", metrics)

@@ -22,7 +22,7 @@ var commands = map[string]proof{
 	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyTwice"},
 }
 
-func TestEveryCommandOfTheReadmeIsRun(t *testing.T) {
+func TestCommandsOfTheReadmeAreRun(t *testing.T) {
 	known := tests(t)
 	targets := makeTargets(t)
 	ci := readPage(t, ".ci/run").text
@@ -61,7 +61,7 @@ func TestEveryCommandOfTheReadmeIsRun(t *testing.T) {
 }
 
 // The rule is quoted wherever somebody may meet it first, and nowhere in other words.
-func TestTheRuleIsQuotedExactly(t *testing.T) {
+func TestRuleIsQuotedExactly(t *testing.T) {
 	for path, prefix := range map[string]string{
 		"README.md":            "> ",
 		"docs/concepts.md":     "> ",
@@ -80,7 +80,7 @@ func TestTheRuleIsQuotedExactly(t *testing.T) {
 	}
 }
 
-func TestEveryMakeTargetInTheDocsExists(t *testing.T) {
+func TestMakeTargetsInTheDocsExist(t *testing.T) {
 	targets := makeTargets(t)
 	for _, p := range pages(t) {
 		for _, match := range makeCommand.FindAllStringSubmatch(p.text, -1) {

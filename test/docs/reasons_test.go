@@ -8,10 +8,10 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// TestTheReasonsPageIsInStep compares docs/reference/reasons.md with the code: every reason
+// TestReasonsPageIsInStep compares docs/reference/reasons.md with the code: every reason
 // has its section, in the same order, under its name, and one that denies quotes its
 // sentence.
-func TestTheReasonsPageIsInStep(t *testing.T) {
+func TestReasonsPageIsInStep(t *testing.T) {
 	section := regexp.MustCompile(`(?m)^### ([A-Za-z]+)\n\n(?:> (.*)\n\n)?`)
 	got := section.FindAllStringSubmatch(readPage(t, "docs/reference/reasons.md").text, -1)
 	reasons := isolation.Reasons()
@@ -33,7 +33,7 @@ func TestTheReasonsPageIsInStep(t *testing.T) {
 }
 
 // Each section says what to do, and who can do it.
-func TestEveryDenialSaysWhoCanHelp(t *testing.T) {
+func TestDenialsSayWhoCanHelp(t *testing.T) {
 	sections := strings.Split(readPage(t, "docs/reference/reasons.md").text, "\n### ")[1:]
 	for _, section := range sections {
 		name, text, _ := strings.Cut(section, "\n")

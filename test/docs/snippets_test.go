@@ -213,11 +213,11 @@ func acceptKustomization(document []byte) error {
 	return err
 }
 
-// deploymentImage is the name that manifests/base/deployment.yaml has; TestTheImageIsCalledSo
+// deploymentImage is the name that manifests/base/deployment.yaml has; TestImageName
 // holds the two together.
 const deploymentImage = "tenantisolation.dev/scheduler"
 
-func TestTheImageIsCalledSo(t *testing.T) {
+func TestImageName(t *testing.T) {
 	if !strings.Contains(readPage(t, "manifests/base/deployment.yaml").text, "image: "+deploymentImage+"\n") {
 		t.Errorf("the Deployment's image is not %s", deploymentImage)
 	}

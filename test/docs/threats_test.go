@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestEveryThreatHasAStatus: the threat model has its twenty rows, each with a status, and
+// TestThreatsHaveAStatus: the threat model has its twenty rows, each with a status, and
 // a row that is said to be covered names the test that attacks it.
-func TestEveryThreatHasAStatus(t *testing.T) {
+func TestThreatsHaveAStatus(t *testing.T) {
 	model := readPage(t, "docs/threat-model.md").text
 	sections := regexp.MustCompile(`(?m)^### T([0-9]+) .*$`).FindAllStringSubmatchIndex(model, -1)
 	if len(sections) != 20 {
@@ -65,7 +65,7 @@ func TestEveryThreatHasAStatus(t *testing.T) {
 	}
 }
 
-func TestEveryDecisionHasItsParts(t *testing.T) {
+func TestDecisionsHaveTheirParts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "docs", "decisions", "*.md"))
 	if err != nil || len(files) < 11 {
 		t.Fatalf("found the decisions %v (%v)", files, err)

@@ -65,7 +65,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	t.Error("the example has no arguments for the plugin")
 }
 
-func TestEveryField(t *testing.T) {
+func TestFieldsAreDocumented(t *testing.T) {
 	text := committedPage(t)
 	_, example, _ := strings.Cut(text, "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
