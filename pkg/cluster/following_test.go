@@ -179,3 +179,23 @@ func TestFollow(t *testing.T) {
 		t.Errorf("synced: %t, %d residents; want 1", w.Synced(), occupancy.Len())
 	}
 }
+
+// The scheduling framework reports the end of a pod, and the store may have it yet.
+func TestGone(t *testing.T) {
+	w := tenants(t)
+	pod := w.pod("red", "r", on("n1"))
+	w.set(pod)
+	change := w.Gone(w.Rules(), pod)
+	if change.Node != "n1" || change.Before.Occupancy.Len() != 1 || !change.After.Occupancy.Empty() {
+		t.Errorf("on %q, with %d residents before and %d after; want it on n1, alone and gone",
+			change.Node, change.Before.Occupancy.Len(), change.After.Occupancy.Len())
+	}
+	blue := w.Judge(w.pod("blue", "b"))
+	if !change.Helps(&blue) {
+		t.Error("the end of the last resident helps no pod of another tenant")
+	}
+	pending := w.pod("red", "p")
+	if change := w.Gone(w.Rules(), pending); change.Helps(&blue) || change.Node != "" {
+		t.Errorf("a pod on no node has changed %q", change.Node)
+	}
+}

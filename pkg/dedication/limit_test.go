@@ -35,3 +35,34 @@ func TestLastPermittedNode(t *testing.T) {
 		}
 	})
 }
+
+// A dedication that came and went before it was reported may have denied a pod, which waits
+// for an event: the change is reported all the same.
+func TestUnreportedDedication(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		w.sleep(0)
+		before := p.changes("n1")
+		rec := &record{phase: closing}
+		p.engine.mu.Lock()
+		p.engine.addRecord("n1", rec)
+		p.engine.deleteRecord("n1", rec)
+		p.engine.mu.Unlock()
+		p.engine.reportChange("n1")
+		if got := p.changes("n1") - before; got != 1 {
+			t.Errorf("%d changes were reported, want 1", got)
+		}
+		p.engine.reportChange("n1")
+		if got := p.changes("n1") - before; got != 1 {
+			t.Errorf("%d changes were reported without another change, want 1", got)
+		}
+	})
+}
+
+func (v *view) changes(node string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.changed[node]
+}
