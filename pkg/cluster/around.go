@@ -17,7 +17,7 @@ var (
 )
 
 // around is what the rule reads besides pods and nodes. It is written by the Store's own
-// handlers and not read from the sources, so that what a change has changed can be told.
+// handlers and not read from the sources, so that a change can be compared with what was before.
 type around struct {
 	namespaces     register[map[string]string]
 	runtimeClasses register[podfacts.RuntimeClass]
@@ -99,7 +99,7 @@ func (r *register[V]) replace(values map[string]V) {
 	r.values = values
 }
 
-// all iterates over the values while nobody can change them.
+// all iterates over the values under the lock.
 func (r *register[V]) all() iter.Seq[V] {
 	return func(yield func(V) bool) {
 		r.mu.RLock()

@@ -100,8 +100,8 @@ func (s *Store) Added(rules *podfacts.Rules, object *v1.Node) isolation.Node {
 	return node
 }
 
-// Dedicated is what a node's dedication was or is: to nobody, if Dedicated is false. The
-// zero Dedication of a node that is dedicated denies everybody.
+// Dedicated is what a node's dedication was or is: none, if Dedicated is false. The zero
+// Dedication of a node that is dedicated denies every pod.
 type Dedicated struct {
 	Dedication isolation.Dedication
 	Dedicated  bool

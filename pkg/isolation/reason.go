@@ -156,7 +156,7 @@ func (r Reason) String() string {
 }
 
 // residentsSentence is the one sentence for everything that others cause, by being there
-// or by their dedication: a second one would tell a tenant something about its neighbours.
+// or by their dedication: a second one would show a tenant something of its neighbours.
 const residentsSentence = "node(s) hold pods of another trust domain"
 
 // Sentence returns the denial in words that the pod's owner may read: a constant

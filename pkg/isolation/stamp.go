@@ -21,7 +21,7 @@ func StampedBoundary(annotations map[string]string) (Boundary, bool) {
 // residentBoundary returns the boundary of a pod that is bound to a node, and what voids it
 // (L10): the weaker of its stamp and of what is known now. The stamp says that the pod's
 // handler was looked at when it was bound, so the age of its RuntimeClass does not matter.
-// Without a stamp nobody has looked at its volumes, and each PVC may be a directory of the
+// Without a stamp its volumes have not been looked at, and each PVC may be a directory of the
 // host.
 func (p *Policy) residentBoundary(pod *Pod, access HostAccess) (Boundary, HostAccess) {
 	stamp, stamped := StampedBoundary(pod.Annotations)
