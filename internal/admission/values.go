@@ -56,6 +56,7 @@ func (c *Config) values() map[string]string {
 		"mirrorPod":         mirrorPod,
 		"administer":        administer,
 		"controller":        controller,
+		"runsTheNode":       runsTheNode,
 		"platformNamespace": `!("` + keys.Tenant + `" in namespaceObject.metadata.?labels.orValue({})) && request.namespace in ` + celList(names),
 
 		"reconfiguresRuntime": reconfiguresRuntime(),
@@ -76,6 +77,10 @@ const (
 	// controller is true of the controllers of kube-system, however they sign in.
 	controller = `request.userInfo.username == "system:kube-controller-manager"` +
 		` || "system:serviceaccounts:kube-system" in request.userInfo.?groups.orValue([])`
+
+	// runsTheNode is true of what may write the status of the Node that a variable names: a
+	// virtual kubelet, say, that does not sign in as system:node:NAME.
+	runsTheNode = `variables.node != "" && authorizer.group("").resource("nodes").subresource("status").name(variables.node).check("patch").allowed()`
 
 	// administer asks without a namespace, so that RBAC looks at ClusterRoleBindings alone: a
 	// Role in a tenant's own namespace grants nothing.

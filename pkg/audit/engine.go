@@ -55,7 +55,7 @@ func New(store *cluster.Store) *Engine {
 // markChanged marks the nodes where an event may have changed a finding.
 func (e *Engine) markChanged(event cluster.Event) {
 	switch event.Cause {
-	case cluster.NodeChanged, cluster.DedicationChanged:
+	case cluster.NodeChanged, cluster.DedicationChanged, cluster.EverythingReread:
 		// Findings depend on a node's pods and on whether it exists, and on nothing else of it.
 		return
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged,

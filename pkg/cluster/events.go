@@ -20,6 +20,8 @@ const (
 	NodeChanged         Cause = "node"
 	NodeRemoved         Cause = "node removed"
 	DedicationChanged   Cause = "dedication"
+	// EverythingReread says that any node and any pod may be judged otherwise.
+	EverythingReread Cause = "everything read again"
 )
 
 // Event is what one change of one object has changed for the rule.

@@ -199,3 +199,23 @@ func TestGone(t *testing.T) {
 		t.Errorf("a pod on no node has changed %q", change.Node)
 	}
 }
+
+// A reader that has judged a pod by what was there before a change may store its result after
+// the change: the handler's own counts all the same.
+func TestRejudgeOverridesAReader(t *testing.T) {
+	w := tenants(t)
+	pod := w.pod("red", "p", on("n1"))
+	w.set(pod)
+	known := w.pods.get(pod.UID)
+	late := w.judge(w.Rules(), known.pod, known.facts)
+	w.around.namespaces.set("red", map[string]string{"tenantisolation.dev/tenant": "blue"})
+	// The reader stores what it has judged between the handler's look and its own store.
+	w.pods.known[pod.UID].judged = late
+	got := w.pods.rejudge(w.Rules(), pod)
+	if domain, _ := got.TrustDomain(); domain.Tenant != "blue" {
+		t.Errorf("judged as %s, want tenant blue", got)
+	}
+	if domain, _ := w.Judge(pod).TrustDomain(); domain.Tenant != "blue" {
+		t.Error("what the reader stored is believed")
+	}
+}

@@ -187,13 +187,29 @@ func (p *pods) get(uid types.UID) *judged {
 	return nil
 }
 
-// rejudge judges a pod again because what is around it has changed.
+// rejudge judges a pod again because what is around it has changed. It is called after the
+// change and with changing held, so its result is the newest, whatever a reader has judged
+// and stored meanwhile by what it had read before.
 func (p *pods) rejudge(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
-	known := p.get(UID(pod))
-	if known == nil {
-		return p.store.SubjectOf(rules, pod)
+	uid := UID(pod)
+	for {
+		known := p.get(uid)
+		if known == nil {
+			return p.store.SubjectOf(rules, pod)
+		}
+		j := p.store.judge(rules, known.pod, known.facts)
+		p.mu.Lock()
+		e := p.known[uid]
+		stored := e == nil || e.judged.pod == known.pod
+		if e != nil && stored {
+			e.judged = j
+			p.count(e)
+		}
+		p.mu.Unlock()
+		if stored {
+			return j.subject
+		}
 	}
-	return p.refresh(rules, known).subject
 }
 
 // refresh judges a pod again whose facts are the same, and what is around it may not be.

@@ -274,11 +274,15 @@ func (s *Store) Reread() {
 	defer s.changing.Unlock()
 	s.read()
 	s.around.epoch.Add(1)
+	for _, listener := range s.listeners {
+		listener(Event{Cause: EverythingReread})
+	}
 }
 
 // read takes what is around pods from the sources.
 func (s *Store) read() {
-	namespaces, classes, pvcs := map[string]map[string]string{}, map[string]podfacts.RuntimeClass{}, map[string]bool{}
+	namespaces, classes := map[string]map[string]string{}, map[string]podfacts.RuntimeClass{}
+	pvcs, handlers := map[string]bool{}, map[string]map[string]bool{}
 	for _, ns := range all[*v1.Namespace](s.sources.namespaces) {
 		namespaces[ns.Name] = ns.Labels
 	}
@@ -288,6 +292,10 @@ func (s *Store) read() {
 	for _, pvc := range all[*v1.PersistentVolumeClaim](s.sources.pvcs) {
 		pvcs[pvcKey(pvc)] = s.onHost(pvc)
 	}
+	for _, node := range s.Nodes() {
+		handlers[node.Name] = podfacts.ReportedHandlers(node)
+	}
+	s.around.handlers.replace(handlers)
 	s.around.namespaces.replace(namespaces)
 	s.around.runtimeClasses.replace(classes)
 	s.around.pvcs.replace(pvcs)

@@ -83,6 +83,15 @@ func runtimesReconfigured() threat {
 				pod := s.bound(s.managed(), evidenceOf("baseline"))
 				return s.patch(editor, pod, types.MergePatchType, metadata("annotations", key, "x"))
 			},
+		}, attack{
+			name: "a pod that ran before its namespace was a tenant's loses the annotation " + key, names: []string{key},
+			run: func(s *scene) error {
+				namespace := s.namespace(nil)
+				pod := s.waiting(namespace, annotated(key, "x"))
+				s.must(s.quietly(administrator).CoreV1().Pods(namespace).Bind(s.ctx, plainBindingOf(pod, freeNode), metav1.CreateOptions{}))
+				s.relabel(namespace, tenant("acme"))
+				return s.patch(editor, pod, types.MergePatchType, metadata("annotations", key, nil))
+			},
 		})
 	}
 	return row
@@ -124,4 +133,13 @@ func TestUseOtherStatus(t *testing.T) {
 	}
 	pod := s.bound(s.managed(), evidenceOf("baseline"))
 	s.allowed("its kubelet ends the pod", s.finish(kubelet, pod, corev1.PodSucceeded))
+}
+
+// A virtual kubelet need not sign in as system:node:NAME: whoever may write the status of a
+// Node may say what runs there.
+func TestUseVirtualKubelet(t *testing.T) {
+	s := newScene(t)
+	pod := s.unmanagedResident()
+	s.allowed("what runs on its Node", s.reports(nodeAgent, pod, map[string]any{"startTime": "2026-01-01T00:00:00Z"}))
+	s.allowed("its end", s.finish(nodeAgent, pod, corev1.PodSucceeded))
 }

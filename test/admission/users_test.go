@@ -30,6 +30,8 @@ const (
 	// nodeKeeper may do everything with Nodes, mapKeeper with ConfigMaps of any namespace.
 	nodeKeeper user = "nora"
 	mapKeeper  user = "mona"
+	// nodeAgent may write the status of any Node and pod, as a virtual kubelet does.
+	nodeAgent user = "vera"
 	// classKeeper may do everything with RuntimeClasses, and no more.
 	classKeeper user = "karl"
 	// The components of the cluster.
@@ -44,7 +46,7 @@ const (
 )
 
 func (w *environment) addUsers(ctx context.Context) error {
-	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeKeeper, mapKeeper, stockScheduler} {
+	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeAgent, nodeKeeper, mapKeeper, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
 			return err
@@ -76,6 +78,7 @@ func (w *environment) addUsers(ctx context.Context) error {
 			APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"}, Verbs: anything,
 		}),
 		w.allow(ctx, nodeKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: anything}),
+		w.allow(ctx, nodeAgent, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes/status", "pods/status"}, Verbs: []string{"patch", "update"}}),
 		w.allow(ctx, mapKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: anything}),
 		w.allow(ctx, classKeeper, rbacv1.PolicyRule{
 			APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: anything,

@@ -114,17 +114,6 @@ func TestRequeueAfterAChangeThatHelps(t *testing.T) {
 				c.runtimeClass(name, handlerOf[kata])
 			}
 		}},
-		"the resident's RuntimeClass is created again with another handler": {foreignThere, func(c *fixture) (*corev1.Pod, func()) {
-			c.node(kataCapable)
-			name := c.name("class")
-			c.runtimeClass(name, handlerOf[plainClass])
-			c.placed(c.pod(c.namespace(tenant("acme")), runtimeClass(name)))
-			pod := c.pod(c.namespace(tenant("globex")), runtimeClass(kata))
-			return pod, func() {
-				c.removeRuntimeClass(name)
-				c.runtimeClass(name, handlerOf[kata])
-			}
-		}},
 		"a node is added": {foreignThere, func(c *fixture) (*corev1.Pod, func()) {
 			refused, _ := c.conflict()
 			return refused, func() { c.node() }

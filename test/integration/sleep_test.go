@@ -146,6 +146,17 @@ func TestRequeueIgnoresOtherChanges(t *testing.T) {
 				func() { c.runtimeClass(other, handlerOf[kata]); c.removeRuntimeClass(other) },
 				func() { c.runtimeClass(name, handlerOf[kata]) }
 		}},
+		// What it was bound as, it stays (L10).
+		"the resident's RuntimeClass is created again with a handler that isolates": {foreignThere, func(c *fixture) (*corev1.Pod, func(), func()) {
+			c.node(kataCapable)
+			name := c.name("class")
+			c.runtimeClass(name, handlerOf[plainClass])
+			resident := c.pod(c.namespace(tenant("acme")), runtimeClass(name))
+			c.placed(resident)
+			return c.pod(c.namespace(tenant("globex")), runtimeClass(kata)),
+				func() { c.removeRuntimeClass(name); c.runtimeClass(name, handlerOf[kata]) },
+				func() { c.remove(resident) }
+		}},
 		"an unused PersistentVolumeClaim is bound": {foreignThere, func(c *fixture) (*corev1.Pod, func(), func()) {
 			refused, foreign := c.conflict()
 			return refused, func() { c.boundPVC(refused.Namespace, csiVolume) }, func() { c.remove(foreign) }

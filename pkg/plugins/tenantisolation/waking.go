@@ -27,6 +27,8 @@ func (pl *Plugin) changed(e cluster.Event) {
 	case cluster.NodeAdded, cluster.NodeChanged, cluster.NodeRemoved, cluster.DedicationChanged:
 		// With them the limits of tenants change.
 		pl.addUnlimited(rules, wake)
+	case cluster.EverythingReread:
+		pl.WakeAll(string(e.Cause))
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged:
 	}
 	pl.addHelped(rules, e.Nodes, wake)
