@@ -180,81 +180,51 @@ func handler[T any](s *Store, changed func(before, after *T)) cache.ResourceEven
 // the object, which must not be changed any more. The rule reads Nodes, Namespaces, Pods,
 // RuntimeClasses, PersistentVolumeClaims, PersistentVolumes and StorageClasses; any other
 // kind is an error.
-func (s *Store) Set(obj runtime.Object) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	switch o := obj.(type) {
-	case *v1.Pod:
-		return set(s.sources.pods, o, s.podChanged)
-	case *v1.Node:
-		return set(s.sources.nodes, o, s.nodeChanged)
-	case *v1.PersistentVolumeClaim:
-		return set(s.sources.pvcs, o, s.pvcChanged)
-	case *v1.PersistentVolume:
-		return set(s.sources.volumes, o, s.volumeChanged)
-	case *storagev1.StorageClass:
-		return set(s.sources.storageClasses, o, s.storageClassChanged)
-	case *v1.Namespace:
-		return set(s.sources.namespaces, o, s.namespaceChanged)
-	case *nodev1.RuntimeClass:
-		return set(s.sources.runtimeClasses, o, s.runtimeClassChanged)
-	}
-	return notRead(obj)
-}
-
-func set[T any](to cache.Indexer, object *T, changed func(before, after *T)) error {
-	before, _, err := to.Get(object)
-	if err != nil {
-		return err
-	}
-	if err := to.Update(object); err != nil {
-		return err
-	}
-	old, _ := before.(*T)
-	changed(old, object)
-	return nil
-}
+func (s *Store) Set(obj runtime.Object) error { return s.write(obj, false) }
 
 // Delete takes an object out of a store that follows no informers. To delete one that is
 // not there does nothing.
-func (s *Store) Delete(obj runtime.Object) error {
+func (s *Store) Delete(obj runtime.Object) error { return s.write(obj, true) }
+
+func (s *Store) write(obj runtime.Object, gone bool) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	switch o := obj.(type) {
 	case *v1.Pod:
-		return remove(s.sources.pods, o, s.podChanged)
+		return write(s.sources.pods, o, gone, s.podChanged)
 	case *v1.Node:
-		return remove(s.sources.nodes, o, s.nodeChanged)
+		return write(s.sources.nodes, o, gone, s.nodeChanged)
 	case *v1.PersistentVolumeClaim:
-		return remove(s.sources.pvcs, o, s.pvcChanged)
+		return write(s.sources.pvcs, o, gone, s.pvcChanged)
 	case *v1.PersistentVolume:
-		return remove(s.sources.volumes, o, s.volumeChanged)
+		return write(s.sources.volumes, o, gone, s.volumeChanged)
 	case *storagev1.StorageClass:
-		return remove(s.sources.storageClasses, o, s.storageClassChanged)
+		return write(s.sources.storageClasses, o, gone, s.storageClassChanged)
 	case *v1.Namespace:
-		return remove(s.sources.namespaces, o, s.namespaceChanged)
+		return write(s.sources.namespaces, o, gone, s.namespaceChanged)
 	case *nodev1.RuntimeClass:
-		return remove(s.sources.runtimeClasses, o, s.runtimeClassChanged)
+		return write(s.sources.runtimeClasses, o, gone, s.runtimeClassChanged)
 	}
-	return notRead(obj)
-}
-
-func remove[T any](from cache.Indexer, object *T, changed func(before, after *T)) error {
-	obj, exists, err := from.Get(object)
-	if err != nil || !exists {
-		return err
-	}
-	if err := from.Delete(object); err != nil {
-		return err
-	}
-	if before, ok := obj.(*T); ok {
-		changed(before, nil)
-	}
-	return nil
-}
-
-func notRead(obj runtime.Object) error {
 	return fmt.Errorf("the rule reads nothing of a %T: pass nodes, namespaces, pods, runtime classes, PVCs, volumes and storage classes", obj)
+}
+
+// write puts an object into its source, or takes it out, and reports the change.
+func write[T any](source cache.Indexer, object *T, gone bool, changed func(before, after *T)) error {
+	obj, _, err := source.Get(object)
+	before, _ := obj.(*T)
+	if err != nil || gone && before == nil {
+		return err
+	}
+	if gone {
+		err, object = source.Delete(object), nil
+	} else {
+		err = source.Update(object)
+	}
+	if err != nil {
+		return err
+	}
+	changed(before, object)
+	return nil
 }
 
 // Fresh returns another store of the same objects that remembers nothing of what has been
