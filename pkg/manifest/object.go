@@ -51,23 +51,30 @@ func Files(folder fs.FS, recursive bool) ([]string, error) {
 func ReadFiles(folder fs.FS, names []string, label string) ([]*Object, error) {
 	var all []*Object
 	for _, name := range names {
-		file, err := folder.Open(name)
+		objects, err := readFile(folder, name, path.Join(label, name))
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
-		stream, err := Open(file, path.Join(label, name))
-		if err == nil {
-			err = stream.Each(func(object *Object) error {
-				all = append(all, object)
-				return nil
-			})
-		}
-		if err != nil {
-			return nil, err
-		}
+		all = append(all, objects...)
 	}
 	return all, nil
+}
+
+func readFile(folder fs.FS, name, label string) (objects []*Object, err error) {
+	file, err := folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	stream, err := Open(file, label)
+	if err != nil {
+		return nil, err
+	}
+	err = stream.Each(func(object *Object) error {
+		objects = append(objects, object)
+		return nil
+	})
+	return objects, err
 }
 
 // position is where an object was found.
