@@ -92,16 +92,16 @@ func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.
 	store := cluster.New(rules, gatherer)
 	var pl *tenantisolation.Plugin
 	var engine *dedication.Engine
+	var dedicator tenantisolation.Dedicator = tenantisolation.NoDedication{}
 	if dedicates {
 		cfg := dedicationConfig(args.Claims)
 		cfg.OnReady = func() { pl.WakeAll("dedications taken over") }
 		cfg.OnDeposed = p.exit(logger)
 		engine = dedication.New(handle.ClientSet(), store, cfg, clock.RealClock{}, klog.LoggerWithName(logger, "dedication"))
 		store.DedicatedBy(engine)
-		pl = tenantisolation.New(logger, handle, store, engine)
-	} else {
-		pl = tenantisolation.New(logger, handle, store, tenantisolation.NoDedication{})
+		dedicator = engine
 	}
+	pl = tenantisolation.New(logger, handle, store, dedicator)
 	var auditor *audit.Auditor
 	if audits {
 		auditor = audit.NewAuditor(handle.ClientSet(), store, auditConfig(args.Audit), clock.RealClock{}, klog.LoggerWithName(logger, "audit"))
