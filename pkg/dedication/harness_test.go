@@ -527,6 +527,22 @@ func (w *world) sleep(d time.Duration) {
 	synctest.Wait()
 }
 
+// mustReserve reserves the node for the pod.
+func (v *view) mustReserve(pod *v1.Pod, node string) {
+	v.t.Helper()
+	if err := v.engine.Reserve(pod.UID, node, v.subject(pod)); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// mustPlace places the pod.
+func (v *view) mustPlace(pod *v1.Pod, node string) {
+	v.t.Helper()
+	if err := v.place(pod, node); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
 // place does what the scheduler does with a pod that Filter has admitted.
 func (v *view) place(pod *v1.Pod, node string) error {
 	return v.placeAs(pod, node, OutcomeKnown)

@@ -15,9 +15,7 @@ func TestEnsureDedicatesAFreeNode(t *testing.T) {
 		w.node("n1")
 		p := w.leader()
 		began := time.Now()
-		if err := p.place(w.pod("web", "acme"), "n1"); err != nil {
-			t.Fatal(err)
-		}
+		p.mustPlace(w.pod("web", "acme"), "n1")
 		if took := time.Since(began); took != settleTime {
 			t.Errorf("opening took %v, want the settle time %v", took, settleTime)
 		}
@@ -41,15 +39,11 @@ func TestReserveOnAHeldNodeCostsNoCall(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		if err := p.place(w.pod("first", "acme"), "n1"); err != nil {
-			t.Fatal(err)
-		}
+		p.mustPlace(w.pod("first", "acme"), "n1")
 		w.sleep(time.Second)
 		w.resetCounts()
 		pod := w.pod("second", "acme")
-		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
-			t.Fatal(err)
-		}
+		p.mustReserve(pod, "n1")
 		if !p.engine.ReadyToBind(pod.UID, "n1") {
 			t.Error("not ready to bind on a held node")
 		}
@@ -181,9 +175,7 @@ func TestReserveOnANodeOfVMs(t *testing.T) {
 		t := w.t
 		w.node("n1")
 		p := w.leader()
-		if err := p.place(w.pod("vm", "acme", inVM), "n1"); err != nil {
-			t.Fatal(err)
-		}
+		p.mustPlace(w.pod("vm", "acme", inVM), "n1")
 		if got, want := w.taints("n1"), "tenantisolation.dev/boundary=vm:NoSchedule"; got != want {
 			t.Errorf("taints %q, want %q", got, want)
 		}
@@ -228,9 +220,7 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 		a, b := w.pod("a", "acme"), w.pod("b", "acme")
 		for range 2 {
 			for _, pod := range []*v1.Pod{a, b} {
-				if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
-					t.Fatal(err)
-				}
+				p.mustReserve(pod, "n1")
 			}
 		}
 		other := w.pod("c", "bolt")

@@ -62,9 +62,7 @@ func TestNodeReleaseWaitsForReservations(t *testing.T) {
 		next := w.pod("next", "acme")
 		p.removeAndNotify(pod)
 		w.sleep(releaseAfter / 2)
-		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
-			t.Fatal(err)
-		}
+		p.mustReserve(next, "n1")
 		w.resetCounts()
 		w.sleep(time.Hour)
 		if !w.dedicated("n1") {
@@ -242,14 +240,10 @@ func TestUnknownOutcomeNeedsANewID(t *testing.T) {
 		p.open()
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme", privileged)
-		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
-			t.Fatal(err)
-		}
+		p.mustReserve(lost, "n1")
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
 		next := w.pod("next", "acme")
-		if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
-			t.Fatal(err)
-		}
+		p.mustReserve(next, "n1")
 		if p.engine.ReadyToBind(next.UID, "n1") {
 			t.Error("ready to bind, want another id first")
 		}
@@ -293,9 +287,7 @@ func TestNodeReleaseAfterAnUnknownOutcome(t *testing.T) {
 		before, _ := w.entryOf("n1")
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme")
-		if err := p.engine.Reserve(lost.UID, "n1", p.subject(lost)); err != nil {
-			t.Fatal(err)
-		}
+		p.mustReserve(lost, "n1")
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
 		p.removeAndNotify(pod)
 		// The lost bind arrives right after the LIST of the release.
