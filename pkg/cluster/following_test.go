@@ -35,7 +35,9 @@ func TestEvents(t *testing.T) {
 		"a pod comes": {
 			func(w *world, _, _ *v1.Pod) { w.set(w.pod("blue", "b", on("n2"))) }, []string{"pod: n2"},
 		},
-		"a pod goes": {func(w *world, r, _ *v1.Pod) { w.unset(r) }, []string{"pod: n1"}},
+		"a pod goes that is not there":  {func(w *world, _, _ *v1.Pod) { w.unset(w.pod("red", "unknown", on("n1"))) }, nil},
+		"a node goes that is not there": {func(w *world, _, _ *v1.Pod) { w.unset(makeNode("unknown")) }, nil},
+		"a pod goes":                    {func(w *world, r, _ *v1.Pod) { w.unset(r) }, []string{"pod: n1"}},
 		"a pod is bound": {
 			func(w *world, _, p *v1.Pod) { w.set(w.changed(p, on("n2"))) }, []string{"pod: n2"},
 		},
