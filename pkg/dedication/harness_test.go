@@ -527,10 +527,10 @@ func (w *world) sleep(d time.Duration) {
 	synctest.Wait()
 }
 
-// mustReserve reserves the node for the pod.
-func (v *view) mustReserve(pod *v1.Pod, node string) {
+// mustReserve reserves node n1 for the pod.
+func (v *view) mustReserve(pod *v1.Pod) {
 	v.t.Helper()
-	if err := v.engine.Reserve(pod.UID, node, v.subject(pod)); err != nil {
+	if err := v.engine.Reserve(pod.UID, "n1", v.subject(pod)); err != nil {
 		v.t.Fatal(err)
 	}
 }

@@ -43,7 +43,7 @@ func TestReserveOnAHeldNodeCostsNoCall(t *testing.T) {
 		w.sleep(time.Second)
 		w.resetCounts()
 		pod := w.pod("second", "acme")
-		p.mustReserve(pod, "n1")
+		p.mustReserve(pod)
 		if !p.engine.ReadyToBind(pod.UID, "n1") {
 			t.Error("not ready to bind on a held node")
 		}
@@ -220,7 +220,7 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 		a, b := w.pod("a", "acme"), w.pod("b", "acme")
 		for range 2 {
 			for _, pod := range []*v1.Pod{a, b} {
-				p.mustReserve(pod, "n1")
+				p.mustReserve(pod)
 			}
 		}
 		other := w.pod("c", "bolt")

@@ -62,7 +62,7 @@ func TestNodeReleaseWaitsForReservations(t *testing.T) {
 		next := w.pod("next", "acme")
 		p.removeAndNotify(pod)
 		w.sleep(releaseAfter / 2)
-		p.mustReserve(next, "n1")
+		p.mustReserve(next)
 		w.resetCounts()
 		w.sleep(time.Hour)
 		if !w.dedicated("n1") {
@@ -240,10 +240,10 @@ func TestUnknownOutcomeNeedsANewID(t *testing.T) {
 		p.open()
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme", privileged)
-		p.mustReserve(lost, "n1")
+		p.mustReserve(lost)
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
 		next := w.pod("next", "acme")
-		p.mustReserve(next, "n1")
+		p.mustReserve(next)
 		if p.engine.ReadyToBind(next.UID, "n1") {
 			t.Error("ready to bind, want another id first")
 		}
@@ -287,7 +287,7 @@ func TestNodeReleaseAfterAnUnknownOutcome(t *testing.T) {
 		before, _ := w.entryOf("n1")
 		old, _ := p.engine.Token("n1")
 		lost := w.pod("lost", "acme")
-		p.mustReserve(lost, "n1")
+		p.mustReserve(lost)
 		p.engine.Release(lost.UID, "n1", OutcomeUnknown)
 		p.removeAndNotify(pod)
 		// The lost bind arrives right after the LIST of the release.

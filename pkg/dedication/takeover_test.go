@@ -58,7 +58,7 @@ func TestInheritedNodeFirstUse(t *testing.T) {
 		w.bindPod(unseen, "n1")
 		second.lead()
 		next := w.pod("next", "acme")
-		second.mustReserve(next, "n1")
+		second.mustReserve(next)
 		if second.engine.ReadyToBind(next.UID, "n1") {
 			t.Error("ready to bind before the node was verified")
 		}
@@ -92,7 +92,7 @@ func TestInheritedNodeWithAnotherDedication(t *testing.T) {
 		w.removePod(w.pod("first-on-n1", "acme"))
 		second := w.leader()
 		pod := w.pod("web", "acme")
-		second.mustReserve(pod, "n1")
+		second.mustReserve(pod)
 		w.onCall(func(call string) fault {
 			if call == "get nodes" {
 				w.node("n1", func(n *v1.Node) { n.Spec.Taints[0].Value, n.Annotations[OpenedByAnnotation] = "bolt", "bolt" })
