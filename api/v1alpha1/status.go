@@ -44,8 +44,8 @@ type IsolationPolicyStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// Findings is the number of pods that the audit found beside others that they must not share a kernel
-	// with. It is missing if the audit is disabled or has not ended its first look.
+	// Findings is the number of findings of the audit: of nodes and volumes on which pods meet that must
+	// not. It is missing if the audit is disabled or has not ended its first look.
 	//
 	// +optional
 	Findings *int32 `json:"findings,omitempty"`

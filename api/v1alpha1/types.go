@@ -143,11 +143,6 @@ type IsolationPolicySpec struct {
 	// +kubebuilder:default={}
 	Dedication Dedication `json:"dedication"`
 
-	// NodeLabel says which dedicated nodes are labelled with their trust domain.
-	//
-	// +kubebuilder:default={}
-	NodeLabel NodeLabel `json:"nodeLabel"`
-
 	// Audit checks all running pods against the rule, whichever scheduler placed them. The leader does this
 	// in the background.
 	//
@@ -346,15 +341,6 @@ type Dedication struct {
 	//
 	// +kubebuilder:default=Immediately
 	NodeReuse NodeReuse `json:"nodeReuse"`
-}
-
-// NodeLabel says which dedicated nodes are labelled with their trust domain.
-type NodeLabel struct {
-	// Selector chooses the nodes. The default are those of Karpenter, which reads the labels; the Cluster
-	// Autoscaler copies a node's labels into its template for new ones, so that its nodes must bear none.
-	//
-	// +kubebuilder:default={matchExpressions:{{key:"karpenter.sh/nodepool",operator:"Exists"}}}
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
 // Audit checks running pods against the rule.

@@ -13,6 +13,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/inforce"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
@@ -36,8 +37,9 @@ func Groups() ([]Group, error) {
 		metrics     []k8smetrics.Registerable
 	}{
 		{"Placement", "Reported by the leader, which places the pods.", tenantisolation.Metrics()},
-		{"Dedication", "Reported by the leader while `claims.mode` is `Enabled`.", dedication.Metrics()},
-		{"Audit", "Reported by the leader while `audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
+		{"Policy", "Reported by the leader, where an IsolationPolicy is followed.", inforce.Metrics()},
+		{"Dedication", "Reported by the leader while `spec.dedication.mode` is `Enabled`.", dedication.Metrics()},
+		{"Audit", "Reported by the leader while `spec.audit.mode` is `Enabled`, which is the default.", audit.Metrics()},
 	} {
 		group := Group{Title: source.title, Text: source.text}
 		for _, metric := range source.metrics {

@@ -1,12 +1,12 @@
 package simulation
 
-import configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+import "tenantisolation.dev/scheduler/pkg/isolation"
 
 const (
 	schedulerName = "tenant-isolation-scheduler"
 
-	tenantLabel       = configv1.DefaultTenantLabelKey
-	dataClassLabel    = configv1.DefaultDataClassLabelKey
-	boundaryLabel     = configv1.DefaultBoundaryLabelKey
-	runtimeClassLabel = configv1.DefaultRuntimeClassLabelKey
+	tenantLabel       = isolation.TenantLabel
+	dataClassLabel    = isolation.DataClassLabel
+	boundaryLabel     = isolation.BoundaryLabel
+	runtimeClassLabel = isolation.RuntimeClassLabel
 )

@@ -14,9 +14,9 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/checker"
 	"tenantisolation.dev/scheduler/internal/density"
-	"tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // Options say how a cluster is simulated.
@@ -66,9 +66,18 @@ func rulesOf(file string, profile *schedulerconfig.KubeSchedulerConfiguration) (
 			continue
 		}
 		for _, plugin := range p.PluginConfig {
-			if args, ok := plugin.Args.(*config.TenantIsolationArgs); ok && plugin.Name == tenantisolation.Name {
-				return podfacts.NewRules(args)
+			if plugin.Name != tenantisolation.Name {
+				continue
 			}
+			spec, name, err := policy.OfArguments(plugin.Args)
+			if err != nil {
+				return nil, fmt.Errorf("%s, profile %s: %w", file, schedulerName, err)
+			}
+			if spec == nil {
+				return nil, fmt.Errorf("%s, profile %s: follows the IsolationPolicy %s: give a configuration with the policy inline, as manifests/base/scheduler-config.yaml has it",
+					file, schedulerName, name)
+			}
+			return podfacts.NewRules(spec)
 		}
 	}
 	return nil, fmt.Errorf("%s, profiles: none of name %s configures the plugin %s", file, schedulerName, tenantisolation.Name)

@@ -26,8 +26,16 @@ type Config struct {
 	// SweepEvery is how often the whole cluster is checked from scratch, in case a change was
 	// missed.
 	SweepEvery time.Duration
-	// EvictionsPerMinute limits the evictions of the pod that came last. Zero, the zero value,
-	// evicts no pod.
+	// Settings are those of the start. See Auditor.Configure.
+	Settings
+}
+
+// Settings hold what an administrator may change while an Auditor runs.
+type Settings struct {
+	// Paused: nothing is looked at, and nothing is reported.
+	Paused bool
+	// EvictionsPerMinute limits the evictions of the pod that changed or came last. Zero, the zero
+	// value, evicts no pod.
 	EvictionsPerMinute int
 }
 
@@ -48,11 +56,15 @@ type Auditor struct {
 	logger  klog.Logger
 	metrics *metrics
 
-	store     *cluster.Store
-	events    flowcontrol.PassiveRateLimiter
-	evictions flowcontrol.PassiveRateLimiter
+	store  *cluster.Store
+	events flowcontrol.PassiveRateLimiter
 
-	mu     sync.Mutex
+	mu       sync.Mutex
+	settings Settings
+	// evictions is nil if no pod is evicted.
+	evictions flowcontrol.PassiveRateLimiter
+	// looked: the findings are known.
+	looked bool
 	engine *Engine
 	// tracked are the current findings, and those that have ended without an Event about
 	// their end.
@@ -76,24 +88,50 @@ func NewAuditor(client kubernetes.Interface, store *cluster.Store, cfg Config, c
 		tracked:       map[Key]*trackedFinding{},
 		evictionAsked: map[types.UID]time.Time{},
 	}
-	if n := cfg.EvictionsPerMinute; n > 0 {
-		// No burst: a fault in the rule shows by its first eviction.
-		a.evictions = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(float32(n)/60, 1, clock)
-	}
+	a.Configure(cfg.Settings)
 	return a
+}
+
+// Configure puts other settings in force.
+func (a *Auditor) Configure(to Settings) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if to.EvictionsPerMinute != a.settings.EvictionsPerMinute {
+		a.evictions = nil
+		if n := to.EvictionsPerMinute; n > 0 {
+			// No burst: a fault in the rule shows by its first eviction.
+			a.evictions = flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(float32(n)/60, 1, a.clock)
+		}
+	}
+	if to.Paused && !a.settings.Paused {
+		a.looked = false
+		a.metrics.forget()
+	}
+	a.settings = to
+}
+
+// Findings returns how many findings there are, false if it is not known.
+func (a *Auditor) Findings() (int, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.engine.findings), a.looked
+}
+
+func (a *Auditor) paused() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.settings.Paused
 }
 
 // Run audits until the context ends. The store has synced. Only the leader calls it.
 func (a *Auditor) Run(ctx context.Context) {
-	a.logger.Info("Auditing what runs", "sweepEvery", a.cfg.SweepEvery, "evictionsPerMinute", a.cfg.EvictionsPerMinute)
+	a.logger.Info("Auditing what runs", "sweepEvery", a.cfg.SweepEvery)
 
 	var loops wait.Group
 	loops.StartWithContext(ctx, a.every(updateEvery, func(context.Context) { a.update() }))
 	loops.StartWithContext(ctx, a.every(updateEvery, a.sendEvents))
 	loops.StartWithContext(ctx, a.every(a.cfg.SweepEvery, a.sweep))
-	if a.evictions != nil {
-		loops.StartWithContext(ctx, a.every(updateEvery, a.evictCulprits))
-	}
+	loops.StartWithContext(ctx, a.every(updateEvery, a.evictCulprits))
 	loops.Wait()
 }
 
@@ -103,7 +141,9 @@ func (a *Auditor) every(interval time.Duration, do func(context.Context)) func(c
 		ticker := a.clock.NewTicker(interval)
 		defer ticker.Stop()
 		for {
-			do(ctx)
+			if !a.paused() {
+				do(ctx)
+			}
 			select {
 			case <-ctx.Done():
 				return

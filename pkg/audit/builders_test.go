@@ -12,10 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 const tenantLabel = "tenantisolation.dev/tenant"
@@ -25,7 +25,7 @@ var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newRules(tb testing.TB) *podfacts.Rules {
 	tb.Helper()
-	rules, err := podfacts.NewRules(configv1.New())
+	rules, err := podfacts.NewRules(policy.Default())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -60,6 +60,9 @@ func (e *Engine) markChanged(event cluster.Event) {
 		return
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged,
 		cluster.NodeAdded, cluster.NodeRemoved:
+	case cluster.PolicyChanged:
+		e.markAllChanged()
+		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -93,6 +93,12 @@ func Metrics() []k8smetrics.Registerable { return shared().all() }
 // registerMetrics publishes the metrics on the process's /metrics.
 var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(Metrics()...) })
 
+// forget takes the findings back: they are not known.
+func (m *metrics) forget() {
+	m.findings.Reset()
+	m.pairs.Reset()
+}
+
 // setFindings publishes the current findings and pairs.
 func (m *metrics) setFindings(counts map[Reason]int, s Summary) {
 	for _, r := range Reasons() {

@@ -30,7 +30,7 @@ func Reasons() []Reason {
 		reasonOf(isolation.UnknownResident),
 	}
 	for _, r := range isolation.Reasons() {
-		if r.AboutPod() && r != isolation.FactsIncomplete && r != isolation.TakingOver && r != isolation.UnmanagedNamespace && r != isolation.WeakBoundary {
+		if r.AboutPod() && r != isolation.FactsIncomplete && r != isolation.NoPolicy && r != isolation.TakingOver && r != isolation.UnmanagedNamespace && r != isolation.WeakBoundary {
 			reasons = append(reasons, reasonOf(r))
 		}
 	}

@@ -24,8 +24,14 @@ const (
 
 // evictCulprits evicts the pods that came last, worst finding first, within the rate limit.
 func (a *Auditor) evictCulprits(ctx context.Context) {
+	a.mu.Lock()
+	evictions := a.evictions
+	a.mu.Unlock()
+	if evictions == nil {
+		return
+	}
 	for _, pod := range a.culprits() {
-		if ctx.Err() != nil || !a.evictions.TryAccept() {
+		if ctx.Err() != nil || !evictions.TryAccept() {
 			return
 		}
 		a.evict(ctx, pod)

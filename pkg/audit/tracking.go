@@ -71,6 +71,7 @@ func (a *Auditor) updateLocked() {
 		a.markEnded(changes.Ended[i].Key)
 	}
 	a.metrics.setFindings(a.engine.Counts(), a.engine.summary)
+	a.looked = true
 	for uid, at := range a.evictionAsked {
 		// Longer than any grace period that matters here.
 		if now.After(at.Add(time.Hour)) {

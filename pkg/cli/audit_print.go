@@ -45,7 +45,7 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, wide bo
 // cluster.
 func conclusion(paint colour, c *judgedCluster, report audit.Report) string {
 	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)\n",
-		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), c.argsFrom)
+		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), c.policyFrom)
 	if len(report.Findings) == 0 {
 		return paint.good("Nothing breaks the rule") + ": " + examined
 	}

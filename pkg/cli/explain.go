@@ -85,7 +85,7 @@ func (e *explainOptions) run(ctx context.Context, args []string) error {
 
 func (e *explainOptions) explainAll(c *judgedCluster, pods []candidate) error {
 	explainer := explain.Explainer{
-		Args: c.args, Rules: c.rules, Gatherer: c.gatherer, Store: c.store,
+		Policy: c.policy, Rules: c.rules, Gatherer: c.gatherer, Store: c.store,
 		Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses,
 	}
 	var all []*explain.Explanation

@@ -16,7 +16,7 @@ func printExplanation(out io.Writer, c *judgedCluster, x *explain.Explanation) {
 	if x.Node != "" {
 		where = "on node " + x.Node
 	}
-	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n\n", paint.bold(x.Name), x.Namespace, where, c.argsFrom)
+	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n\n", paint.bold(x.Name), x.Namespace, where, c.policyFrom)
 	printDomain(out, paint, x)
 	printBoundary(out, paint, x)
 	printNodes(out, paint, x)

@@ -40,7 +40,7 @@ func TestGolden(t *testing.T) {
 		},
 		"explain-dedicated": {
 			list(dedicatedNode("n1", "globex"), dedicatedNode("n2", "acme"), node("n3"), namespace("shop", tenant("acme")), pod("shop", "web", "")),
-			[]string{"explain", "web", "-n", "shop", "--config", "testdata/dedication.yaml"},
+			[]string{"explain", "web", "-n", "shop", "--policy", "testdata/dedication.yaml"},
 		},
 		"explain-json":          {vms, []string{"explain", "new", "-n", "shop", "-o", "json"}},
 		"plan":                  {several, []string{"plan"}},

@@ -1,40 +1,34 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/audit"
-	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 	judged "tenantisolation.dev/scheduler/pkg/cluster"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
-)
-
-// The namespace of the scheduler, and the prefix of its ConfigMaps' names.
-const (
-	systemNamespace = "tenant-isolation-system"
-	configMapPrefix = "tenant-isolation-scheduler-config"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // judgedCluster is what was read, with the rule applied to it.
 type judgedCluster struct {
 	*inventory.Inventory
-	args *config.TenantIsolationArgs
-	// argsFrom is the source of the arguments, for people.
-	argsFrom string
-	rules    *podfacts.Rules
-	gatherer *podfacts.Gatherer
-	store    *judged.Store
-	engine   *audit.Engine
+	// policy is what the rule goes by, and policyFrom where it comes from, for people.
+	policy     *v1alpha1.IsolationPolicySpec
+	policyFrom string
+	rules      *podfacts.Rules
+	gatherer   *podfacts.Gatherer
+	store      *judged.Store
+	engine     *audit.Engine
 	// client is nil for files.
 	client kubernetes.Interface
 }
@@ -90,8 +84,10 @@ func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) 
 	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
 		return nil, err
 	}
-	if o.argsFile == "" {
-		c.installedArguments(ctx)
+	if o.policyFile == "" {
+		if err := c.policyInForce(ctx, o); err != nil {
+			return nil, err
+		}
 	}
 	if manifests != nil {
 		c.apply(manifests)
@@ -126,53 +122,62 @@ func overlay[T metav1.Object](live, applied []T) []T {
 	return live
 }
 
-// finish chooses the arguments and applies the rule to what was read.
+// finish chooses the policy and applies the rule to what was read.
 func (c *judgedCluster) finish(o *options) error {
-	given, err := o.readArguments()
+	given, err := o.readPolicy()
 	if err != nil {
 		return err
 	}
 	switch {
 	case given != nil:
-		c.args, c.argsFrom = given, "--config "+o.argsFile
-	case c.args == nil:
-		c.args, c.argsFrom = arguments.Default(), "defaults"
+		c.policy, c.policyFrom = &given.Spec, "--policy "+o.policyFile
+	case c.policy != nil:
+	case c.Policy != nil:
+		c.policy, c.policyFrom = inForceOf(c.Policy)
+	default:
+		c.policy, c.policyFrom = policy.Default(), "the defaults: no IsolationPolicy is there"
 	}
-	if err := useTenantKey(o.tenantKey, c.args, c.Inventory); err != nil {
+	if err := useTenantKey(o.tenantKey, c.policy, c.Inventory); err != nil {
 		return err
 	}
 	return c.judge()
 }
 
-// installedArguments reads the arguments of the installed scheduler, if it may.
-func (c *judgedCluster) installedArguments(ctx context.Context) {
-	maps, err := c.client.CoreV1().ConfigMaps(systemNamespace).List(ctx, metav1.ListOptions{})
+// policyInForce reads the policy that the scheduler goes by. Without the right to read it, nothing is
+// judged: by another policy, the answer would be another.
+func (c *judgedCluster) policyInForce(ctx context.Context, o *options) error {
+	client, err := o.objects()
 	if err != nil {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("no right to read ConfigMaps in %s: the default arguments are used. Give the scheduler's own with --config", systemNamespace))
-		return
+		return err
 	}
-	var newest *v1.ConfigMap
-	for i := range maps.Items {
-		// The name of each configuration has a hash in it, and old ones stay.
-		if m := &maps.Items[i]; strings.HasPrefix(m.Name, configMapPrefix) &&
-			(newest == nil || cmp.Or(newest.CreationTimestamp.Compare(m.CreationTimestamp.Time), cmp.Compare(m.Name, newest.Name)) < 0) {
-			newest = m
-		}
+	object, err := client.Resource(v1alpha1.Resource).Get(ctx, v1alpha1.DefaultName, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading the IsolationPolicy %s: %w\nGive the policy with --policy", v1alpha1.DefaultName, err)
 	}
-	if newest == nil {
-		return
-	}
-	args, err := arguments.FromConfigMap(newest)
+	c.Policy, err = policy.FromObject(object.Object)
 	if err != nil {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("%v: the default arguments are used. Give the scheduler's own with --config", err))
-		return
+		return fmt.Errorf("the IsolationPolicy %s is of another release: %w", v1alpha1.DefaultName, err)
 	}
-	c.args, c.argsFrom = args, "ConfigMap "+newest.Namespace+"/"+newest.Name
+	if c.Policy.Status.InForce == nil {
+		c.Warnings = append(c.Warnings, "the IsolationPolicy is not in force: no scheduler has accepted it, and the pods of tenants are refused")
+	}
+	return nil
+}
+
+// inForceOf returns what is in force of a policy, or else what it asks for, and its name for people.
+func inForceOf(object *v1alpha1.IsolationPolicy) (*v1alpha1.IsolationPolicySpec, string) {
+	if inForce := object.Status.InForce; inForce != nil {
+		return &inForce.Spec, fmt.Sprintf("IsolationPolicy %s, generation %d in force", object.Name, inForce.Generation)
+	}
+	return &object.Spec, fmt.Sprintf("IsolationPolicy %s, not in force", object.Name)
 }
 
 func (c *judgedCluster) judge() error {
 	var err error
-	if c.rules, err = podfacts.NewRules(c.args); err != nil {
+	if c.rules, err = podfacts.NewRules(c.policy); err != nil {
 		return err
 	}
 	if c.gatherer, err = podfacts.NewGatherer(); err != nil {
@@ -211,14 +216,14 @@ func (c *judgedCluster) complete() error {
 	c.warnOfUnknownPVCs()
 	if len(c.Namespaces) > 0 && !c.anyTenant() {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
-			"no namespace has the label %s, so no pod has a tenant and nothing can be found. Give the label of your tenants with --tenant-key", c.args.LabelKeys.Tenant))
+			"no namespace has the label %s, so no pod has a tenant and nothing can be found. Give the label of your tenants with --tenant-key", isolation.TenantLabel))
 	}
 	return nil
 }
 
 func (c *judgedCluster) anyTenant() bool {
 	for _, ns := range c.Namespaces {
-		if _, managed := ns.Labels[c.args.LabelKeys.Tenant]; managed {
+		if _, managed := ns.Labels[isolation.TenantLabel]; managed {
 			return true
 		}
 	}

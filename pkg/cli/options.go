@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
-	"tenantisolation.dev/scheduler/pkg/cli/arguments"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // options are common to the commands.
@@ -21,10 +23,10 @@ type options struct {
 	genericiooptions.IOStreams
 	kube *genericclioptions.ConfigFlags
 
-	files     []string
-	recursive bool
-	argsFile  string
-	tenantKey string
+	files      []string
+	recursive  bool
+	policyFile string
+	tenantKey  string
 }
 
 // addInputFlags adds the flags that choose the input.
@@ -33,8 +35,8 @@ func (o *options) addInputFlags(cmd *cobra.Command) {
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
 		"Files or folders to read instead of the cluster: manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`. - is standard input")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the subfolders of the folders given with -f")
-	flags.StringVar(&o.argsFile, "config", "",
-		"File with the plugin's arguments: a KubeSchedulerConfiguration, TenantIsolationArgs or a ConfigMap. The default is the arguments of the installed scheduler, or else the built-in ones")
+	flags.StringVar(&o.policyFile, "policy", "",
+		"File with an IsolationPolicy to judge by. The default is the one that is in force, of files the one among them, or else the defaults")
 	flags.StringVar(&o.tenantKey, "tenant-key", "",
 		"Namespace label that names the tenant, if another system has set one: capsule.clastix.io/tenant, field.cattle.io/projectId; `namespace` makes every namespace a tenant of its own")
 	// A back quote in a usage text names the value.
@@ -43,6 +45,26 @@ func (o *options) addInputFlags(cmd *cobra.Command) {
 }
 
 func (o *options) client() (kubernetes.Interface, error) {
+	restConfig, err := o.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	// JSON would take several times as long on a large cluster.
+	restConfig.ContentType = "application/vnd.kubernetes.protobuf"
+	restConfig.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	return kubernetes.NewForConfig(restConfig)
+}
+
+// objects returns a client for custom resources.
+func (o *options) objects() (dynamic.Interface, error) {
+	restConfig, err := o.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	return dynamic.NewForConfig(restConfig)
+}
+
+func (o *options) restConfig() (*rest.Config, error) {
 	if _, err := o.kube.ToRawKubeConfigLoader().RawConfig(); err == nil && !o.hasContext() {
 		return nil, errors.New("no cluster is configured: choose one with --kubeconfig or --context, or read files with -f")
 	}
@@ -50,12 +72,9 @@ func (o *options) client() (kubernetes.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\nChoose a cluster with --kubeconfig or --context, or read files with -f", err)
 	}
-	// JSON would take several times as long on a large cluster.
-	restConfig.ContentType = "application/vnd.kubernetes.protobuf"
-	restConfig.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	restConfig.QPS, restConfig.Burst = -1, -1
 	restConfig.UserAgent = "kubectl-isolation/" + Version()
-	return kubernetes.NewForConfig(restConfig)
+	return restConfig, nil
 }
 
 // namespace is for objects without one.
@@ -72,20 +91,20 @@ func (o *options) namespace() (string, error) {
 
 func (o *options) fromFiles() bool { return len(o.files) > 0 }
 
-// readArguments returns the arguments of --config, nil without the flag.
-func (o *options) readArguments() (*config.TenantIsolationArgs, error) {
-	if o.argsFile == "" {
-		return nil, nil //nolint:nilnil // no file means no arguments, which is not an error
+// readPolicy returns the policy of --policy, nil without the flag.
+func (o *options) readPolicy() (*v1alpha1.IsolationPolicy, error) {
+	if o.policyFile == "" {
+		return nil, nil //nolint:nilnil // no file means no policy, which is not an error
 	}
-	text, err := os.ReadFile(o.argsFile)
+	text, err := os.ReadFile(o.policyFile)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return nil, fmt.Errorf("--policy: %w", err)
 	}
-	args, err := arguments.Parse(text)
+	object, err := policy.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("--config %s: %w", o.argsFile, err)
+		return nil, fmt.Errorf("--policy %s: %w", o.policyFile, err)
 	}
-	return args, nil
+	return object, nil
 }
 
 // oneOf refuses an unknown output format. The first of the formats is empty.

@@ -260,7 +260,7 @@ const maxListed = 15
 func printPlan(out io.Writer, c *judgedCluster, in plan.Input, made *plan.Plan) error {
 	paint := newColour(out)
 	fmt.Fprintf(out, "%s to place (rule: %s), on nodes of %s CPU and %s, DaemonSets deducted\n\n",
-		count(made.Pods, "pod"), c.argsFrom,
+		count(made.Pods, "pod"), c.policyFrom,
 		resource.NewMilliQuantity(in.More.MilliCPU, resource.DecimalSI), resource.NewQuantity(in.More.Memory, resource.BinarySI))
 	table := printers.GetNewTabWriter(out)
 	fmt.Fprintln(table, "NODES\tFOR")

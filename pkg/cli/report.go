@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
@@ -180,22 +179,16 @@ func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 	}
 }
 
-// settings are the arguments as a configuration has them.
+// settings are the fields of the policy.
 func (c *judgedCluster) settings() ([]report.Setting, error) {
-	written := &configv1.TenantIsolationArgs{}
-	if err := configv1.Convert_config_TenantIsolationArgs_To_v1_TenantIsolationArgs(c.args, written, nil); err != nil {
-		return nil, err
-	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(written)
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c.policy)
 	if err != nil {
 		return nil, err
 	}
-	settings := []report.Setting{{Name: "arguments from", Value: c.argsFrom}}
+	settings := []report.Setting{{Name: "policy", Value: c.policyFrom}}
 	names := make([]string, 0, len(fields))
 	for name := range fields {
-		if name != "kind" && name != "apiVersion" {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {

@@ -10,8 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // everyNamespace is the value of --tenant-key that makes each namespace a tenant.
@@ -20,8 +21,9 @@ const everyNamespace = "namespace"
 // useTenantKey makes another label name the tenants. A platform namespace with the project's
 // own tenant label belongs to the tenant; with another system's label, which may be on every
 // namespace, it stays platform.
-func useTenantKey(key string, args *config.TenantIsolationArgs, inv *inventory.Inventory) error {
+func useTenantKey(key string, spec *v1alpha1.IsolationPolicySpec, inv *inventory.Inventory) error {
 	if key == "" {
+		copyTenants(spec, inv)
 		return nil
 	}
 	label := key
@@ -33,7 +35,7 @@ func useTenantKey(key string, args *config.TenantIsolationArgs, inv *inventory.I
 	if faults := validation.IsQualifiedName(label); len(faults) > 0 {
 		return fmt.Errorf("--tenant-key=%s is not a valid label key: %s", key, faults[0])
 	}
-	platform, err := metav1.LabelSelectorAsSelector(args.PlatformNamespaces.Selector)
+	platform, err := metav1.LabelSelectorAsSelector(spec.PlatformNamespaces.Selector)
 	if err != nil {
 		return fmt.Errorf("platformNamespaces.selector: %w", err)
 	}
@@ -43,16 +45,32 @@ func useTenantKey(key string, args *config.TenantIsolationArgs, inv *inventory.I
 		if changed.Labels == nil {
 			changed.Labels = map[string]string{}
 		}
-		switch {
-		case slices.Contains(args.PlatformNamespaces.Names, ns.Name), platform.Matches(labels.Set(ns.Labels)):
-			delete(changed.Labels, label)
-		case key == everyNamespace:
-			changed.Labels[label] = ns.Name
+		delete(changed.Labels, isolation.TenantLabel)
+		tenant, named := ns.Labels[label]
+		if key == everyNamespace {
+			tenant, named = ns.Name, true
+		}
+		if named && !slices.Contains(spec.PlatformNamespaces.Names, ns.Name) && !platform.Matches(labels.Set(ns.Labels)) {
+			changed.Labels[isolation.TenantLabel] = tenant
 		}
 		inv.Namespaces[i] = &changed
 	}
-	args.LabelKeys.Tenant = label
 	return nil
+}
+
+// copyTenants copies the tenant label as the policy has it copied in a cluster.
+func copyTenants(spec *v1alpha1.IsolationPolicySpec, inv *inventory.Inventory) {
+	if spec.TenantFrom == nil {
+		return
+	}
+	for i, ns := range inv.Namespaces {
+		if tenant := ns.Labels[spec.TenantFrom.NamespaceLabel]; tenant != "" {
+			changed := *ns
+			changed.Labels = maps.Clone(ns.Labels)
+			changed.Labels[isolation.TenantLabel] = tenant
+			inv.Namespaces[i] = &changed
+		}
+	}
 }
 
 // addNamespaces adds the namespaces of pods that the input leaves out: where each namespace

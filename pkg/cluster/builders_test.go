@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // world is a store that is fed by hand, and the events that it has reported.
@@ -27,7 +27,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	rules, err := podfacts.NewRules(configv1.New())
+	rules, err := podfacts.NewRules(policy.Default())
 	if err != nil {
 		tb.Fatal(err)
 	}

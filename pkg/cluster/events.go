@@ -20,6 +20,8 @@ const (
 	NodeChanged         Cause = "node"
 	NodeRemoved         Cause = "node removed"
 	DedicationChanged   Cause = "dedication"
+	// PolicyChanged says that other rules are in force: any node and any pod may be judged otherwise.
+	PolicyChanged Cause = "policy"
 	// EverythingReread says that any node and any pod may be judged otherwise.
 	EverythingReread Cause = "everything read again"
 )

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -125,6 +126,14 @@ func pvcKey(pvc *v1.PersistentVolumeClaim) string { return pvc.Namespace + "/" +
 
 // Nodes returns all nodes. The caller must not change them.
 func (s *Store) Nodes() []*v1.Node { return all[*v1.Node](s.sources.nodes) }
+
+// Namespaces returns all namespaces. The caller must not change them.
+func (s *Store) Namespaces() []*v1.Namespace { return all[*v1.Namespace](s.sources.namespaces) }
+
+// RuntimeClasses returns all RuntimeClasses. The caller must not change them.
+func (s *Store) RuntimeClasses() []*nodev1.RuntimeClass {
+	return all[*nodev1.RuntimeClass](s.sources.runtimeClasses)
+}
 
 // Node returns the node of this name, false if there is none.
 func (s *Store) Node(name string) (*v1.Node, bool) { return stored[*v1.Node](s.sources.nodes, name) }

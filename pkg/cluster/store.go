@@ -237,6 +237,28 @@ func (s *Store) Fresh() *Store {
 	return fresh
 }
 
+// SetRules puts other rules in force, as one value: every pod is judged again, and PolicyChanged
+// is reported.
+func (s *Store) SetRules(rules *podfacts.Rules) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	pvcs := map[string]bool{}
+	for _, pvc := range all[*v1.PersistentVolumeClaim](s.sources.pvcs) {
+		pvcs[pvcKey(pvc)] = rules.PVCOnHost(pvc, s)
+	}
+	// Nothing is judged by one policy, over volumes that were judged by another.
+	s.rules.Store(podfacts.NoRules())
+	s.around.pvcs.replace(pvcs)
+	s.rules.Store(rules)
+	s.around.epoch.Add(1)
+	for _, pod := range s.Pods() {
+		s.pods.rejudge(rules, pod)
+	}
+	for _, listener := range s.listeners {
+		listener(Event{Cause: PolicyChanged})
+	}
+}
+
 // Reread reads everything again and has every pod judged again: for when a check has found
 // that the store had missed a change.
 func (s *Store) Reread() {

@@ -28,11 +28,27 @@ const (
 	ReuseAfterReboot NodeReuse = "AfterReboot"
 )
 
-// Config holds an administrator's choices about dedication. The caller has validated it; New
-// does not.
+// Config is what the engine is made with.
 type Config struct {
 	// Namespace is the namespace of the table.
 	Namespace string
+	// Settings are those of the start. See Configure.
+	Settings
+	// Unsettled: Settings are nobody's choice. Until the first Configure nothing is done, and no pod may
+	// be placed.
+	Unsettled bool
+	// OnReady is called once this process has taken over: pods can be placed from then on.
+	// Optional.
+	OnReady func()
+	// OnDeposed is called once, with the reason, when another process has taken over: this
+	// one never places a pod again and should exit. Optional.
+	OnDeposed func(error)
+}
+
+// Settings hold an administrator's choices about dedication. The caller has validated them.
+type Settings struct {
+	// Enabled: nodes are dedicated. Otherwise those that are become free.
+	Enabled bool
 	// TaintEffect is the effect of the dedication's taints: NoSchedule or NoExecute.
 	TaintEffect v1.TaintEffect
 	// SettleTime is how long the engine waits for binds that another scheduler decided before
@@ -45,10 +61,7 @@ type Config struct {
 	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
-	// OnReady is called once this process has taken over: pods can be placed from then on.
-	// Optional.
-	OnReady func()
-	// OnDeposed is called once, with the reason, when another process has taken over: this
-	// one never places a pod again and should exit. Optional.
-	OnDeposed func(error)
+	// Beside is written into the table beside its entries, for the fence. Its keys have more than
+	// two characters, and are not "term" or "dedication".
+	Beside map[string]string
 }

@@ -61,14 +61,20 @@ type Engine struct {
 	repairs flowcontrol.PassiveRateLimiter
 	backoff workqueue.TypedRateLimiter[string]
 
-	leading  chan struct{}
-	leadOnce sync.Once
-	ready    atomic.Bool
+	// Both have to be closed before anything is done: leading by Lead, settled by Configure.
+	leading, settled      chan struct{}
+	leadOnce, settledOnce sync.Once
+	ready                 atomic.Bool
 	// running is Run's context. An operation that one pod started ends with this context, not
 	// with the pod's, because other pods wait for it too. It is set before ready.
 	running context.Context
 	// stop cancels running, with the reason.
 	stop func(error)
+
+	// inForce are the settings; they change with mu held.
+	inForce atomic.Pointer[Settings]
+	// blind: the API server does not answer by the newest table.
+	blind atomic.Bool
 
 	mu      sync.RWMutex
 	records map[string]*record
@@ -89,7 +95,7 @@ type Engine struct {
 func New(client kubernetes.Interface, judged Cluster, cfg Config, clock clock.WithTicker, logger klog.Logger) *Engine {
 	registerMetrics()
 	m := shared()
-	return &Engine{
+	e := &Engine{
 		client:  client,
 		cluster: judged,
 		cfg:     cfg,
@@ -103,6 +109,7 @@ func New(client kubernetes.Interface, judged Cluster, cfg Config, clock clock.Wi
 		repairs:     flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(repairsPerSecond, repairsAtOnce, clock),
 		backoff:     workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
 		leading:     make(chan struct{}),
+		settled:     make(chan struct{}),
 		records:     map[string]*record{},
 		homes:       map[isolation.Dedication]map[string]struct{}{},
 		nodesOpened: map[string]int{},
@@ -111,6 +118,13 @@ func New(client kubernetes.Interface, judged Cluster, cfg Config, clock clock.Wi
 		refusedNodes:   map[string]bool{},
 		limitedTenants: map[string]bool{},
 	}
+	e.inForce.Store(&cfg.Settings)
+	if !cfg.Unsettled {
+		close(e.settled)
+		e.settledOnce.Do(func() {})
+	}
+	e.table.setBeside(cfg.Settings)
+	return e
 }
 
 // idLength is the length of a dedication's id in characters: 50 bits, enough that no node gets
@@ -128,15 +142,17 @@ func (e *Engine) Lead() {
 	e.leadOnce.Do(func() { close(e.leading) })
 }
 
-// Ready reports whether the takeover is complete; until then no pod may be placed. It takes
-// no lock.
-func (e *Engine) Ready() bool { return e.ready.Load() }
+// Ready reports whether pods may be placed: the takeover is complete and the fence is not blind, or
+// nodes are not dedicated. It takes no lock.
+func (e *Engine) Ready() bool {
+	return !e.settings().Enabled || e.ready.Load() && !e.blind.Load()
+}
 
 // NodeChanged notifies the engine that something has changed on a node: its pods, its taints,
 // its bootID, or the Node itself. It is cheap enough to be called for every such event.
 func (e *Engine) NodeChanged(node string) {
 	// The takeover looks at every node anyway.
-	if e.Ready() {
+	if e.ready.Load() {
 		e.queue.Add(node)
 	}
 }
@@ -151,10 +167,13 @@ func (e *Engine) Dedication(node string) (isolation.Dedication, bool) {
 }
 
 // Token returns the value of TokenAnnotation for a Binding to the node, false if no pod may
-// be bound there now.
+// be bound there now. It is empty where nodes are not dedicated.
 func (e *Engine) Token(node string) (string, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
+	if !e.settings().Enabled {
+		return "", true
+	}
 	rec := e.records[node]
 	if rec == nil || rec.phase != held || !e.Ready() {
 		return "", false

@@ -281,7 +281,6 @@ func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		policy, err := isolation.NewPolicy(isolation.Config{
-			TenantKey: "tenant", DataClassKey: "class", PrivilegeKey: "privilege", BoundaryKey: "boundary",
 			DataClasses:        []string{"public", "secret"},
 			SeparateBy:         isolation.Axes(),
 			BoundaryByHandler:  map[string]isolation.Boundary{"kata": isolation.BoundaryVM},
@@ -352,7 +351,7 @@ func (w *world) removePod(pod *v1.Pod) {
 func (w *world) Subject(pod *v1.Pod) isolation.Subject {
 	facts := isolation.Pod{Privilege: isolation.PrivilegeRestricted, Namespace: &isolation.Namespace{Name: pod.Namespace}}
 	if tenant := pod.Labels["of"]; tenant != "" && pod.Namespace != "kube-system" {
-		facts.Namespace.Labels = map[string]string{"tenant": tenant}
+		facts.Namespace.Labels = map[string]string{isolation.TenantLabel: tenant}
 	}
 	if pod.Labels["privileged"] != "" {
 		facts.Privilege = isolation.PrivilegePrivileged
@@ -481,7 +480,10 @@ func (v *view) becameReady() {
 // process starts a scheduler process that does not lead yet. It ends with the test, or by stop.
 func (w *world) process(change ...func(*Config)) (p *view, stop func()) {
 	w.t.Helper()
-	cfg := Config{Namespace: system, TaintEffect: v1.TaintEffectNoSchedule, SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: ReuseImmediately}
+	cfg := Config{Namespace: system, Settings: Settings{
+		Enabled: true, TaintEffect: v1.TaintEffectNoSchedule,
+		SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: ReuseImmediately,
+	}}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -59,6 +59,9 @@ func (m nodeMarks) areOn(node *v1.Node) bool {
 	return slices.Equal(found, m.taints) && maps.Equal(labels, m.labels) && node.Annotations[OpenedByAnnotation] == m.openedBy
 }
 
+// Marked reports whether a node bears anything that an engine has written: a taint, a label or an annotation.
+func Marked(node *v1.Node) bool { return !nodeMarks{}.areOn(node) }
+
 // patch returns a merge patch that sets the marks on exactly this version of the node. The
 // patch contains the taints of others too, so they stay; the version guards them.
 func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {

@@ -17,6 +17,9 @@ func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *
 		return nil
 	}
 	for {
+		if !e.settings().Enabled {
+			return nil
+		}
 		op, err := e.pendingOperation(pod, node, subject)
 		if err != nil {
 			return e.countRefusal(err)
@@ -30,6 +33,9 @@ func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *
 		case <-e.running.Done():
 			return e.countRefusal(ErrNotReady)
 		case <-op.done:
+		}
+		if !e.settings().Enabled {
+			continue
 		}
 		if op.err != nil {
 			return e.countRefusal(op.err)
@@ -141,7 +147,7 @@ func (e *Engine) open(ctx context.Context, node string, rec *record, op *operati
 	if err := e.setEntry(ctx, node, rec, entry{id: newID(idLength)}); err != nil {
 		return err
 	}
-	if err := e.applyMarks(ctx, before, marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)); err != nil {
+	if err := e.applyMarks(ctx, before, marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)); err != nil {
 		return err
 	}
 	return e.settleAndList(ctx, node, rec, op)
@@ -157,7 +163,7 @@ func (e *Engine) renewID(ctx context.Context, node string, rec *record, op *oper
 }
 
 func (e *Engine) settleAndList(ctx context.Context, node string, rec *record, op *operation) error {
-	if err := e.sleep(ctx, e.cfg.SettleTime); err != nil {
+	if err := e.sleep(ctx, e.settings().SettleTime); err != nil {
 		return err
 	}
 	return e.checkResidents(ctx, node, rec, op)

@@ -137,14 +137,6 @@ func (e *Engine) updateHomes(node string, dedication isolation.Dedication, by in
 	e.homes[dedication][node] = struct{}{}
 }
 
-// dedicated returns what a node is dedicated to, according to the records.
-func (e *Engine) dedicated(node string) cluster.Dedicated {
-	if rec := e.records[node]; rec != nil {
-		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true}
-	}
-	return cluster.Dedicated{}
-}
-
 // admitsNoPod stands for the old dedication of a node that has denied a pod for another reason
 // than its dedication.
 var admitsNoPod = cluster.Dedicated{Dedicated: true}

@@ -38,7 +38,7 @@ func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) ti
 		return 0
 	}
 	now := e.clock.Now()
-	waitsForReboot := e.cfg.NodeReuse == ReuseAfterReboot && rec.entry.boot != ""
+	waitsForReboot := e.settings().NodeReuse == ReuseAfterReboot && rec.entry.boot != ""
 	switch {
 	case len(rec.reservations) > 0 || occupancy.Protected():
 		rec.emptySince = time.Time{}
@@ -56,7 +56,7 @@ func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) ti
 		rec.emptySince = now
 	}
 	// A node that has no Node object, or was rebooted since, need not cool down.
-	if wait := rec.emptySince.Add(e.cfg.ReleaseAfter).Sub(now); wait > 0 && exists && !waitsForReboot {
+	if wait := rec.emptySince.Add(e.settings().ReleaseAfter).Sub(now); wait > 0 && exists && !waitsForReboot {
 		e.mu.Unlock()
 		return wait
 	}
@@ -151,7 +151,7 @@ func (e *Engine) decideRelease(ctx context.Context, name string, rec *record) (*
 	if found.occupancy.Protected() {
 		return nil, keepDedicated, errInUse
 	}
-	if e.cfg.NodeReuse != ReuseAfterReboot {
+	if e.settings().NodeReuse != ReuseAfterReboot {
 		return nil, releaseNode, nil
 	}
 	node, err := e.current(ctx, name)
@@ -172,7 +172,7 @@ func (e *Engine) decideRelease(ctx context.Context, name string, rec *record) (*
 	return node, keepDedicated, nil
 }
 
-var errNoBoot = errors.New("the Node reports no bootID: with claims.nodeReuse AfterReboot it stays dedicated")
+var errNoBoot = errors.New("the Node reports no bootID: with dedication.nodeReuse AfterReboot it stays dedicated")
 
 // setBoot writes the boot in which a node became empty into its entry, or removes it.
 func (e *Engine) setBoot(ctx context.Context, name string, rec *record, boot string) error {
@@ -221,7 +221,7 @@ func (e *Engine) removeEntryAndMarks(ctx context.Context, name string, rec *reco
 		rec.entry = entry{}
 		e.mu.Unlock()
 	}
-	none := marksOf(isolation.Dedication{}, "", e.cfg.TaintEffect)
+	none := marksOf(isolation.Dedication{}, "", e.settings().TaintEffect)
 	if node == nil || (!entryDropped && none.areOn(node)) {
 		return nil
 	}

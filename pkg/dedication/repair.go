@@ -25,6 +25,9 @@ func openedBy(node *v1.Node, dedication isolation.Dedication) string {
 // reconcile brings a Node in step with its record, and releases it if it is idle. It returns
 // after how long to try again, zero if an event will trigger that.
 func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
+	if !e.settings().Enabled {
+		return e.drain(ctx, name)
+	}
 	e.mu.Lock()
 	rec := e.records[name]
 	if rec == nil {
@@ -42,7 +45,7 @@ func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
 		e.removeDedication(ctx, name, rec)
 		return 0
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)
+	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)
 	known := rec.dedication.Known()
 	e.mu.Unlock()
 	if wait := e.repairMarks(ctx, name, rec, marks, known); wait > 0 {
@@ -83,7 +86,7 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 	}
 	switch dedication, marked := e.cluster.DedicationOf(node); {
 	case !marked:
-	case e.cfg.NodeReuse == ReuseAfterReboot && dedication.Known():
+	case e.settings().NodeReuse == ReuseAfterReboot && dedication.Known():
 		// A table that was lost must not free a kernel that hosted a tenant.
 		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)})
 	default:
@@ -174,7 +177,7 @@ func (e *Engine) restoreMarks(ctx context.Context, name string, rec *record, fro
 			return changed, err
 		}
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.cfg.TaintEffect)
+	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)
 	if marks.areOn(node) {
 		return changed, nil
 	}

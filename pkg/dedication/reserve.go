@@ -26,7 +26,7 @@ const (
 // Cluster.DedicationChanged and TenantsBelowLimit.
 func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
 	dedication, ok := subject.Dedication()
-	if !ok {
+	if !ok || !e.settings().Enabled {
 		return nil
 	}
 	if !e.Ready() {
@@ -62,6 +62,9 @@ func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject,
 
 // ReadyToBind reports whether the pod has reserved the node and Ensure has nothing left to do.
 func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
+	if !e.settings().Enabled {
+		return true
+	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	rec := e.records[node]
@@ -106,7 +109,7 @@ func (e *Engine) release(uid types.UID, node string, outcome Outcome) {
 // TenantsBelowLimit.
 func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
 	domain, ok := subject.TrustDomain()
-	if !ok {
+	if !ok || !e.settings().Enabled {
 		return subject
 	}
 	e.mu.RLock()
@@ -150,7 +153,7 @@ func (e *Engine) TenantsBelowLimit() map[string]bool {
 // give to a free node.
 func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
 	dedication, ok := subject.Dedication()
-	if !ok {
+	if !ok || !e.settings().Enabled {
 		return nil
 	}
 	e.mu.RLock()
@@ -169,7 +172,7 @@ func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
 // limit returns how many nodes one tenant may open.
 func (e *Engine) limit() int {
 	const none = int(^uint(0) >> 1)
-	maximum := e.cfg.MaxNodesPerTenant
+	maximum := e.settings().MaxNodesPerTenant
 	if maximum.Type == intstr.Int {
 		if maximum.IntVal == 0 {
 			return none

@@ -10,15 +10,23 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// termKey is the key of the leader's id. No node uses it: a node named "term" has the key "rm".
-const termKey = "term"
+// maxKey is how many characters the key of a node's entry has at most. Longer ones are of what is beside
+// the entries.
+const maxKey = 2
+
+const (
+	// termKey is the key of the leader's id.
+	termKey = "term"
+	// modeKey says whether nodes are dedicated: modeEnabled, or the fence lets everything through.
+	modeKey, modeEnabled, modeDisabled = "dedication", "Enabled", "Disabled"
+)
 
 // maxTable is how many bytes the API server accepts in the values of a ConfigMap.
 const maxTable = v1.MaxSecretSize
 
 // errTableFull says what an administrator can do: the table does not grow with pods.
 var errTableFull = errors.New("ConfigMap " + TableName + ": 1 MiB is full, no more nodes can be dedicated: " +
-	"use shorter node names, or claims.nodeReuse: Immediately and a shorter claims.releaseAfter")
+	"use shorter node names, or dedication.nodeReuse: Immediately and a shorter dedication.releaseAfter")
 
 // entry is a dedicated node in the table.
 type entry struct {
@@ -33,6 +41,8 @@ type entry struct {
 type table struct {
 	term    string
 	entries map[string]entry
+	// beside are other keys and values, which are not entries.
+	beside map[string]string
 }
 
 // tableKey returns the key whose value holds a node's entry. Entries are spread over keys, because
@@ -48,7 +58,7 @@ func parseTable(data map[string]string) (table, []error) {
 	t := table{term: data[termKey], entries: map[string]entry{}}
 	var damage []error
 	for _, key := range slices.Sorted(maps.Keys(data)) {
-		if key == termKey {
+		if len(key) > maxKey {
 			continue
 		}
 		for field := range strings.FieldsSeq(data[key]) {
@@ -94,6 +104,7 @@ func (t table) data() map[string]string {
 		value.WriteString(node + "=" + e.id + ":" + e.boot + " ")
 	}
 	data := map[string]string{termKey: t.term}
+	maps.Copy(data, t.beside)
 	for key, value := range values {
 		data[key] = value.String()
 	}
@@ -103,6 +114,9 @@ func (t table) data() map[string]string {
 // size returns an upper bound of the bytes in the table's values.
 func (t table) size() int {
 	size := len(t.term)
+	for _, value := range t.beside {
+		size += len(value)
+	}
 	for node, e := range t.entries {
 		size += entrySize(node, e)
 	}

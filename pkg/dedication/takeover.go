@@ -12,10 +12,12 @@ import (
 // ends or another process takes over.
 func (e *Engine) Run(ctx context.Context) {
 	defer e.queue.ShutDown()
-	select {
-	case <-ctx.Done():
-		return
-	case <-e.leading:
+	for _, condition := range []<-chan struct{}{e.leading, e.settled} {
+		select {
+		case <-ctx.Done():
+			return
+		case <-condition:
+		}
 	}
 	life, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -85,7 +87,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 		}
 	}
 	// After this, requests that were admitted under another term have ended.
-	if err := e.sleep(ctx, e.cfg.SettleTime); err != nil {
+	if err := e.sleep(ctx, e.settings().SettleTime); err != nil {
 		return err
 	}
 	e.addInherited(entries)

@@ -58,6 +58,8 @@ type tableWriter struct {
 	queue   []pendingCommit
 	stopped error
 	wake    chan struct{}
+	// beside is what is to stand beside the entries.
+	beside map[string]string
 
 	// predecessor is the term that the first read found.
 	predecessor *string
@@ -78,6 +80,7 @@ func newTableWriter(configMaps corev1.ConfigMapInterface, term string, clock clo
 // takeOver writes the term into the table and returns the table's entries. It may be repeated
 // after an error that is not errDeposed.
 func (w *tableWriter) takeOver(ctx context.Context) (map[string]entry, error) {
+	beside := w.currentBeside()
 	for {
 		found, err := w.configMaps.Get(ctx, TableName, metav1.GetOptions{})
 		exists := !apierrors.IsNotFound(err)
@@ -96,7 +99,7 @@ func (w *tableWriter) takeOver(ctx context.Context) (map[string]entry, error) {
 			return nil, errDeposed
 		}
 		if term != w.term {
-			if found, err = w.write(ctx, found, exists, withTerm(found.Data, w.term)); isConflict(err) {
+			if found, err = w.write(ctx, found, exists, withTerm(found.Data, w.term, beside)); isConflict(err) {
 				continue
 			} else if err != nil {
 				return nil, fmt.Errorf("writing ConfigMap %s: %w", TableName, err)
@@ -106,18 +109,22 @@ func (w *tableWriter) takeOver(ctx context.Context) (map[string]entry, error) {
 		for _, err := range damage {
 			w.logger.Error(err, "Dropping a damaged entry of the table of dedicated nodes")
 		}
+		t.beside = beside
 		w.desired, w.size, w.object = t, t.size(), found
 		return maps.Clone(t.entries), nil
 	}
 }
 
-func withTerm(data map[string]string, term string) map[string]string {
-	data = maps.Clone(data)
-	if data == nil {
-		data = map[string]string{}
+// withTerm returns data with another term, and with other keys beside its entries.
+func withTerm(data map[string]string, term string, beside map[string]string) map[string]string {
+	with := map[string]string{termKey: term}
+	for key, value := range data {
+		if len(key) <= maxKey {
+			with[key] = value
+		}
 	}
-	data[termKey] = term
-	return data
+	maps.Copy(with, beside)
+	return with
 }
 
 func isConflict(err error) bool {
@@ -140,6 +147,28 @@ func (w *tableWriter) write(ctx context.Context, found *v1.ConfigMap, exists boo
 	}
 	w.metrics.countWrite(objectFence, err)
 	return found, err
+}
+
+// setBeside has the mode, and what is beside the entries, written.
+func (w *tableWriter) setBeside(s Settings) {
+	beside := map[string]string{modeKey: modeDisabled}
+	if s.Enabled {
+		beside[modeKey] = modeEnabled
+	}
+	maps.Copy(beside, s.Beside)
+	w.mu.Lock()
+	w.beside = beside
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *tableWriter) currentBeside() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.beside
 }
 
 // commit enqueues the changes and waits until they are written. After an error that is not ctx's
@@ -205,6 +234,10 @@ func (w *tableWriter) writeQueue(ctx context.Context) error {
 	w.queue = nil
 	w.mu.Unlock()
 
+	beside := w.currentBeside()
+	moved := !maps.Equal(w.desired.beside, beside)
+	w.desired.beside = beside
+	w.size = w.desired.size()
 	before, sizeBefore := maps.Clone(w.desired.entries), w.size
 	waiting := queue[:0]
 	for _, c := range queue {
@@ -214,7 +247,7 @@ func (w *tableWriter) writeQueue(ctx context.Context) error {
 		}
 		waiting = append(waiting, c)
 	}
-	if len(waiting) == 0 {
+	if len(waiting) == 0 && !moved {
 		return nil
 	}
 	err := w.persist(ctx)

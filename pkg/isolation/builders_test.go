@@ -20,10 +20,6 @@ const (
 // reads them.
 func makeConfig() Config {
 	return Config{
-		TenantKey:                 tenantLabel,
-		DataClassKey:              dataClassLabel,
-		PrivilegeKey:              privilegeLabel,
-		BoundaryKey:               boundaryLabel,
 		DataClasses:               []string{"public", "internal", "confidential", "restricted"},
 		SeparateBy:                Axes(),
 		BoundaryByHandler:         map[string]Boundary{"kata": BoundaryVM, "runsc": BoundarySandbox},

@@ -241,7 +241,7 @@ func (o oracle) judge(p Pod) judged {
 		return j
 	}
 	ns := p.Namespace.Labels
-	tenant, managed := ns[o.config.TenantKey]
+	tenant, managed := ns[tenantLabel]
 	if !managed {
 		if p.Namespace.PlatformSelected || contains(o.config.PlatformNamespaces, p.Namespace.Name) {
 			j.platform = true
@@ -254,7 +254,7 @@ func (o oracle) judge(p Pod) judged {
 	if tenant == "" {
 		j.faults[InvalidTenant] = true
 	}
-	if own, ok := p.Labels[o.config.TenantKey]; ok && own != tenant {
+	if own, ok := p.Labels[tenantLabel]; ok && own != tenant {
 		j.faults[MismatchedTenant] = true
 	}
 	j.domain["tenant"] = tenant
@@ -263,7 +263,7 @@ func (o oracle) judge(p Pod) judged {
 	classes := o.classes()
 	j.domain["data-class"] = classes[0]
 	for _, labels := range []map[string]string{ns, p.Labels} {
-		if value, ok := labels[o.config.DataClassKey]; ok {
+		if value, ok := labels[dataClassLabel]; ok {
 			if rank(classes, value) < 0 {
 				j.faults[UnknownDataClass] = true
 			}
@@ -276,7 +276,7 @@ func (o oracle) judge(p Pod) judged {
 	}
 	j.domain["privilege"] = p.Privilege.String()
 	for _, labels := range []map[string]string{ns, p.Labels} {
-		if value, ok := labels[o.config.PrivilegeKey]; ok {
+		if value, ok := labels[privilegeLabel]; ok {
 			if rank(oraclePrivileges, value) < 0 {
 				j.faults[UnknownPrivilege] = true
 			}
@@ -294,7 +294,7 @@ func (o oracle) judge(p Pod) judged {
 	if p.HostAccess != 0 || p.HandlerUncertain || o.configuresItsVM(p) {
 		j.boundary = "container"
 	}
-	if demand, ok := ns[o.config.BoundaryKey]; ok {
+	if demand, ok := ns[boundaryLabel]; ok {
 		switch {
 		case demand == "node":
 			j.demandsNode = true
@@ -304,7 +304,7 @@ func (o oracle) judge(p Pod) judged {
 	}
 
 	j.resolved = len(j.faults) == 0
-	if demand := ns[o.config.BoundaryKey]; rank(oracleBoundaries, demand) > rank(oracleBoundaries, j.boundary) {
+	if demand := ns[boundaryLabel]; rank(oracleBoundaries, demand) > rank(oracleBoundaries, j.boundary) {
 		j.faults[WeakBoundary] = true
 	}
 	return j

@@ -21,8 +21,6 @@ const RuntimeAnnotationPrefix = "io.katacontainers."
 // Config is what an administrator can say about the rule. NewPolicy makes a Policy
 // of it.
 type Config struct {
-	// TenantKey, DataClassKey, PrivilegeKey and BoundaryKey are label keys.
-	TenantKey, DataClassKey, PrivilegeKey, BoundaryKey string
 	// DataClasses are the known classes, lowest first. Unclassified is implied
 	// below them.
 	DataClasses []string
@@ -53,8 +51,6 @@ type Config struct {
 // once it is made and is safe for concurrent use; to change the rule, swap the whole
 // value. The zero Policy denies every pod.
 type Policy struct {
-	tenantKey, dataClassKey, privilegeKey, boundaryKey string
-
 	// classRank orders the data classes; a class that is not in it is unknown.
 	classRank map[string]int
 	// classShare and privilegeShare name the representative of a value's sharing
@@ -75,10 +71,6 @@ type Policy struct {
 // at fault.
 func NewPolicy(c Config) (*Policy, error) {
 	p := &Policy{
-		tenantKey:          c.TenantKey,
-		dataClassKey:       c.DataClassKey,
-		privilegeKey:       c.PrivilegeKey,
-		boundaryKey:        c.BoundaryKey,
 		classRank:          map[string]int{Unclassified: 0},
 		classShare:         map[string]string{},
 		privilegeShare:     map[Privilege]Privilege{},
@@ -94,20 +86,6 @@ func NewPolicy(c Config) (*Policy, error) {
 		errs = append(errs, fmt.Errorf(field+": "+format, args...))
 	}
 
-	keys := map[string]string{}
-	for _, k := range []struct{ field, key string }{
-		{"TenantKey", c.TenantKey},
-		{"DataClassKey", c.DataClassKey},
-		{"PrivilegeKey", c.PrivilegeKey},
-		{"BoundaryKey", c.BoundaryKey},
-	} {
-		if k.key == "" {
-			fault(k.field, "must not be empty")
-		} else if other, ok := keys[k.key]; ok {
-			fault(k.field, "must differ from %s", other)
-		}
-		keys[k.key] = k.field
-	}
 	for i, class := range c.DataClasses {
 		if _, ok := p.classRank[class]; ok || class == "" {
 			fault("DataClasses", "%q is empty, reserved or listed twice", class)
@@ -176,6 +154,9 @@ func NewPolicy(c Config) (*Policy, error) {
 	}
 	return p, nil
 }
+
+// InForce reports whether there is a policy to judge by: the zero Policy is none.
+func (p *Policy) InForce() bool { return p.made() }
 
 // made reports whether p came out of NewPolicy, which takes no BoundaryContainer for
 // the minimum; the zero Policy did not.

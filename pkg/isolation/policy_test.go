@@ -15,26 +15,6 @@ func TestNewPolicyNamesEveryFieldAtFault(t *testing.T) {
 		"the defaults are without fault": {
 			change: func(*Config) {},
 		},
-		"the tenant key is empty": {
-			change: func(c *Config) { c.TenantKey = "" },
-			want:   []string{"TenantKey"},
-		},
-		"the data class key is empty": {
-			change: func(c *Config) { c.DataClassKey = "" },
-			want:   []string{"DataClassKey"},
-		},
-		"the privilege key is empty": {
-			change: func(c *Config) { c.PrivilegeKey = "" },
-			want:   []string{"PrivilegeKey"},
-		},
-		"the boundary key is empty": {
-			change: func(c *Config) { c.BoundaryKey = "" },
-			want:   []string{"BoundaryKey"},
-		},
-		"two labels have one key": {
-			change: func(c *Config) { c.PrivilegeKey = c.TenantKey },
-			want:   []string{"PrivilegeKey"},
-		},
 		"a data class is empty": {
 			change: func(c *Config) { c.DataClasses = []string{"public", ""} },
 			want:   []string{"DataClasses"},
@@ -120,17 +100,16 @@ func TestNewPolicyNamesEveryFieldAtFault(t *testing.T) {
 		},
 		"several fields are at fault": {
 			change: func(c *Config) {
-				c.TenantKey = ""
 				c.SeparateBy = nil
 				c.MinimumBoundary = BoundaryContainer
 				c.Preemption = PreemptAny + 1
 			},
-			want: []string{"TenantKey", "SeparateBy", "MinimumBoundary", "Preemption"},
+			want: []string{"SeparateBy", "MinimumBoundary", "Preemption"},
 		},
 		"the zero config is at fault in all that it must say": {
 			change: func(c *Config) { *c = Config{} },
 			want: []string{
-				"TenantKey", "DataClassKey", "PrivilegeKey", "BoundaryKey", "SeparateBy", "MinimumBoundary",
+				"SeparateBy", "MinimumBoundary",
 			},
 		},
 	} {

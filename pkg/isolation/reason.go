@@ -12,6 +12,8 @@ const (
 
 	// FactsIncomplete: what is needed to judge has not been read yet.
 	FactsIncomplete
+	// NoPolicy: no IsolationPolicy is in force.
+	NoPolicy
 	// TakingOver: nodes are dedicated, and this process does not know them yet.
 	TakingOver
 	// UnknownNamespace: nothing is known of the pod's namespace.
@@ -82,7 +84,7 @@ func (r Reason) Admits() bool {
 	switch r {
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 		return true
-	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
+	case Undecided, FactsIncomplete, NoPolicy, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
 		WeakBoundary, MissingHandler, ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident,
 		DemandedNode, NodeLimit:
@@ -107,6 +109,8 @@ func (r Reason) String() string {
 		return "Undecided"
 	case FactsIncomplete:
 		return "FactsIncomplete"
+	case NoPolicy:
+		return "NoPolicy"
 	case TakingOver:
 		return "TakingOver"
 	case UnknownNamespace:
@@ -169,6 +173,8 @@ func (r Reason) Sentence() string {
 		return "pod was not judged: this is a fault of the scheduler, report it"
 	case FactsIncomplete:
 		return "namespaces and runtime classes have not been read yet: the pod is retried as soon as they are"
+	case NoPolicy:
+		return "no IsolationPolicy is in force: the pod is retried as soon as an administrator has made one"
 	case TakingOver:
 		return "dedicated nodes have not been taken over yet: the pod is retried as soon as they are"
 	case UnknownNamespace:

@@ -112,7 +112,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	if ns == nil {
 		return Subject{scope: unresolved, denied: UnknownNamespace}
 	}
-	tenant, isManaged := ns.Labels[p.tenantKey]
+	tenant, isManaged := ns.Labels[TenantLabel]
 	if !isManaged {
 		// A namespace that is platform and managed at once is managed: the tenant
 		// label is the stronger promise.
@@ -124,7 +124,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	if tenant == "" {
 		return Subject{scope: unresolved, denied: InvalidTenant}
 	}
-	if named, ok := pod.Labels[p.tenantKey]; ok && named != tenant {
+	if named, ok := pod.Labels[TenantLabel]; ok && named != tenant {
 		return Subject{scope: unresolved, denied: MismatchedTenant}
 	}
 	class, ok := p.effectiveDataClass(ns.Labels, pod.Labels)
@@ -136,7 +136,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 		return Subject{scope: unresolved, denied: UnknownPrivilege}
 	}
 	var demand Demand
-	if value, ok := ns.Labels[p.boundaryKey]; ok {
+	if value, ok := ns.Labels[BoundaryLabel]; ok {
 		var err error
 		if demand, err = ParseDemand(value); err != nil {
 			return Subject{scope: unresolved, denied: UnknownBoundary}
@@ -175,7 +175,7 @@ func (p *Policy) Resolve(pod Pod) Subject {
 func (p *Policy) effectiveDataClass(namespace, pod map[string]string) (string, bool) {
 	highest := Unclassified
 	for _, labels := range [...]map[string]string{namespace, pod} {
-		value, ok := labels[p.dataClassKey]
+		value, ok := labels[DataClassLabel]
 		if !ok {
 			continue
 		}
@@ -196,7 +196,7 @@ func (p *Policy) effectivePrivilege(namespace, pod map[string]string, observed P
 	}
 	highest := observed
 	for _, labels := range [...]map[string]string{namespace, pod} {
-		value, ok := labels[p.privilegeKey]
+		value, ok := labels[PrivilegeLabel]
 		if !ok {
 			continue
 		}

@@ -6,7 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 func newGatherer(t *testing.T) *Gatherer {
@@ -21,7 +21,7 @@ func newGatherer(t *testing.T) *Gatherer {
 // newRules returns the rules of the default arguments.
 func newRules(t *testing.T) *Rules {
 	t.Helper()
-	r, err := NewRules(configv1.New())
+	r, err := NewRules(policy.Default())
 	if err != nil {
 		t.Fatalf("the default arguments make no rules: %v", err)
 	}

@@ -3,17 +3,18 @@ package podfacts
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// Rules is everything that the arguments decide, as one immutable value: it is
-// swapped as a whole or not at all.
+// Rules is everything that an IsolationPolicy decides about pods, as one immutable value: it
+// is swapped as a whole or not at all.
 type Rules struct {
 	*isolation.Policy
 	// platform selects platform namespaces by label.
@@ -22,59 +23,65 @@ type Rules struct {
 	hostPathProvisioners []string
 }
 
-// NewRules translates validated arguments.
-func NewRules(args *config.TenantIsolationArgs) (*Rules, error) {
+// NoRules returns the rules of a scheduler that knows no policy: they deny every pod.
+func NoRules() *Rules { return &Rules{Policy: &isolation.Policy{}, platform: labels.Nothing()} }
+
+// NewRules translates a spec that has its defaults. The error names every field at fault.
+func NewRules(spec *v1alpha1.IsolationPolicySpec) (*Rules, error) {
 	c := isolation.Config{
-		TenantKey:                 args.LabelKeys.Tenant,
-		DataClassKey:              args.LabelKeys.DataClass,
-		PrivilegeKey:              args.LabelKeys.Privilege,
-		BoundaryKey:               args.LabelKeys.Boundary,
-		DataClasses:               args.DataClasses,
-		ShareDataClasses:          args.Sharing.DataClasses,
-		BoundaryByHandler:         make(map[string]isolation.Boundary, len(args.BoundaryByHandler)),
-		PlatformNamespaces:        args.PlatformNamespaces.Names,
-		AllowedRuntimeAnnotations: args.AllowedRuntimeAnnotations,
-		Observe:                   args.Enforcement == config.EnforcementAudit,
+		DataClasses:               spec.DataClasses,
+		BoundaryByHandler:         maps.Clone(boundaryByKnownHandler),
+		PlatformNamespaces:        spec.PlatformNamespaces.Names,
+		AllowedRuntimeAnnotations: spec.Boundaries.AllowedAnnotations,
+		Observe:                   spec.Enforcement == v1alpha1.EnforcementAudit,
 	}
 	var errs []error
-	for _, name := range args.SeparateBy {
+	fault := func(field string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("spec.%s: %w", field, err))
+		}
+	}
+	for _, name := range spec.SeparateBy {
 		axis, err := isolation.ParseAxis(string(name))
-		errs = append(errs, err)
+		fault("separateBy", err)
 		c.SeparateBy = append(c.SeparateBy, axis)
 	}
-	for _, group := range args.Sharing.Privileges {
+	for _, group := range spec.Sharing.DataClasses {
+		c.ShareDataClasses = append(c.ShareDataClasses, group)
+	}
+	for _, group := range spec.Sharing.Privileges {
 		levels := make([]isolation.Privilege, 0, len(group))
 		for _, name := range group {
 			level, err := isolation.ParsePrivilege(name)
-			errs = append(errs, err)
+			fault("sharing.privileges", err)
 			levels = append(levels, level)
 		}
 		c.SharePrivileges = append(c.SharePrivileges, levels)
 	}
-	for handler, name := range args.BoundaryByHandler {
+	for handler, name := range spec.Boundaries.Handlers {
 		boundary, err := isolation.ParseBoundary(string(name))
-		errs = append(errs, err)
+		fault("boundaries.handlers", err)
 		c.BoundaryByHandler[handler] = boundary
 	}
 	var err error
-	c.MinimumBoundary, err = isolation.ParseBoundary(string(args.MinimumBoundary))
-	errs = append(errs, err)
-	c.Preemption, err = isolation.ParsePreemption(string(args.Preemption))
-	errs = append(errs, err)
+	c.MinimumBoundary, err = isolation.ParseBoundary(string(spec.Boundaries.Minimum))
+	fault("boundaries.minimum", err)
+	c.Preemption, err = isolation.ParsePreemption(string(spec.Preemption))
+	fault("preemption", err)
 
 	// A nil selector selects nothing: platform namespaces are named one by one.
-	platform, err := metav1.LabelSelectorAsSelector(args.PlatformNamespaces.Selector)
-	errs = append(errs, err)
+	platform, err := metav1.LabelSelectorAsSelector(spec.PlatformNamespaces.Selector)
+	fault("platformNamespaces.selector", err)
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("arguments: %w", err)
+		return nil, err
 	}
 	policy, err := isolation.NewPolicy(c)
 	if err != nil {
-		return nil, fmt.Errorf("arguments: %w", err)
+		return nil, err
 	}
 	return &Rules{
 		Policy:               policy,
 		platform:             platform,
-		hostPathProvisioners: slices.Clone(args.HostPathProvisioners),
+		hostPathProvisioners: slices.Clone(spec.Boundaries.HostPathProvisioners),
 	}, nil
 }

@@ -25,10 +25,10 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	judged "tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // kataHandler is one of the handlers that have the boundary vm by default.
@@ -54,7 +54,7 @@ func newSimulation(t *testing.T) *simulation {
 	if c.api, err = plane.Client(); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := podfacts.NewRules(configv1.New())
+	rules, err := podfacts.NewRules(policy.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

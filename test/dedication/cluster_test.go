@@ -52,8 +52,6 @@ func startEnvironment(t *testing.T) *environment {
 		t.Fatal(err)
 	}
 	w.policy, err = isolation.NewPolicy(isolation.Config{
-		TenantKey: "tenantisolation.dev/tenant", DataClassKey: "tenantisolation.dev/data-class",
-		PrivilegeKey: "tenantisolation.dev/privilege", BoundaryKey: "tenantisolation.dev/boundary",
 		SeparateBy: isolation.Axes(), MinimumBoundary: isolation.BoundaryVM,
 	})
 	if err != nil {
@@ -198,8 +196,10 @@ func (w *environment) start(change ...func(*dedication.Config)) *process {
 func (w *environment) standby(change ...func(*dedication.Config)) *process {
 	w.t.Helper()
 	cfg := dedication.Config{
-		Namespace: system, TaintEffect: v1.TaintEffectNoSchedule,
-		SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: dedication.ReuseImmediately,
+		Namespace: system, Settings: dedication.Settings{
+			Enabled: true, TaintEffect: v1.TaintEffectNoSchedule,
+			SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: dedication.ReuseImmediately,
+		},
 	}
 	for _, c := range change {
 		c(&cfg)

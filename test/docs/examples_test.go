@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // TestWorkedExamples reads the table of docs/concepts.md and asks the rule. It
@@ -39,12 +39,8 @@ func TestWorkedExamples(t *testing.T) {
 
 func defaultPolicy(t *testing.T) *isolation.Policy {
 	t.Helper()
-	args := configv1.New()
-	policy, err := isolation.NewPolicy(isolation.Config{
-		TenantKey:          args.LabelKeys.Tenant,
-		DataClassKey:       args.LabelKeys.DataClass,
-		PrivilegeKey:       args.LabelKeys.Privilege,
-		BoundaryKey:        args.LabelKeys.Boundary,
+	args := policy.Default()
+	made, err := isolation.NewPolicy(isolation.Config{
 		DataClasses:        args.DataClasses,
 		SeparateBy:         isolation.Axes(),
 		BoundaryByHandler:  map[string]isolation.Boundary{"kata": isolation.BoundaryVM, "runsc": isolation.BoundarySandbox},
@@ -54,14 +50,14 @@ func defaultPolicy(t *testing.T) *isolation.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy
+	return made
 }
 
 // examplePod makes a pod of the words of the table: a tenant, or what stands for none, and
 // what differs from a plain pod.
 func examplePod(t *testing.T, words string) isolation.Pod {
 	t.Helper()
-	args := configv1.New()
+	args := policy.Default()
 	fields := strings.Fields(words)
 	namespace := &isolation.Namespace{Name: "n", Labels: map[string]string{}}
 	pod := isolation.Pod{Namespace: namespace, Privilege: isolation.PrivilegeRestricted}
@@ -72,7 +68,7 @@ func examplePod(t *testing.T, words string) isolation.Pod {
 	case "unknown":
 		pod.Namespace = nil
 	default:
-		namespace.Labels[args.LabelKeys.Tenant] = fields[0]
+		namespace.Labels[isolation.TenantLabel] = fields[0]
 	}
 	for _, word := range fields[1:] {
 		switch word {
@@ -81,7 +77,7 @@ func examplePod(t *testing.T, words string) isolation.Pod {
 		case "sandbox":
 			pod.RuntimeClass, pod.RuntimeClassFound, pod.Handler = "any", true, "runsc"
 		case "alone":
-			namespace.Labels[args.LabelKeys.Boundary] = "node"
+			namespace.Labels[isolation.BoundaryLabel] = "node"
 		case "hostpath":
 			pod.HostAccess = isolation.HostPath
 		case "privileged":
@@ -89,7 +85,7 @@ func examplePod(t *testing.T, words string) isolation.Pod {
 		case "ownusers":
 			pod.UserNamespace = isolation.UserNamespacePod
 		default:
-			namespace.Labels[args.LabelKeys.DataClass] = word
+			namespace.Labels[isolation.DataClassLabel] = word
 		}
 	}
 	return pod

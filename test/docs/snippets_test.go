@@ -18,11 +18,9 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"sigs.k8s.io/yaml"
 
-	isolationconfig "tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/apis/config/scheme"
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
-	argsvalidation "tenantisolation.dev/scheduler/pkg/apis/config/validation"
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 const (
@@ -35,9 +33,6 @@ const (
 func TestSnippetsWouldBeAccepted(t *testing.T) {
 	count := 0
 	for _, p := range docs(t) {
-		if p.path == "docs/reference/arguments.md" {
-			continue // generated, with a test beside its generator
-		}
 		for _, f := range p.fences(t) {
 			if f.language != "yaml" {
 				continue
@@ -140,8 +135,9 @@ func accept(document []byte) error {
 		return strict(&corev1.ResourceQuota{})
 	case "Kustomization":
 		return acceptKustomization(document)
-	case "TenantIsolationArgs":
-		return acceptConfiguration(wrapArguments(string(document)))
+	case "IsolationPolicy":
+		_, err := policy.Parse(document)
+		return err
 	case "KubeSchedulerConfiguration":
 		return acceptConfiguration(document)
 	}
@@ -158,23 +154,23 @@ func acceptPod(labels map[string]string, spec *corev1.PodSpec) error {
 
 // acceptLabels checks the labels of this project against the default arguments.
 func acceptLabels(labels map[string]string, namespace bool) error {
-	defaults := configv1.New()
+	defaults := policy.Default()
 	var errs []error
 	for key, value := range labels {
 		switch key {
-		case defaults.LabelKeys.Tenant:
+		case isolation.TenantLabel:
 			errs = append(errs, nonEmpty(key, value))
-		case defaults.LabelKeys.DataClass:
+		case isolation.DataClassLabel:
 			if !slices.Contains(defaults.DataClasses, value) {
 				errs = append(errs, fmt.Errorf("%s: unknown class %q", key, value))
 			}
-		case defaults.LabelKeys.Privilege:
+		case isolation.PrivilegeLabel:
 			_, err := isolation.ParsePrivilege(value)
 			errs = append(errs, err)
-		case defaults.LabelKeys.Boundary:
+		case isolation.BoundaryLabel:
 			_, err := isolation.ParseDemand(value)
 			errs = append(errs, err, only(key, namespace))
-		case defaults.LabelKeys.RuntimeClass:
+		case isolation.RuntimeClassLabel:
 			errs = append(errs, nonEmpty(key, value), only(key, namespace))
 		default:
 			if strings.HasPrefix(key, labelPrefix) {
@@ -223,27 +219,6 @@ func TestImageName(t *testing.T) {
 	}
 }
 
-// wrapArguments makes a configuration of arguments alone.
-func wrapArguments(arguments string) []byte {
-	var b strings.Builder
-	b.WriteString(`apiVersion: kubescheduler.config.k8s.io/v1
-kind: KubeSchedulerConfiguration
-profiles:
-- schedulerName: tenant-isolation-scheduler
-  plugins:
-    multiPoint: {enabled: [{name: TenantIsolation}]}
-    filter: {enabled: [{name: TenantIsolation}]}
-    bind: {enabled: [{name: TenantIsolation}]}
-  pluginConfig:
-  - name: TenantIsolation
-    args:
-`)
-	for line := range strings.Lines(arguments) {
-		b.WriteString("      " + line)
-	}
-	return []byte(b.String())
-}
-
 // acceptConfiguration decodes as kube-scheduler does, and holds every profile with the
 // plugin to what docs/operations.md says of its place among the others.
 func acceptConfiguration(document []byte) error {
@@ -264,11 +239,10 @@ func acceptConfiguration(document []byte) error {
 			errs = append(errs, fmt.Errorf("%s: the plugin is not the first filter and bind plugin", profile.SchedulerName))
 		}
 		for _, plugin := range profile.PluginConfig {
-			args, ok := plugin.Args.(*isolationconfig.TenantIsolationArgs)
-			if plugin.Name != pluginName || !ok {
-				continue
+			if plugin.Name == pluginName {
+				_, _, err := policy.OfArguments(plugin.Args)
+				errs = append(errs, err)
 			}
-			errs = append(errs, argsvalidation.ValidateTenantIsolationArgs(nil, args).ToAggregate())
 		}
 	}
 	return errors.Join(errs...)
@@ -290,8 +264,8 @@ func TestBadSnippetsAreRefused(t *testing.T) {
 		"a boundary on a pod":              "kind: Pod\nmetadata: {labels: {tenantisolation.dev/boundary: vm}}\nspec: {schedulerName: tenant-isolation-scheduler}",
 		"a field that does not exist":      "kind: Pod\nspec: {schedulerName: tenant-isolation-scheduler, runtimeClas: kata}",
 		"another scheduler":                "kind: Pod\nspec: {}",
-		"a typo in the arguments":          "apiVersion: kubescheduler.config.k8s.io/v1\nkind: TenantIsolationArgs\npremption: Never",
-		"arguments that are not valid":     "apiVersion: kubescheduler.config.k8s.io/v1\nkind: TenantIsolationArgs\nminimumBoundary: container",
+		"a typo in the policy":             "apiVersion: tenantisolation.dev/v1alpha1\nkind: IsolationPolicy\nspec: {premption: Never}",
+		"a policy that is not valid":       "apiVersion: tenantisolation.dev/v1alpha1\nkind: IsolationPolicy\nspec: {boundaries: {minimum: container}}",
 		"a filter that is not the first": `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 profiles:

@@ -123,7 +123,9 @@ func (a *arena) writeConfig() string {
 	config["podMaxBackoffSeconds"] = int64(2)
 	if a.dedicating {
 		args := a.arguments(config)
-		args["claims"] = map[string]any{"mode": "Enabled", "settleTime": settleTime, "releaseAfter": releaseAfter}
+		args["policy"] = map[string]any{
+			"dedication": map[string]any{"mode": "Enabled", "settleTime": settleTime, "releaseAfter": releaseAfter},
+		}
 	}
 	text, err = yaml.Marshal(config)
 	a.must(err)

@@ -67,20 +67,20 @@ func TestArgumentsTypoStopsTheStart(t *testing.T) {
 		want string
 	}{
 		"in a field": {
-			map[string]any{"preemtion": "Never"}, `unknown field "preemtion"`,
+			map[string]any{"preemtion": "Never"}, `policy.preemtion: Invalid value: there is no such field`,
 		},
 		"in a field of a field": {
-			map[string]any{"labelKeys": map[string]any{"tennant": "example.com/tenant"}}, `unknown field "labelKeys.tennant"`,
+			map[string]any{"boundaries": map[string]any{"minimun": "vm"}}, `policy.boundaries.minimun: Invalid value: there is no such field`,
 		},
 		"in the case of a letter": {
-			map[string]any{"minimumboundary": "vm"}, `unknown field "minimumboundary"`,
+			map[string]any{"dataclasses": []any{"public"}}, `policy.dataclasses: Invalid value: there is no such field`,
 		},
 		"a value of the wrong type": {
 			map[string]any{"dataClasses": "public"}, "dataClasses",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), pluginArgs(tc.args), adminKubeconfig))
+			output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), inline(tc.args), adminKubeconfig))
 			if exit == 0 {
 				t.Error("it ends with success")
 			}
@@ -92,25 +92,19 @@ func TestArgumentsTypoStopsTheStart(t *testing.T) {
 }
 
 func TestArgumentsReportEveryFault(t *testing.T) {
-	output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), adminKubeconfig, pluginArgs(map[string]any{
-		"labelKeys":                 map[string]any{"tenant": "not a key"},
-		"dataClasses":               []any{"public", "public", "unclassified"},
-		"separateBy":                []any{"data-class", "colour"},
-		"sharing":                   map[string]any{"privileges": []any{[]any{"baseline", "root"}}},
-		"boundaryByHandler":         map[string]any{"kata-qemu": "fortress"},
-		"minimumBoundary":           "container",
-		"platformNamespaces":        map[string]any{"names": []any{"Not_A_Name"}, "selector": map[string]any{}},
-		"allowedRuntimeAnnotations": []any{"example.com/any"},
-		"hostPathProvisioners":      []any{""},
-		"preemption":                "Sometimes",
+	output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), adminKubeconfig, inline(map[string]any{
+		"sharing":            map[string]any{"privileges": []any{[]any{"baseline", "root"}}},
+		"boundaries":         map[string]any{"handlers": map[string]any{"kata-qemu": "fortress"}, "minimum": "container", "hostPathProvisioners": []any{""}},
+		"platformNamespaces": map[string]any{"names": []any{"Not_A_Name"}},
+		"preemption":         "Sometimes",
+		"separateBy":         []any{"data-class", "colour"},
 	})))
 	if exit == 0 {
 		t.Error("it ends with success")
 	}
 	for _, path := range []string{
-		"labelKeys.tenant", "dataClasses[1]", "dataClasses[2]", "separateBy:", "separateBy[1]", "sharing.privileges[0][1]",
-		"boundaryByHandler[kata-qemu]", "minimumBoundary", "platformNamespaces.names[0]", "platformNamespaces.selector",
-		"allowedRuntimeAnnotations[0]", "hostPathProvisioners[0]", "preemption",
+		"sharing.privileges[0][1]", "boundaries.handlers.kata-qemu", "boundaries.minimum", "boundaries.hostPathProvisioners[0]",
+		"platformNamespaces.names[0]", "preemption", "separateBy[1]",
 	} {
 		if !strings.Contains(output, path) {
 			t.Errorf("nothing is said of %s", path)
@@ -138,8 +132,7 @@ func TestConfigurationIsWrittenAsRead(t *testing.T) {
 	if diff := cmp.Diff(decodeConfig(t, readFile(t, shipped)).Profiles, decodeConfig(t, text).Profiles, sorted); diff != "" {
 		t.Errorf("what is written means something else than what was read (-read +written):\n%s", diff)
 	}
-	// With every default, so that an administrator sees the effective values.
-	for _, want := range []string{"kind: TenantIsolationArgs", "minimumBoundary: vm", "preemption: Never", "kata-qemu: vm", "tenant: tenantisolation.dev/tenant"} {
+	for _, want := range []string{"kind: TenantIsolationArgs", "policy: {}"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not write %q:\n%s", want, text)
 		}
@@ -163,14 +156,6 @@ func TestProfileWithThePluginMisplaced(t *testing.T) {
 }
 
 func TestArgumentsChanged(t *testing.T) {
-	t.Run("another label key", func(t *testing.T) {
-		c := newFixtureWith(t, map[string]any{"labelKeys": map[string]any{"tenant": "example.com/team"}})
-		node := c.node()
-		red, blue := c.namespace(otherLabel("red")), c.namespace(otherLabel("blue"), tenant("red"))
-		c.expectOn(node, c.pod(red))
-		c.refused(c.pod(blue), foreignThere)
-		c.refused(c.pod(c.namespace(tenant("red"))), noTenant)
-	})
 	t.Run("axes that do not separate", func(t *testing.T) {
 		c := newFixtureWith(t, map[string]any{"separateBy": []any{"tenant"}})
 		node := c.node()
@@ -187,14 +172,14 @@ func TestArgumentsChanged(t *testing.T) {
 		c.refused(c.pod(c.namespace(tenant("globex"), dataClass("public"))), foreignThere)
 	})
 	t.Run("a handler that is no boundary", func(t *testing.T) {
-		c := newFixtureWith(t, map[string]any{"boundaryByHandler": map[string]any{handlerOf[otherKata]: "vm"}})
+		c := newFixtureWith(t, map[string]any{"boundaries": map[string]any{"handlers": map[string]any{handlerOf[kata]: "container"}}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(otherKata)))
 		c.refused(c.pod(c.namespace(tenant("globex")), runtimeClass(kata)), foreignThere)
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(otherKata)))
 	})
 	t.Run("an annotation that is allowed", func(t *testing.T) {
-		c := newFixtureWith(t, map[string]any{"allowedRuntimeAnnotations": []any{kataAnnotation}})
+		c := newFixtureWith(t, map[string]any{"boundaries": map[string]any{"allowedAnnotations": []any{kataAnnotation}}})
 		node := c.node(kataCapable)
 		c.expectOn(node, c.pod(c.namespace(tenant("acme")), runtimeClass(kata), annotated(kataAnnotation, "true")))
 		c.expectOn(node, c.pod(c.namespace(tenant("globex")), runtimeClass(kata)))

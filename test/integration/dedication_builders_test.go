@@ -32,11 +32,11 @@ func newDedicating(t *testing.T, further ...map[string]any) *fixture {
 
 // dedicationArgs are arguments by which nodes are dedicated and released quickly.
 func dedicationArgs(further ...map[string]any) map[string]any {
-	fields := map[string]any{"mode": "Enabled", "settleTime": "200ms", "releaseAfter": "200ms", "maxNodesPerTenant": "100%"}
+	fields := map[string]any{"mode": "Enabled", "settleTime": "200ms", "releaseAfter": "200ms"}
 	for _, more := range further {
 		maps.Copy(fields, more)
 	}
-	return map[string]any{"claims": fields}
+	return map[string]any{"dedication": fields}
 }
 
 // mayDedicate gives the scheduler the rights that dedication needs, which the base lacks.

@@ -189,7 +189,7 @@ func TestReleaseAfterARestart(t *testing.T) {
 	c.remove(pod)
 	c.expectDedication(node, acmeAlone)
 	// No pod waits: the next process only knows that it leads.
-	next, err := c.environment.run(t.Context(), c.scheduler.profile, writeConfig(t, pluginArgs(dedicationArgs()), elected(c.scheduler.profile)))
+	next, err := c.environment.run(t.Context(), c.scheduler.profile, writeConfig(t, inline(dedicationArgs()), elected(c.scheduler.profile)))
 	c.must(err)
 	t.Cleanup(next.Stop)
 	c.scheduler, c.journal = next, newJournal(t, next.Log())

@@ -50,11 +50,11 @@ func newFixture(t *testing.T) *fixture {
 	return newFixtureOf(t, w, w.scheduler)
 }
 
-// newFixtureWith returns a fixture with a scheduler of its own, beside the shared one, with these
-// arguments of the plugin and otherwise the shipped configuration.
-func newFixtureWith(t *testing.T, args map[string]any) *fixture {
+// newFixtureWith returns a fixture with a scheduler of its own, beside the shared one, with this
+// policy and otherwise the shipped configuration.
+func newFixtureWith(t *testing.T, policy map[string]any) *fixture {
 	t.Helper()
-	return newFixtureRunning(t, pluginArgs(args))
+	return newFixtureRunning(t, inline(policy))
 }
 
 // newFixtureRunning returns a fixture with a scheduler of its own and an edited configuration.
@@ -103,15 +103,16 @@ func alone(profile string) configEdit {
 	}
 }
 
-// pluginArgs replaces the plugin's arguments; nil leaves the shipped ones.
-func pluginArgs(args map[string]any) configEdit {
+// inline gives the plugin a policy in its arguments; nil leaves the shipped one.
+func inline(policy map[string]any) configEdit {
 	return func(t *testing.T, config map[string]any) {
 		t.Helper()
-		if args == nil {
+		if policy == nil {
 			return
 		}
-		args["apiVersion"] = "kubescheduler.config.k8s.io/v1"
-		args["kind"] = pluginName + "Args"
+		args := map[string]any{
+			"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": pluginName + "Args", "policy": policy,
+		}
 		theProfile(t, config)["pluginConfig"] = []any{map[string]any{"name": pluginName, "args": args}}
 	}
 }

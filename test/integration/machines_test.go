@@ -44,7 +44,7 @@ func TestContainerClosesANodeOfVMs(t *testing.T) {
 }
 
 func TestSandboxesShareANodeIfConfigured(t *testing.T) {
-	c := newFixtureWith(t, map[string]any{"minimumBoundary": "sandbox"})
+	c := newFixtureWith(t, map[string]any{"boundaries": map[string]any{"minimum": "sandbox"}})
 	node := c.node(kataCapable)
 	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
 	c.expectOn(node, c.pod(acme, runtimeClass(gvisor)))

@@ -24,10 +24,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
-	tenantisolationconfig "tenantisolation.dev/scheduler/pkg/apis/config"
 	"tenantisolation.dev/scheduler/pkg/apis/config/scheme"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 const (
@@ -39,7 +40,7 @@ const (
 func TestManifestsApplyTwice(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 
-	for _, dir := range []string{"base", "examples/kata-runtimeclasses", "overlays/audit", "overlays/default"} {
+	for _, dir := range []string{"crds", "base", "examples/kata-runtimeclasses", "overlays/audit", "overlays/default"} {
 		t.Run(dir, func(t *testing.T) {
 			apply(t, c, dir)
 			once := versions(t, c, dir)
@@ -198,25 +199,36 @@ func TestManifestsRightsAreExact(t *testing.T) {
 	}
 }
 
-func TestOverlaysDifferInOneArgument(t *testing.T) {
-	args := func(path ...string) *tenantisolationconfig.TenantIsolationArgs {
-		for _, plugin := range decodeConfig(t, readFile(t, manifests(t, path...))).Profiles[0].PluginConfig {
-			if args, ok := plugin.Args.(*tenantisolationconfig.TenantIsolationArgs); ok {
-				return args
+// The two configurations differ in where the policy is.
+func TestConfigurationsDifferInOneArgument(t *testing.T) {
+	without := func(path ...string) (*config.KubeSchedulerConfiguration, string) {
+		read := decodeConfig(t, readFile(t, manifests(t, path...)))
+		for i, plugin := range read.Profiles[0].PluginConfig {
+			if plugin.Name == pluginName {
+				read.Profiles[0].PluginConfig[i].Args = nil
+				spec, name, err := policy.OfArguments(plugin.Args)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if spec != nil {
+					name = "inline"
+				}
+				return read, name
 			}
 		}
 		t.Fatalf("%v: no arguments of the plugin", path)
-		return nil
+		return nil, ""
 	}
-	base := args("base", "scheduler-config.yaml")
-	dedicated, audit := base.DeepCopy(), base.DeepCopy()
-	dedicated.Claims.Mode = tenantisolationconfig.ModeEnabled
-	audit.Enforcement = tenantisolationconfig.EnforcementAudit
-	if diff := cmp.Diff(dedicated, args("components", "dedication", "scheduler-config.yaml")); diff != "" {
-		t.Errorf("with dedication (-want +got):\n%s", diff)
+	base, from := without("base", "scheduler-config.yaml")
+	if from != "inline" {
+		t.Errorf("manifests/base goes by the IsolationPolicy %s: it has to run without one", from)
 	}
-	if diff := cmp.Diff(audit, args("overlays", "audit", "scheduler-config.yaml")); diff != "" {
-		t.Errorf("observing (-want +got):\n%s", diff)
+	shipped, from := without("components", "policy", "scheduler-config.yaml")
+	if from != v1alpha1.DefaultName {
+		t.Errorf("the overlays go by the policy %s", from)
+	}
+	if diff := cmp.Diff(base, shipped); diff != "" {
+		t.Errorf("beyond the policy they differ (-base +overlays):\n%s", diff)
 	}
 }
 
@@ -251,14 +263,21 @@ func TestShippedConfigurationDecodesStrictly(t *testing.T) {
 	}
 }
 
-func TestShippedConfigurationShowsTheDefaults(t *testing.T) {
-	shipped := readFile(t, schedulerConfigFile(t))
-	knob := regexp.MustCompile(`(?m)^( *)#([^ ].*|  .*)$`)
-	turned := knob.ReplaceAllString(shipped, "$1$2")
+func TestShippedPolicyShowsTheDefaults(t *testing.T) {
+	shipped := readFile(t, manifests(t, "overlays", "default", "policy.yaml"))
+	turned := regexp.MustCompile(`(?m)^( *)#([^ ].*|  .*)$`).ReplaceAllString(shipped, "$1$2")
 	if turned == shipped {
 		t.Fatal("there are no knobs")
 	}
-	if diff := cmp.Diff(decodeConfig(t, shipped), decodeConfig(t, turned)); diff != "" {
+	var specs []*v1alpha1.IsolationPolicy
+	for _, text := range []string{shipped, turned} {
+		read, err := policy.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		specs = append(specs, read)
+	}
+	if diff := cmp.Diff(specs[0], specs[1]); diff != "" {
 		t.Errorf("without the comment signs it means something else (-want +got):\n%s", diff)
 	}
 }

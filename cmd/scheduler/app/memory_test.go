@@ -20,7 +20,7 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/pkg/apis/config"
 )
 
 // BenchmarkMemory is what a leader with the audit on remembers of each pod and node, and how
@@ -60,7 +60,7 @@ func leaderHeap(b *testing.B, nodes, podsPerNode int, plugin bool) usage {
 	swept := lastSweep(b)
 	if plugin {
 		var err error
-		if kept, err = NewPlugin(ctx, configv1.New(), &memoryHandle{factory: factory}); err != nil {
+		if kept, err = NewPlugin(ctx, &config.TenantIsolationArgs{Policy: &k8sruntime.RawExtension{Raw: []byte("{}")}}, &memoryHandle{factory: factory}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,16 +17,16 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	// Registers TenantIsolationArgs with the scheduler's strict scheme.
 	_ "tenantisolation.dev/scheduler/pkg/apis/config/scheme"
-	"tenantisolation.dev/scheduler/pkg/apis/config/validation"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/leadership"
 	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 const (
@@ -68,19 +68,11 @@ func NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.
 // NewPlugin makes the plugin of one profile, and all that it needs, from its arguments,
 // which it validates. It is a runtime.PluginFactory of the scheduling framework.
 func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
-	args, ok := obj.(*config.TenantIsolationArgs)
-	if !ok {
-		return nil, fmt.Errorf("want args of type TenantIsolationArgs, got %T", obj)
-	}
-	if errs := validation.ValidateTenantIsolationArgs(nil, args); len(errs) > 0 {
-		return nil, errs.ToAggregate()
-	}
-	dedicates := args.Claims.Mode == config.ModeEnabled
-	audits, err := p.join(dedicates, args.Audit.Mode == config.ModeEnabled)
+	spec, name, err := policy.OfArguments(obj)
 	if err != nil {
 		return nil, err
 	}
-	rules, err := podfacts.NewRules(args)
+	audits, err := p.join(spec == nil || spec.Dedication.Mode == v1alpha1.ModeEnabled)
 	if err != nil {
 		return nil, err
 	}
@@ -88,55 +80,106 @@ func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.
 	if err != nil {
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}
-	logger := klog.LoggerWithName(klog.FromContext(ctx), tenantisolation.Name)
-	store := cluster.New(rules, gatherer)
-	var pl *tenantisolation.Plugin
-	var engine *dedication.Engine
-	var dedicator tenantisolation.Dedicator = tenantisolation.NoDedication{}
-	if dedicates {
-		cfg := dedicationConfig(args.Claims)
-		cfg.OnReady = func() { pl.WakeAll("dedications taken over") }
-		cfg.OnDeposed = p.exit(logger)
-		engine = dedication.New(handle.ClientSet(), store, cfg, clock.RealClock{}, klog.LoggerWithName(logger, "dedication"))
-		store.DedicatedBy(engine)
-		dedicator = engine
+	parts := &parts{
+		logger: klog.LoggerWithName(klog.FromContext(ctx), tenantisolation.Name),
+		handle: handle,
+		store:  cluster.New(podfacts.NoRules(), gatherer),
 	}
-	pl = tenantisolation.New(logger, handle, store, dedicator)
-	var auditor *audit.Auditor
-	if audits {
-		auditor = audit.NewAuditor(handle.ClientSet(), store, auditConfig(args.Audit), clock.RealClock{}, klog.LoggerWithName(logger, "audit"))
+	if spec == nil {
+		return p.follow(ctx, parts, name)
 	}
-	// Pods that came before the caches had synced were refused for want of facts.
-	if err := store.Follow(ctx, handle.SharedInformerFactory(), func() { pl.WakeAll("caches synced") }); err != nil {
+	return p.fixed(ctx, parts, spec, audits)
+}
+
+// parts are what a profile's plugin is made of.
+type parts struct {
+	logger  klog.Logger
+	handle  fwk.Handle
+	store   *cluster.Store
+	plugin  *tenantisolation.Plugin
+	engine  *dedication.Engine
+	auditor *audit.Auditor
+}
+
+// fixed makes the plugin for a policy that never changes and has no object.
+func (p *Process) fixed(ctx context.Context, parts *parts, spec *v1alpha1.IsolationPolicySpec, audits bool) (fwk.Plugin, error) {
+	rules, err := podfacts.NewRules(spec)
+	if err != nil {
 		return nil, err
 	}
-	if engine != nil {
-		go engine.Run(ctx)
-		go p.lead(ctx, store, engine)
+	parts.store.SetRules(rules)
+	if spec.Dedication.Mode == v1alpha1.ModeEnabled {
+		p.addEngine(parts, dedicationSettings(spec, nil), false)
 	}
-	if auditor != nil {
-		go p.audit(ctx, store, auditor)
+	parts.addPlugin()
+	if audits && spec.Audit.Mode == v1alpha1.ModeEnabled {
+		parts.addAuditor(auditSettings(spec))
 	}
-	return pl, nil
+	return parts.plugin, p.start(ctx, parts)
+}
+
+func (p *Process) addEngine(parts *parts, settings dedication.Settings, unsettled bool) {
+	parts.engine = dedication.New(parts.handle.ClientSet(), parts.store, dedication.Config{
+		Namespace: systemNamespace,
+		Settings:  settings,
+		Unsettled: unsettled,
+		OnReady:   func() { parts.plugin.WakeAll("dedications taken over") },
+		OnDeposed: p.exit(parts.logger),
+	}, clock.RealClock{}, klog.LoggerWithName(parts.logger, "dedication"))
+	parts.store.DedicatedBy(parts.engine)
+}
+
+func (parts *parts) addPlugin() {
+	var dedicator tenantisolation.Dedicator = tenantisolation.NoDedication{}
+	if parts.engine != nil {
+		dedicator = parts.engine
+	}
+	parts.plugin = tenantisolation.New(parts.logger, parts.handle, parts.store, dedicator)
+}
+
+func (parts *parts) addAuditor(settings audit.Settings) {
+	parts.auditor = audit.NewAuditor(parts.handle.ClientSet(), parts.store, audit.Config{
+		Namespace:  systemNamespace,
+		Deployment: deploymentName,
+		Instance:   instance(),
+		SweepEvery: sweepEvery,
+		Settings:   settings,
+	}, clock.RealClock{}, klog.LoggerWithName(parts.logger, "audit"))
+}
+
+// start has the store follow the cluster, and starts what runs beside the plugin.
+func (p *Process) start(ctx context.Context, parts *parts) error {
+	// Pods that came before the caches had synced were refused for want of facts.
+	synced := func() { parts.plugin.WakeAll("caches synced") }
+	if err := parts.store.Follow(ctx, parts.handle.SharedInformerFactory(), synced); err != nil {
+		return err
+	}
+	if parts.engine != nil {
+		go parts.engine.Run(ctx)
+		go p.lead(ctx, parts.store, parts.engine)
+	}
+	if parts.auditor != nil {
+		go p.audit(ctx, parts.store, parts.auditor)
+	}
+	return nil
 }
 
 // join takes part in the process as one more plugin. It reports whether this one audits: of
 // several the first.
-func (p *Process) join(dedicates, wantsAudit bool) (audits bool, err error) {
+func (p *Process) join(dedicates bool) (audits bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// There is one table of dedicated nodes, and only one plugin knows of what a process
 	// leases to its pods in memory.
 	if p.plugins > 0 && (dedicates || p.dedicating > 0) {
-		return false, fmt.Errorf("claims.mode: with %s the plugin %s is for one profile only: take it out of the others, or disable claims in all of them",
-			config.ModeEnabled, tenantisolation.Name)
+		return false, fmt.Errorf("a plugin %s that follows an IsolationPolicy, or dedicates nodes, is for one profile only: take it out of the others, "+
+			"or give all of them the policy inline, with dedication.mode: %s", tenantisolation.Name, v1alpha1.ModeDisabled)
 	}
-	audits = wantsAudit && p.plugins == 0
 	p.plugins++
 	if dedicates {
 		p.dedicating++
 	}
-	return audits, nil
+	return p.plugins == 1, nil
 }
 
 func (p *Process) exit(logger klog.Logger) func(error) {
@@ -151,28 +194,28 @@ func (p *Process) exit(logger klog.Logger) func(error) {
 	}
 }
 
-func dedicationConfig(args config.Claims) dedication.Config {
-	return dedication.Config{
-		Namespace:         systemNamespace,
-		TaintEffect:       v1.TaintEffect(args.TaintEffect),
-		SettleTime:        args.SettleTime.Duration,
-		ReleaseAfter:      args.ReleaseAfter.Duration,
-		NodeReuse:         dedication.NodeReuse(args.NodeReuse),
-		MaxNodesPerTenant: *args.MaxNodesPerTenant,
+func dedicationSettings(spec *v1alpha1.IsolationPolicySpec, beside map[string]string) dedication.Settings {
+	d := &spec.Dedication
+	settings := dedication.Settings{
+		Enabled:      d.Mode == v1alpha1.ModeEnabled,
+		TaintEffect:  v1.TaintEffect(d.TaintEffect),
+		SettleTime:   d.SettleTime.Duration,
+		ReleaseAfter: d.ReleaseAfter.Duration,
+		NodeReuse:    dedication.NodeReuse(d.NodeReuse),
+		Beside:       beside,
 	}
+	if d.MaxNodesPerTenant != nil {
+		settings.MaxNodesPerTenant = *d.MaxNodesPerTenant
+	}
+	return settings
 }
 
-func auditConfig(args config.Audit) audit.Config {
-	cfg := audit.Config{
-		Namespace:  systemNamespace,
-		Deployment: deploymentName,
-		Instance:   instance(),
-		SweepEvery: sweepEvery,
+func auditSettings(spec *v1alpha1.IsolationPolicySpec) audit.Settings {
+	settings := audit.Settings{Paused: spec.Audit.Mode != v1alpha1.ModeEnabled}
+	if spec.Audit.Remediation == v1alpha1.RemediationEvict {
+		settings.EvictionsPerMinute = int(spec.Audit.EvictionsPerMinute)
 	}
-	if args.Remediation == config.RemediationEvict {
-		cfg.EvictionsPerMinute = int(*args.EvictionsPerMinute)
-	}
-	return cfg
+	return settings
 }
 
 // instance names this process in Events.

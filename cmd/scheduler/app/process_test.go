@@ -14,11 +14,11 @@ func TestJoin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p Process
-			audits, err := p.join(tc.first, true)
+			audits, err := p.join(tc.first)
 			if err != nil || !audits {
 				t.Fatalf("the first profile: audits %t, %v", audits, err)
 			}
-			audits, err = p.join(tc.second, true)
+			audits, err = p.join(tc.second)
 			if (err != nil) != tc.fails {
 				t.Errorf("the second profile: %v, want an error: %t", err, tc.fails)
 			}

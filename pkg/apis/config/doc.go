@@ -2,12 +2,7 @@
 // +groupName=kubescheduler.config.k8s.io
 
 // Package config holds the arguments of the TenantIsolation scheduler plugin in
-// the form that the plugin reads.
-//
-// A value that came through the scheduler's decoder is defaulted, so here a
-// missing list means an empty list. It is not validated: the scheduler validates
-// the arguments of in-tree plugins only, so the factory of the plugin must call
-// validation.ValidateTenantIsolationArgs.
+// the form that the plugin reads: which IsolationPolicy holds.
 //
 // The versioned form, with the meaning of every field, is in package v1. The
 // generated files of both packages are renewed by `go generate`, with the

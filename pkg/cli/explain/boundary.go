@@ -13,7 +13,7 @@ import (
 func (x *Explainer) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
 	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: podfacts.RuntimeClassName(pod)}
 	if labels, known := x.Store.NamespaceLabels(pod.Namespace); known {
-		b.Demanded = labels[x.Args.LabelKeys.Boundary]
+		b.Demanded = labels[isolation.BoundaryLabel]
 	}
 	if b.RuntimeClass == "" {
 		return b
@@ -65,7 +65,7 @@ func (x *Explainer) voided(pod *v1.Pod, facts *podfacts.Facts, access isolation.
 	}
 	if access&isolation.RuntimeAnnotation != 0 {
 		for key := range pod.Annotations {
-			if isolation.ReconfiguresRuntime(key) && !slices.Contains(x.Args.AllowedRuntimeAnnotations, key) {
+			if isolation.ReconfiguresRuntime(key) && !slices.Contains(x.Policy.Boundaries.AllowedAnnotations, key) {
 				fields = append(fields, fmt.Sprintf("metadata.annotations[%s]", key))
 			}
 		}
@@ -105,7 +105,7 @@ func (x *Explainer) hostPaths(pod *v1.Pod, facts *podfacts.Facts) []string {
 		}
 	}
 	for i := range pod.Spec.Volumes {
-		if v := &pod.Spec.Volumes[i]; v.CSI != nil && slices.Contains(x.Args.HostPathProvisioners, v.CSI.Driver) {
+		if v := &pod.Spec.Volumes[i]; v.CSI != nil && slices.Contains(x.Policy.Boundaries.HostPathProvisioners, v.CSI.Driver) {
 			fields = append(fields, fmt.Sprintf("spec.volumes[%s].csi.driver", v.Name))
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
@@ -15,7 +15,7 @@ import (
 
 // Explainer explains pods of a cluster.
 type Explainer struct {
-	Args     *config.TenantIsolationArgs
+	Policy   *v1alpha1.IsolationPolicySpec
 	Rules    *podfacts.Rules
 	Gatherer *podfacts.Gatherer
 	// Store holds the cluster's objects.
@@ -180,7 +180,7 @@ func (x *Explainer) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
 		return isolation.Node{}, false
 	}
 	node := x.Store.NodeWith(x.Rules, object, x.Store.Residents(x.Rules, object.Name))
-	if x.Args.Claims.Mode == config.ModeEnabled {
+	if x.Policy.Dedication.Mode == v1alpha1.ModeEnabled {
 		node.Dedication, node.Dedicated = x.Store.DedicationOf(object)
 	}
 	node.Occupancy = node.Occupancy.Without(string(cluster.UID(pod)))

@@ -22,7 +22,6 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}
 	}
 	namespaceLabels, known := x.Store.NamespaceLabels(pod.Namespace)
-	keys := x.Args.LabelKeys
 	tenant := newPart(isolation.AxisTenant, domain.Tenant)
 	class := newPart(isolation.AxisDataClass, domain.DataClass)
 	privilege := newPart(isolation.AxisPrivilege, domain.Privilege.String())
@@ -31,15 +30,15 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 	if !known {
 		tenant.add("namespace "+pod.Namespace, "not known")
 	} else {
-		tenant.label("namespace", keys.Tenant, namespaceLabels, "no tenant")
-		class.label("namespace", keys.DataClass, namespaceLabels, "")
-		privilege.label("namespace", keys.Privilege, namespaceLabels, "")
+		tenant.label("namespace", isolation.TenantLabel, namespaceLabels, "no tenant")
+		class.label("namespace", isolation.DataClassLabel, namespaceLabels, "")
+		privilege.label("namespace", isolation.PrivilegeLabel, namespaceLabels, "")
 	}
-	tenant.label("pod", keys.Tenant, pod.Labels, "")
-	class.label("pod", keys.DataClass, pod.Labels, "")
-	privilege.label("pod", keys.Privilege, pod.Labels, "")
+	tenant.label("pod", isolation.TenantLabel, pod.Labels, "")
+	class.label("pod", isolation.DataClassLabel, pod.Labels, "")
+	privilege.label("pod", isolation.PrivilegeLabel, pod.Labels, "")
 	if len(class.From) == 0 {
-		class.add("no label "+keys.DataClass, isolation.Unclassified)
+		class.add("no label "+isolation.DataClassLabel, isolation.Unclassified)
 	}
 	privilege.add("spec, by the Pod Security Standards", facts.Privilege.String())
 	switch {

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/manifest"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // object is any object with a name.
@@ -36,6 +38,9 @@ func decode(from *manifest.Object, namespace string) (decoded, error) {
 	if err != nil {
 		return decoded{}, err
 	}
+	if gvk == v1alpha1.Kind {
+		return decodePolicy(from)
+	}
 	made := newObject(gvk)
 	if made == nil {
 		if strings.HasSuffix(gvk.Kind, "List") {
@@ -55,6 +60,22 @@ func decode(from *manifest.Object, namespace string) (decoded, error) {
 	}
 	slim(made)
 	return decoded{object: made}, nil
+}
+
+// decodePolicy reads an IsolationPolicy as the API server would.
+func decodePolicy(from *manifest.Object) (decoded, error) {
+	whole, err := from.Unstructured()
+	if err != nil {
+		return decoded{}, err
+	}
+	object, err := policy.FromObject(whole.Object)
+	if err != nil {
+		return decoded{}, fmt.Errorf("%s: %w", from.At(), err)
+	}
+	if err := checkObject(v1alpha1.Kind.Kind, object); err != nil {
+		return decoded{}, fmt.Errorf("%s: %w", from.At(), err)
+	}
+	return decoded{object: object}, nil
 }
 
 func namespaced(kind string) bool {

@@ -9,6 +9,8 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 // Inventory is what was read of a cluster. Every list is in order of namespace and name.
@@ -25,6 +27,8 @@ type Inventory struct {
 	PVCs           []*v1.PersistentVolumeClaim
 	Volumes        []*v1.PersistentVolume
 	StorageClasses []*storagev1.StorageClass
+	// Policy is the IsolationPolicy that holds: the one of the default name, nil if there is none.
+	Policy *v1alpha1.IsolationPolicy
 	// Workloads are Deployments and the like, as the pods that they will create. They are not
 	// read of a live cluster, which has their pods.
 	Workloads []Workload

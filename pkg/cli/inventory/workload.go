@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
@@ -9,10 +11,18 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 func (inv *Inventory) addOther(object runtime.Object) {
 	switch o := object.(type) {
+	case *v1alpha1.IsolationPolicy:
+		if o.Name == v1alpha1.DefaultName {
+			inv.Policy = o
+		} else {
+			inv.Warnings = append(inv.Warnings, fmt.Sprintf("IsolationPolicy %s is left out: the one named %s holds", o.Name, v1alpha1.DefaultName))
+		}
 	case *nodev1.RuntimeClass:
 		inv.RuntimeClasses = append(inv.RuntimeClasses, o)
 	case *storagev1.StorageClass:

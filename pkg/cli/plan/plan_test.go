@@ -11,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"tenantisolation.dev/scheduler/pkg/cli/arguments"
 	"tenantisolation.dev/scheduler/pkg/cli/plan"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // lookup is for a cluster in which every namespace "x" belongs to tenant "x".
@@ -37,7 +37,7 @@ type builder struct {
 
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
-	rules, err := podfacts.NewRules(arguments.Default())
+	rules, err := podfacts.NewRules(policy.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

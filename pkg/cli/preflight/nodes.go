@@ -10,7 +10,7 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -21,17 +21,17 @@ func (c *Checker) runtimeClasses(context.Context) ([]Result, error) {
 		switch {
 		case c.Rules.Isolates(c.Rules.BoundaryOf(class.Handler)):
 			isolating = append(isolating, class.Name)
-		case c.Rules.BoundaryOf(class.Handler) == isolation.BoundaryContainer && c.Args.BoundaryByHandler[class.Handler] == "":
+		case c.Rules.BoundaryOf(class.Handler) == isolation.BoundaryContainer && c.Policy.Boundaries.Handlers[class.Handler] == "":
 			unlisted = append(unlisted, fmt.Sprintf("%s (handler %s)", class.Name, class.Handler))
 		}
 	}
 	var results []Result
 	if len(unlisted) > 0 {
-		results = append(results, warn("list the handler in boundaryByHandler if it isolates", "%s: the handler is unknown, so its pods count as containers", some(unlisted)))
+		results = append(results, warn("list the handler in boundaries.handlers if it isolates", "%s: the handler is unknown, so its pods count as containers", some(unlisted)))
 	}
 	var demanding []string
 	for _, ns := range c.Namespaces {
-		if demand, err := isolation.ParseDemand(ns.Labels[c.Args.LabelKeys.Boundary]); err == nil && demand.Boundary > isolation.BoundaryContainer {
+		if demand, err := isolation.ParseDemand(ns.Labels[isolation.BoundaryLabel]); err == nil && demand.Boundary > isolation.BoundaryContainer {
 			demanding = append(demanding, ns.Name)
 		}
 	}
@@ -92,7 +92,7 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 		facts := podfacts.Facts{Privilege: isolation.PrivilegeRestricted}
 		subject := c.Rules.Subject(pod, &facts, c.Store)
 		if subject.Platform() {
-			if c.Args.Claims.Mode == config.ModeEnabled && !tolerates(pod, c.Args) {
+			if c.Policy.Dedication.Mode == v1alpha1.ModeEnabled && !tolerates(pod, c.Policy) {
 				repelled = append(repelled, name)
 			}
 			continue
@@ -123,9 +123,9 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 }
 
 // tolerates reports whether a pod tolerates the taints of dedicated nodes.
-func tolerates(pod *v1.Pod, args *config.TenantIsolationArgs) bool {
+func tolerates(pod *v1.Pod, spec *v1alpha1.IsolationPolicySpec) bool {
 	return !slices.ContainsFunc([]string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}, func(key string) bool {
-		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(args.Claims.TaintEffect)))}
+		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(spec.Dedication.TaintEffect)))}
 		return !corev1.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &taint, true)
 	})
 }

@@ -8,7 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 func listOptions() metav1.ListOptions { return metav1.ListOptions{} }
@@ -86,7 +86,7 @@ func (c *Checker) policies(ctx context.Context) ([]Result, error) {
 		bound["m/"+mutatingBindings.Items[i].Spec.PolicyName] = true
 	}
 	wanted := AdmissionPolicies().keys()
-	if c.Args.Claims.Mode == config.ModeEnabled {
+	if c.Policy.Dedication.Mode == v1alpha1.ModeEnabled {
 		wanted = append(wanted, DedicationPolicies().keys()...)
 	}
 	return judgePolicies(wanted, exists, bound, denying), nil

@@ -21,7 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
@@ -50,7 +50,7 @@ type Result struct {
 // Checker has the input of the checks.
 type Checker struct {
 	Client kubernetes.Interface
-	Args   *config.TenantIsolationArgs
+	Policy *v1alpha1.IsolationPolicySpec
 	Rules  *podfacts.Rules
 	Engine *audit.Engine
 	Store  *cluster.Store

@@ -12,15 +12,14 @@ import (
 )
 
 func (c *Checker) namespaces(context.Context) ([]Result, error) {
-	platform, err := metav1.LabelSelectorAsSelector(c.Args.PlatformNamespaces.Selector)
+	platform, err := metav1.LabelSelectorAsSelector(c.Policy.PlatformNamespaces.Selector)
 	if err != nil {
 		return nil, err
 	}
-	keys := c.Args.LabelKeys
 	var managed, both, empty, unmanaged, unknown []string
 	for _, ns := range c.Namespaces {
-		isPlatform := slices.Contains(c.Args.PlatformNamespaces.Names, ns.Name) || platform.Matches(labels.Set(ns.Labels))
-		tenant, isManaged := ns.Labels[keys.Tenant]
+		isPlatform := slices.Contains(c.Policy.PlatformNamespaces.Names, ns.Name) || platform.Matches(labels.Set(ns.Labels))
+		tenant, isManaged := ns.Labels[isolation.TenantLabel]
 		switch {
 		case isManaged && tenant == "":
 			empty = append(empty, ns.Name)
@@ -37,7 +36,7 @@ func (c *Checker) namespaces(context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(empty) > 0 {
-		results = append(results, fail("give the label a value, or remove it", "%s: the tenant label %s is empty, so their pods are denied", some(empty), keys.Tenant))
+		results = append(results, fail("give the label a value, or remove it", "%s: the tenant label %s is empty, so their pods are denied", some(empty), isolation.TenantLabel))
 	}
 	if len(unknown) > 0 {
 		results = append(results, fail("correct the labels, or add the class to dataClasses", "%s: their pods are denied", some(unknown)))
@@ -46,11 +45,11 @@ func (c *Checker) namespaces(context.Context) ([]Result, error) {
 		results = append(results, warn("remove the tenant label, or the namespace from platformNamespaces", "%s are platform and have a tenant: the tenant counts", some(both)))
 	}
 	if len(unmanaged) > 0 {
-		results = append(results, warn("label them with "+keys.Tenant+", or list them in platformNamespaces",
+		results = append(results, warn("label them with "+isolation.TenantLabel+", or list them in platformNamespaces",
 			"%d namespaces have no tenant (%s): other schedulers may place their pods beside those of tenants", len(unmanaged), some(unmanaged)))
 	}
 	if len(managed) == 0 {
-		results = append(results, warn("kubectl label namespace NAME "+keys.Tenant+"=TENANT", "no namespace has a tenant yet: nothing is protected"))
+		results = append(results, warn("kubectl label namespace NAME "+isolation.TenantLabel+"=TENANT", "no namespace has a tenant yet: nothing is protected"))
 	} else {
 		results = append(results, pass("%d namespaces have a tenant", len(managed))...)
 	}
@@ -59,16 +58,15 @@ func (c *Checker) namespaces(context.Context) ([]Result, error) {
 
 func (c *Checker) unknownLabels(name string, set map[string]string) []string {
 	var unknown []string
-	keys := c.Args.LabelKeys
-	if class, ok := set[keys.DataClass]; ok && class != isolation.Unclassified && !slices.Contains(c.Args.DataClasses, class) {
+	if class, ok := set[isolation.DataClassLabel]; ok && class != isolation.Unclassified && !slices.Contains(c.Policy.DataClasses, class) {
 		unknown = append(unknown, fmt.Sprintf("%s has the unknown data class %s", name, class))
 	}
-	if level, ok := set[keys.Privilege]; ok {
+	if level, ok := set[isolation.PrivilegeLabel]; ok {
 		if _, err := isolation.ParsePrivilege(level); err != nil {
 			unknown = append(unknown, fmt.Sprintf("%s has the unknown privilege %s", name, level))
 		}
 	}
-	if demand, ok := set[keys.Boundary]; ok {
+	if demand, ok := set[isolation.BoundaryLabel]; ok {
 		if _, err := isolation.ParseDemand(demand); err != nil {
 			unknown = append(unknown, fmt.Sprintf("%s has the unknown boundary %s", name, demand))
 		}
@@ -82,7 +80,7 @@ func (c *Checker) pods(context.Context) ([]Result, error) {
 	managed := 0
 	tenants := map[string]bool{}
 	for _, ns := range c.Namespaces {
-		tenants[ns.Name] = ns.Labels[c.Args.LabelKeys.Tenant] != ""
+		tenants[ns.Name] = ns.Labels[isolation.TenantLabel] != ""
 	}
 	for _, pod := range c.Pods {
 		if !tenants[pod.Namespace] {

@@ -61,13 +61,14 @@ func (pl *Plugin) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, n
 // bindAs binds exactly this version of the pod, if it is still what Filter judged and may
 // still join the node as far as is known here: PreBind can take minutes.
 func (pl *Plugin) bindAs(ctx context.Context, c *cycle, pod *v1.Pod, nodeName string) error {
-	// A volume may have been bound in PreBind.
-	subject := pl.store.SubjectNow(c.rules, pod)
-	if !subject.Equivalent(c.subject) && !c.rules.Observes() {
+	// A volume may have been bound in PreBind, and another policy may be in force.
+	rules := pl.store.Rules()
+	subject := pl.store.SubjectNow(rules, pod)
+	if !subject.Equivalent(c.subject) && !rules.Observes() {
 		return errJudgedOtherwise
 	}
-	node := pl.store.CurrentNode(c.rules, nodeName)
-	if c.rules.Refuses(isolation.Decide(&c.subject, &node)) {
+	node := pl.store.CurrentNode(rules, nodeName)
+	if rules.Refuses(isolation.Decide(&c.subject, &node)) {
 		return errNodeTaken
 	}
 	annotations := map[string]string{}

@@ -17,7 +17,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -182,7 +182,7 @@ func TestBindSkipsPlatformPods(t *testing.T) {
 }
 
 func TestBindWhileObserving(t *testing.T) {
-	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
+	w := tenants(t, func(a *v1alpha1.IsolationPolicySpec) { a.Enforcement = v1alpha1.EnforcementAudit })
 	pod := w.add(w.pod("red", "p"))
 	var bound *[]*v1.Binding
 	status := w.bind(t.Context(), pod, func() {

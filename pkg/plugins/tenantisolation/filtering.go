@@ -52,6 +52,9 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		return nil, denial(isolation.FactsIncomplete)
 	}
 	c := pl.newCycle(pod)
+	if !c.rules.InForce() {
+		return nil, denial(isolation.NoPolicy)
+	}
 	ready := pl.ready()
 	c.subject = pl.dedicator.Confine(c.subject, true)
 	c.request = newRequest(pod)
@@ -87,6 +90,9 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 			return denial(isolation.FactsIncomplete)
 		}
 		c = pl.newCycle(pod)
+		if !c.rules.InForce() {
+			return denial(isolation.NoPolicy)
+		}
 		if !c.subject.Platform() && !pl.ready() {
 			return denial(isolation.TakingOver)
 		}

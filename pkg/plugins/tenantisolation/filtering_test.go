@@ -7,12 +7,12 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // tenants makes two tenants, a namespace without one, and the platform's.
-func tenants(t *testing.T, change ...func(*config.TenantIsolationArgs)) *world {
+func tenants(t *testing.T, change ...func(*v1alpha1.IsolationPolicySpec)) *world {
 	t.Helper()
 	w := newWorld(t, change...)
 	w.namespace("red", "tenant=red")
@@ -28,13 +28,13 @@ func tenants(t *testing.T, change ...func(*config.TenantIsolationArgs)) *world {
 
 func TestFilter(t *testing.T) {
 	unresolvable, resolvable := fwk.UnschedulableAndUnresolvable, fwk.Unschedulable
-	never := func(*config.TenantIsolationArgs) {}
-	preempt := func(p config.PreemptionPolicy) func(*config.TenantIsolationArgs) {
-		return func(a *config.TenantIsolationArgs) { a.Preemption = p }
+	never := func(*v1alpha1.IsolationPolicySpec) {}
+	preempt := func(p v1alpha1.PreemptionPolicy) func(*v1alpha1.IsolationPolicySpec) {
+		return func(a *v1alpha1.IsolationPolicySpec) { a.Preemption = p }
 	}
 	resident := isolation.ForeignResident.Sentence()
 	for name, tc := range map[string]struct {
-		args     func(*config.TenantIsolationArgs)
+		args     func(*v1alpha1.IsolationPolicySpec)
 		resident func(*world) *v1.Pod
 		incoming func(*world) *v1.Pod
 		node     string
@@ -54,19 +54,19 @@ func TestFilter(t *testing.T) {
 			want:     unresolvable, says: resident,
 		},
 		"with preemption Any another tenant's resident may be evicted": {
-			args:     preempt(config.PreemptionAny),
+			args:     preempt(v1alpha1.PreemptionAny),
 			resident: func(w *world) *v1.Pod { return w.pod("blue", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 			want:     resolvable, says: resident,
 		},
 		"with preemption SameTenant another tenant's resident may not be evicted": {
-			args:     preempt(config.PreemptionSameTenant),
+			args:     preempt(v1alpha1.PreemptionSameTenant),
 			resident: func(w *world) *v1.Pod { return w.pod("blue", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 			want:     unresolvable, says: resident,
 		},
 		"with preemption SameTenant a resident of the own tenant may be evicted": {
-			args:     preempt(config.PreemptionSameTenant),
+			args:     preempt(v1alpha1.PreemptionSameTenant),
 			resident: func(w *world) *v1.Pod { return w.pod("red-secret", "r", on("n1")) },
 			incoming: func(w *world) *v1.Pod { return w.pod("red", "p") },
 			want:     resolvable, says: resident,
@@ -334,7 +334,7 @@ func TestSignPod(t *testing.T) {
 }
 
 func TestFilterWhileObserving(t *testing.T) {
-	w := tenants(t, func(a *config.TenantIsolationArgs) { a.Enforcement = config.EnforcementAudit })
+	w := tenants(t, func(a *v1alpha1.IsolationPolicySpec) { a.Enforcement = v1alpha1.EnforcementAudit })
 	w.add(w.pod("blue", "there", on("n1")))
 	w.node("n2")
 	for name, pod := range map[string]*v1.Pod{

@@ -22,11 +22,11 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
-	configv1 "tenantisolation.dev/scheduler/pkg/apis/config/v1"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 const profileName = "tenant-isolation-scheduler"
@@ -56,9 +56,9 @@ type world struct {
 	listed []fwk.NodeInfo
 }
 
-func newWorld(tb testing.TB, change ...func(*config.TenantIsolationArgs)) *world {
+func newWorld(tb testing.TB, change ...func(*v1alpha1.IsolationPolicySpec)) *world {
 	tb.Helper()
-	args := configv1.New()
+	args := policy.Default()
 	for _, c := range change {
 		c(args)
 	}

@@ -6,7 +6,7 @@ import (
 	k8smetrics "k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -64,9 +64,9 @@ func (m *metrics) resolved(subject *isolation.Subject) {
 
 // placed counts a pod that was bound.
 func (m *metrics) placed(rules *podfacts.Rules, reason isolation.Reason) {
-	enforcement := config.EnforcementEnforce
+	enforcement := v1alpha1.EnforcementEnforce
 	if rules.Observes() {
-		enforcement = config.EnforcementAudit
+		enforcement = v1alpha1.EnforcementAudit
 	}
 	m.placements.WithLabelValues(reason.String(), string(enforcement)).Inc()
 }

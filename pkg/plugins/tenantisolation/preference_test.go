@@ -5,16 +5,16 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // The fewest machines should be opened, and those that can start VMs are kept for pods that
 // need them.
 func TestPreference(t *testing.T) {
-	sandboxes := func(args *config.TenantIsolationArgs) { args.MinimumBoundary = config.BoundarySandbox }
+	sandboxes := func(args *v1alpha1.IsolationPolicySpec) { args.Boundaries.Minimum = v1alpha1.BoundarySandbox }
 	for name, tc := range map[string]struct {
-		args      []func(*config.TenantIsolationArgs)
+		args      []func(*v1alpha1.IsolationPolicySpec)
 		pod       string
 		beside    []string
 		vmCapable bool
@@ -29,7 +29,7 @@ func TestPreference(t *testing.T) {
 		"for a VM an empty machine that can start VMs":  {pod: "red-vm", vmCapable: true, want: preferEmptyNode},
 		"for a container that one is the last":          {pod: "red", vmCapable: true, want: preferEmptyVMNode},
 		"for a sandbox it is the last too":              {pod: "red-sandbox", vmCapable: true, want: preferEmptyVMNode},
-		"unless sandboxes may share machines":           {args: []func(*config.TenantIsolationArgs){sandboxes}, pod: "red-sandbox", vmCapable: true, want: preferEmptyNode},
+		"unless sandboxes may share machines":           {args: []func(*v1alpha1.IsolationPolicySpec){sandboxes}, pod: "red-sandbox", vmCapable: true, want: preferEmptyNode},
 		"platform pods make no difference":              {pod: "red", beside: []string{"platform"}, want: preferEmptyNode},
 		"for a platform pod all nodes are equal":        {pod: "platform", beside: []string{"red"}},
 		"for a platform pod a machine for VMs as well":  {pod: "platform", vmCapable: true},

@@ -27,7 +27,7 @@ func (pl *Plugin) changed(e cluster.Event) {
 	case cluster.NodeAdded, cluster.NodeChanged, cluster.NodeRemoved, cluster.DedicationChanged:
 		// With them the limits of tenants change.
 		pl.addUnlimited(rules, wake)
-	case cluster.EverythingReread:
+	case cluster.EverythingReread, cluster.PolicyChanged:
 		pl.WakeAll(string(e.Cause))
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged:
 	}

@@ -10,14 +10,14 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"tenantisolation.dev/scheduler/pkg/apis/config"
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 // TestWake has the pods red/p, red-secret/s and
 // blue/b pending on a cluster of one node, n1.
 func TestWake(t *testing.T) {
 	for name, tc := range map[string]struct {
-		args   func(*config.TenantIsolationArgs)
+		args   func(*v1alpha1.IsolationPolicySpec)
 		before func(w *world)
 		change func(w *world)
 		want   []string
@@ -53,7 +53,7 @@ func TestWake(t *testing.T) {
 			want:   []string{"red/p"},
 		},
 		"a resident's namespace becomes the platform's": {
-			args: func(a *config.TenantIsolationArgs) {
+			args: func(a *v1alpha1.IsolationPolicySpec) {
 				a.PlatformNamespaces.Selector = &metav1.LabelSelector{MatchLabels: isolationLabels("platform=yes")}
 			},
 			before: func(w *world) { w.add(w.pod("stray", "r", on("n1"))) },
@@ -157,7 +157,7 @@ func TestWake(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := func(*config.TenantIsolationArgs) {}
+			args := func(*v1alpha1.IsolationPolicySpec) {}
 			if tc.args != nil {
 				args = tc.args
 			}

@@ -3,10 +3,7 @@
 // +groupName=kubescheduler.config.k8s.io
 
 // Package v1 holds the arguments of the TenantIsolation scheduler plugin as an
-// administrator writes them, their defaults and their conversion.
-//
-// The comments of types.go are the source of docs/reference/arguments.md: write
-// them for the administrator who reads that page.
+// administrator writes them, and their conversion.
 package v1
 
 //go:generate ../../../../hack/run-tool.sh deepcopy-gen --output-file zz_generated.deepcopy.go .

@@ -1,0 +1,116 @@
+package inforce
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
+
+const tenantLabel = isolation.TenantLabel
+
+// setConditions writes what is known into a status.
+func (l *Leader) setConditions(status *v1alpha1.IsolationPolicyStatus, generation int64, fault error, missing *notEnforced) {
+	set := func(kind string, holds bool, reason, message string) {
+		condition := metav1.Condition{
+			Type: kind, Status: metav1.ConditionFalse, ObservedGeneration: generation, Reason: reason, Message: message,
+			LastTransitionTime: metav1.NewTime(l.Clock.Now()),
+		}
+		if holds {
+			condition.Status = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&status.Conditions, condition)
+		shared().condition(kind, holds)
+	}
+	if fault == nil {
+		set(v1alpha1.ConditionAccepted, true, "Valid", "the spec is in force")
+	} else {
+		set(v1alpha1.ConditionAccepted, false, "Invalid", truncate(fault.Error()))
+	}
+	if missing == nil {
+		set(v1alpha1.ConditionEnforced, true, "AsShipped", "every admission policy is as shipped, and the API server answers by the parameter in force")
+	} else {
+		set(v1alpha1.ConditionEnforced, false, missing.reason, truncate(missing.message))
+	}
+	nodes, traces := l.Dedicated()
+	status.DedicatedNodes = ptr.To(int32(nodes)) //nolint:gosec // there are not that many nodes
+	switch {
+	case status.InForce != nil && status.InForce.Spec.Dedication.Mode == v1alpha1.ModeEnabled:
+		set(v1alpha1.ConditionDedication, true, v1alpha1.ReasonOn, "nodes are dedicated by their first pod")
+	case traces > 0:
+		set(v1alpha1.ConditionDedication, false, v1alpha1.ReasonDraining, fmt.Sprintf("%d nodes still bear a taint, label or annotation of dedication", traces))
+	default:
+		set(v1alpha1.ConditionDedication, false, v1alpha1.ReasonOff, "no node bears a trace of dedication")
+	}
+	status.Findings = nil
+	if findings, known := l.Findings(); known {
+		status.Findings = ptr.To(int32(findings)) //nolint:gosec // there are not that many pods
+	}
+}
+
+// enforced returns what the condition of a status says is not enforced.
+func (l *Leader) enforced(status *v1alpha1.IsolationPolicyStatus) *notEnforced {
+	condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionEnforced)
+	if condition == nil || condition.Status != metav1.ConditionTrue {
+		return &notEnforced{"Unknown", "not looked at yet"}
+	}
+	return nil
+}
+
+// maxMessage is what the API server takes in a condition.
+const maxMessage = 32 << 10
+
+func truncate(message string) string { return message[:min(len(message), maxMessage)] }
+
+// writeStatus writes a status, if it says something else than the object's.
+func (l *Leader) writeStatus(ctx context.Context, object *v1alpha1.IsolationPolicy, status *v1alpha1.IsolationPolicyStatus) error {
+	if equality.Semantic.DeepEqual(&object.Status, status) {
+		return nil
+	}
+	raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(status)
+	if err != nil {
+		return err
+	}
+	changed := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": v1alpha1.Kind.Kind,
+		"metadata": map[string]any{"name": object.Name, "uid": string(object.UID), "resourceVersion": object.ResourceVersion},
+		"spec":     map[string]any{},
+		"status":   raw,
+	}}
+	_, err = l.Dynamic.Resource(v1alpha1.Resource).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("writing the status of the IsolationPolicy: %w", err)
+	}
+	return nil
+}
+
+func (l *Leader) label(ctx context.Context, namespace, tenant string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]string{tenantLabel: tenant}}})
+	if err != nil {
+		return err
+	}
+	_, err = l.Client.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+// Traces returns how many of the nodes bear something that dedication has written.
+func Traces(cluster Cluster) int {
+	traces := 0
+	for _, node := range cluster.Nodes() {
+		if dedication.Marked(node) {
+			traces++
+		}
+	}
+	return traces
+}
