@@ -1,5 +1,7 @@
 package v1
 
+import "maps"
+
 // boundaryByKnownHandler is the default of boundaryByHandler: the handlers that the public
 // installers of Kata Containers and gVisor configure.
 //
@@ -58,3 +60,6 @@ var boundaryByKnownHandler = map[string]Boundary{
 	"gvisor": BoundarySandbox,
 	"runsc":  BoundarySandbox,
 }
+
+// KnownHandlers returns the boundary of each handler that a public installer configures.
+func KnownHandlers() map[string]Boundary { return maps.Clone(boundaryByKnownHandler) }
