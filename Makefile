@@ -93,12 +93,11 @@ fmt: download ## Format the code and order its imports
 	$$(hack/tools.sh golangci-lint) fmt ./...
 
 .PHONY: generate
-generate: download ## Write the generated files anew: deep copies, conversions, reference pages, admission policies
+generate: download ## Write the generated files anew: deep copies, conversions, reference pages
 	go generate ./...
 	go run ./hack/docs/argumentsdoc
 	go run ./hack/docs/kubectldoc
 	go run ./hack/docs/metricsdoc
-	go run ./hack/policies
 
 .PHONY: bench
 bench: download ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1: five minutes; hack/bench/main.go has more)

@@ -110,7 +110,7 @@ check_format() {
 	[[ -z ${unformatted} ]] || { echo "make fmt would change:"; echo "${unformatted}"; return 1; }
 }
 
-# Whatever make generate writes, the reference pages and admission policies included. It writes into a
+# Whatever make generate writes, the reference pages included. It writes into a
 # copy, so that the tree stays as it is when something is out of step.
 check_generated() {
 	local dir

@@ -1,6 +1,10 @@
 package podfacts
 
-import "tenantisolation.dev/scheduler/pkg/isolation"
+import (
+	"maps"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
+)
 
 // boundaryByKnownHandler is what a policy starts with: the handlers that the public
 // installers of Kata Containers and gVisor configure.
@@ -60,3 +64,6 @@ var boundaryByKnownHandler = map[string]isolation.Boundary{
 	"gvisor": isolation.BoundarySandbox,
 	"runsc":  isolation.BoundarySandbox,
 }
+
+// KnownHandlers returns the boundary of each handler that a public installer configures.
+func KnownHandlers() map[string]isolation.Boundary { return maps.Clone(boundaryByKnownHandler) }

@@ -3,7 +3,6 @@ package podfacts
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +29,7 @@ func NoRules() *Rules { return &Rules{Policy: &isolation.Policy{}, platform: lab
 func NewRules(spec *v1alpha1.IsolationPolicySpec) (*Rules, error) {
 	c := isolation.Config{
 		DataClasses:               spec.DataClasses,
-		BoundaryByHandler:         maps.Clone(boundaryByKnownHandler),
+		BoundaryByHandler:         KnownHandlers(),
 		PlatformNamespaces:        spec.PlatformNamespaces.Names,
 		AllowedRuntimeAnnotations: spec.Boundaries.AllowedAnnotations,
 		Observe:                   spec.Enforcement == v1alpha1.EnforcementAudit,

@@ -11,6 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/admission"
 )
 
 const (
@@ -34,8 +37,9 @@ func (t *nodeTable) token(node string) string {
 	return term + "-" + t.ids[node]
 }
 
-func (t *nodeTable) data() map[string]string {
+func (t *nodeTable) data(policy *v1alpha1.InForce) map[string]string {
 	data := map[string]string{"term": term}
+	maps.Copy(data, admission.PlatformEntries(policy))
 	for _, node := range slices.Sorted(maps.Keys(t.ids)) {
 		key, _, _ := strings.Cut(node, ".")
 		key = key[max(0, len(key)-2):]
@@ -63,13 +67,7 @@ func (w *environment) writeTable(ctx context.Context, change func(ids map[string
 		w.table.ids = map[string]string{}
 	}
 	change(w.table.ids)
-	table := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: dedicationTable}, Data: w.table.data()}
-	maps := w.admin.CoreV1().ConfigMaps(systemNamespace)
-	_, err := maps.Update(ctx, table, metav1.UpdateOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = maps.Create(ctx, table, metav1.CreateOptions{})
-	}
-	return err
+	return w.writeMap(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: dedicationTable}, Data: w.table.data(w.policy())})
 }
 
 // dedicated is a node of a new name that is dedicated, as the API server knows.

@@ -101,7 +101,7 @@ func TestFenceWithoutItsTableBindsNoTenantsPod(t *testing.T) {
 	}
 	s.allowed("a Binding under its dedication", bind())
 
-	s.must(s.admin.CoreV1().ConfigMaps(systemNamespace).Delete(s.ctx, dedicationTable, metav1.DeleteOptions{}))
+	s.must(s.as(ourScheduler).CoreV1().ConfigMaps(systemNamespace).Delete(s.ctx, dedicationTable, metav1.DeleteOptions{}))
 	t.Cleanup(func() {
 		back := newScene(t)
 		back.ctx = context.WithoutCancel(t.Context())

@@ -33,11 +33,12 @@ const (
 
 // environment is the control plane of all tests.
 type environment struct {
-	plane *controlplane.ControlPlane
-	root  string
-	admin *kubernetes.Clientset
-	users map[user]*rest.Config
-	table nodeTable
+	plane   *controlplane.ControlPlane
+	root    string
+	admin   *kubernetes.Clientset
+	users   map[user]*rest.Config
+	table   nodeTable
+	inForce inForce
 	// outcomes are the outcomes of every attack in every phase.
 	outcomes map[phase]map[string]outcome
 	// created is how fast pods were created before there were policies.
@@ -104,6 +105,33 @@ func startEnvironment() (*environment, error) {
 	return w, w.rollOut(ctx)
 }
 
+// looseCRD accepts every IsolationPolicy: the policies are tested here, not the schema.
+const looseCRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: isolationpolicies.tenantisolation.dev}
+spec:
+  group: tenantisolation.dev
+  names: {kind: IsolationPolicy, listKind: IsolationPolicyList, plural: isolationpolicies, singular: isolationpolicy}
+  scope: Cluster
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+
+// applyCRDs applies the keepers of manifests/crds, and a kind IsolationPolicy.
+func (w *environment) applyCRDs(ctx context.Context) error {
+	crd := filepath.Join(w.plane.Dir(), "crd.yaml")
+	if err := os.WriteFile(crd, []byte(looseCRD), 0o600); err != nil {
+		return err
+	}
+	_, err := w.plane.Kubectl(ctx, "apply", "-f", crd, "-f", filepath.Join(w.root, "manifests", "crds", "keepers.yaml"))
+	return err
+}
+
 // quietAdmin does not print what it is warned of.
 func (w *environment) quietAdmin() (*kubernetes.Clientset, error) {
 	config := w.plane.Admin()
@@ -114,10 +142,10 @@ func (w *environment) quietAdmin() (*kubernetes.Clientset, error) {
 // furnish creates the cluster's users, nodes and RuntimeClasses.
 func (w *environment) furnish(ctx context.Context) error {
 	// The scheduler's namespace, identity and rights; nothing of it runs yet.
-	if err := w.apply(ctx, "base"); err != nil {
+	if err := errors.Join(w.applyCRDs(ctx), w.apply(ctx, "base")); err != nil {
 		return err
 	}
-	return errors.Join(w.addUsers(ctx), w.addNodes(ctx), w.addClasses(ctx), w.dedicate(ctx, attackedNode, drainedNode))
+	return errors.Join(w.addUsers(ctx), w.addNodes(ctx), w.addClasses(ctx), w.writeParameters(ctx), w.dedicate(ctx, attackedNode, drainedNode))
 }
 
 // rollOut runs every attack in every phase.

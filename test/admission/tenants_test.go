@@ -20,9 +20,9 @@ func TestThreat19TenantTurnsPoliciesOff(t *testing.T) {
 			api := s.as(who).AdmissionregistrationV1()
 			maps := s.as(who).CoreV1().ConfigMaps(systemNamespace)
 			for what, err := range map[string]error{
-				"deleting a policy":           api.ValidatingAdmissionPolicies().Delete(t.Context(), "tenant-isolation-placement", metav1.DeleteOptions{}),
+				"deleting a policy":           api.ValidatingAdmissionPolicies().Delete(t.Context(), "tenant-isolation-pods", metav1.DeleteOptions{}),
 				"deleting a binding":          api.ValidatingAdmissionPolicyBindings().Delete(t.Context(), "tenant-isolation-binding", metav1.DeleteOptions{}),
-				"deleting a mutating policy":  api.MutatingAdmissionPolicies().Delete(t.Context(), "tenant-isolation-steering", metav1.DeleteOptions{}),
+				"deleting a mutating policy":  api.MutatingAdmissionPolicies().Delete(t.Context(), "tenant-isolation-pods", metav1.DeleteOptions{}),
 				"deleting all of its binding": api.MutatingAdmissionPolicyBindings().DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}),
 				"deleting the parameters":     maps.Delete(t.Context(), parameters, metav1.DeleteOptions{}),
 				"creating a policy": errorOf(api.MutatingAdmissionPolicies().Create(t.Context(),
@@ -41,26 +41,17 @@ func TestThreat19TenantTurnsPoliciesOff(t *testing.T) {
 func errorOf[T any](_ T, err error) error { return err }
 
 // parameters is the ConfigMap that the policies read.
-const parameters = "tenant-isolation-parameters"
+const parameters = "tenant-isolation-policy"
 
 func TestThreat19MissingParameterDenies(t *testing.T) {
 	s := newScene(t)
 	namespace, unmanaged := s.managed(), s.namespace(nil)
 	running := s.bound(namespace, evidenceOf("baseline"))
-	maps := s.admin.CoreV1().ConfigMaps(systemNamespace)
-	there, err := maps.Get(t.Context(), parameters, metav1.GetOptions{})
-	s.must(err)
-	s.must(s.as(administrator).CoreV1().ConfigMaps(systemNamespace).Delete(t.Context(), parameters, metav1.DeleteOptions{}))
-	if got := strings.Join(s.warned.take(), "\n"); !strings.Contains(got, "parameter") {
-		t.Errorf("deleting the parameters warns %q, want a warning", got)
-	}
+	s.must(s.as(ourScheduler).CoreV1().ConfigMaps(systemNamespace).Delete(t.Context(), parameters, metav1.DeleteOptions{}))
 	t.Cleanup(func() {
-		there.ResourceVersion, there.UID = "", ""
-		if _, err := maps.Create(context.WithoutCancel(t.Context()), there, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
 		back := newScene(t)
 		back.ctx = context.WithoutCancel(t.Context())
+		back.must(back.writeParameters(back.ctx))
 		back.must(poll(back.ctx, func(context.Context) (bool, error) {
 			_, err := back.create(namespace)
 			return err == nil, nil

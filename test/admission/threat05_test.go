@@ -41,13 +41,17 @@ func otherScheduler() threat {
 			Key: tenantKey, Value: "acme", Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](10),
 		},
 	} {
+		// Those of this project are dropped, as copies of pods have them.
 		row.attacks = append(row.attacks, attack{
-			name: "a new pod tolerates " + what, names: []string{"spec.tolerations"},
-			run: func(s *scene) error {
-				_, err := s.create(s.managed(), tolerating(toleration))
-				return err
-			},
+			name: "a new pod tolerates " + what, names: []string{"spec.tolerations"}, undone: toleration.Key != "",
+			run: func(s *scene) error { return s.tolerates(s.managed(), toleration) },
 		})
+		if toleration.Key != "" {
+			row.attacks = append(row.attacks, attack{
+				name: "a new pod without a tenant tolerates " + what, undone: true,
+				run: func(s *scene) error { return s.tolerates(s.namespace(nil), toleration) },
+			})
+		}
 		for state, prepare := range map[string]func(s *scene) *corev1.Pod{
 			"a bound pod":      func(s *scene) *corev1.Pod { return s.bound(s.managed(), evidenceOf("baseline")) },
 			"a pod that waits": func(s *scene) *corev1.Pod { return s.waiting(s.managed()) },
@@ -65,13 +69,10 @@ func otherScheduler() threat {
 	}
 	intoVMs := corev1.Toleration{Key: boundaryKey, Operator: corev1.TolerationOpEqual, Value: "vm"}
 	row.attacks = append(row.attacks, attack{
-		name: "a new container with a RuntimeClass tolerates nodes of virtual machines", names: []string{"spec.tolerations", boundaryKey},
-		run: func(s *scene) error {
-			_, err := s.create(s.managed(), runtimeClass(plainClass), tolerating(intoVMs))
-			return err
-		},
+		name: "a new container with a RuntimeClass tolerates nodes of virtual machines", undone: true,
+		run: func(s *scene) error { return s.tolerates(s.managed(), intoVMs, runtimeClass(plainClass)) },
 	}, attack{
-		name: "a container with a RuntimeClass is changed to tolerate nodes of virtual machines", names: []string{"spec.tolerations", boundaryKey},
+		name: "a container with a RuntimeClass is changed to tolerate nodes of virtual machines", names: []string{"spec.tolerations"},
 		run: func(s *scene) error {
 			pod := s.get(s.waiting(s.managed(), runtimeClass(plainClass)))
 			return s.patch(editor, pod, types.MergePatchType,
@@ -79,6 +80,20 @@ func otherScheduler() threat {
 		},
 	})
 	return row
+}
+
+// tolerates creates a pod with a toleration.
+func (s *scene) tolerates(namespace string, toleration corev1.Toleration, options ...podOption) error {
+	pod, err := s.create(namespace, append(options, tolerating(toleration))...)
+	if err != nil {
+		return err
+	}
+	for _, t := range pod.Spec.Tolerations {
+		if t.Key == toleration.Key && t.Operator == toleration.Operator && t.Value == toleration.Value && t.Effect == toleration.Effect {
+			return nil
+		}
+	}
+	return errUndone
 }
 
 // createAs makes a pod as a user.

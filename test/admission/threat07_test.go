@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -12,7 +13,31 @@ func TestThreat07MirrorPods(t *testing.T) { face(t) }
 // mirrorPods are the ways to abuse that a node's own mirror pods are let through.
 func mirrorPods() threat {
 	mirror := annotated(corev1.MirrorPodAnnotationKey, "hash")
-	return threat{"TestThreat07MirrorPods", []attack{
+	// By a kubelet that an attacker has taken over.
+	posts := func(namespace func(s *scene) string, options ...podOption) func(*scene) error {
+		return func(s *scene) error {
+			node := []podOption{mirror, onNode(attackedNode), ownedBy(s.node(attackedNode))}
+			return s.createAs(kubelet, namespace(s), append(node, options...)...)
+		}
+	}
+	row := threat{test: "TestThreat07MirrorPods"}
+	for where, namespace := range map[string]func(s *scene) string{
+		"kube-system":             func(*scene) string { return metav1.NamespaceSystem },
+		"a namespace of nobody":   func(s *scene) string { return s.namespace(nil) },
+		"a namespace of a tenant": func(s *scene) string { return s.managed() },
+	} {
+		row.attacks = append(row.attacks, attack{
+			name: "a kubelet's mirror pod in " + where + " keeps all pods off all nodes", names: []string{"spec.affinity"},
+			run: posts(namespace, avoiding(wide(nil))),
+		}, attack{
+			name: "a kubelet's mirror pod in " + where + " is spread", names: []string{"spec.topologySpreadConstraints"},
+			run: posts(namespace, spreadOver(corev1.LabelTopologyZone)),
+		}, attack{
+			name: "a kubelet's mirror pod in " + where + " passes for a tenant's", names: []string{tenantKey},
+			run: posts(namespace, labelled(tenant("globex"))),
+		})
+	}
+	row.attacks = append(row.attacks, []attack{
 		{
 			name: "a tenant's pod passes for a mirror pod", names: []string{"spec.nodeName"},
 			run: func(s *scene) error {
@@ -34,5 +59,6 @@ func mirrorPods() threat {
 				return s.patch(kubelet, pod, types.MergePatchType, metadata("annotations", evidenceKey, nil), "status")
 			},
 		},
-	}}
+	}...)
+	return row
 }

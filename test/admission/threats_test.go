@@ -10,5 +10,6 @@ func threats() []threat {
 		ephemeralContainers(), mirrorPods(), daemonSets(), runtimeClasses(), hostSharing(),
 		holesInTheVM(), namespaceLabels(), nodeNameOfADedicatedNode(), unmanagedOnDedicatedNodes(), deposedScheduler(),
 		dedicationsWritten(), pluginAbsent(), forceDelete(), templates(), volumesSwapped(), runtimesReconfigured(),
+		othersPlacement(), dedicationsAskedFor(), othersEvicted(), hugePods(), policyWritten(),
 	}
 }

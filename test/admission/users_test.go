@@ -30,6 +30,8 @@ const (
 	// nodeKeeper may do everything with Nodes, mapKeeper with ConfigMaps of any namespace.
 	nodeKeeper user = "nora"
 	mapKeeper  user = "mona"
+	// policyKeeper may do everything with IsolationPolicies.
+	policyKeeper user = "petra"
 	// nodeAgent may write the status of any Node and pod, as a virtual kubelet does.
 	nodeAgent user = "vera"
 	// classKeeper may do everything with RuntimeClasses, and no more.
@@ -46,7 +48,7 @@ const (
 )
 
 func (w *environment) addUsers(ctx context.Context) error {
-	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeAgent, nodeKeeper, mapKeeper, stockScheduler} {
+	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeAgent, nodeKeeper, mapKeeper, policyKeeper, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
 			return err
@@ -79,6 +81,15 @@ func (w *environment) addUsers(ctx context.Context) error {
 		}),
 		w.allow(ctx, nodeKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: anything}),
 		w.allow(ctx, nodeAgent, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes/status", "pods/status"}, Verbs: []string{"patch", "update"}}),
+		// The leader's right to write the parameters.
+		w.allow(ctx, ourScheduler, rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "create", "update", "delete"},
+		}, rbacv1.PolicyRule{
+			APIGroups: []string{"tenantisolation.dev"}, Resources: []string{"isolationpolicies/status"}, Verbs: []string{"update"},
+		}),
+		w.allow(ctx, policyKeeper, rbacv1.PolicyRule{
+			APIGroups: []string{"tenantisolation.dev"}, Resources: []string{"isolationpolicies", "isolationpolicies/status"}, Verbs: anything,
+		}),
 		w.allow(ctx, mapKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: anything}),
 		w.allow(ctx, classKeeper, rbacv1.PolicyRule{
 			APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: anything,

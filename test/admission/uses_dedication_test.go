@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 // ours are the tolerations of this project's taints, as key=value or key alone, in order.
@@ -83,19 +85,16 @@ func TestUseTolerationsOfAPod(t *testing.T) {
 	}
 }
 
-// No order holds between the policy that gives a pod its RuntimeClass and the one that asks
-// what it is.
 func TestUseVMByDataClass(t *testing.T) {
 	s := newScene(t)
-	const classes = "tenant-isolation-runtime-classes"
-	maps := s.admin.CoreV1().ConfigMaps(systemNamespace)
-	set := func(ctx context.Context, value any) {
-		_, err := maps.Patch(ctx, classes, types.MergePatchType,
-			s.marshal(map[string]any{"data": map[string]any{"confidential": value}}), metav1.PatchOptions{})
-		s.must(err)
-	}
-	set(s.ctx, kataClass)
-	t.Cleanup(func() { set(context.WithoutCancel(t.Context()), nil) })
+	before := s.policy()
+	s.changePolicy(func(p *v1alpha1.InForce) {
+		p.Spec.RuntimeClasses.ByDataClass = map[string]string{"confidential": kataClass}
+	})
+	t.Cleanup(func() {
+		s.ctx = context.WithoutCancel(t.Context())
+		s.changePolicy(func(p *v1alpha1.InForce) { p.Spec = before.Spec })
+	})
 	namespace := s.managed(dataClass("confidential"))
 	var got *corev1.Pod
 	s.must(poll(s.ctx, func(context.Context) (bool, error) {
@@ -104,33 +103,6 @@ func TestUseVMByDataClass(t *testing.T) {
 		return err == nil && pod.Spec.RuntimeClassName != nil, err
 	}))
 	if diff := cmp.Diff([]string{"tenant=acme", "data-class=confidential", "boundary=vm"}, ours(got.Spec.Tolerations), anyOrder); diff != "" {
-		t.Errorf("tolerations (-want +got):\n%s", diff)
-	}
-}
-
-func TestUseTolerationsOfATenantsPod(t *testing.T) {
-	s := newScene(t)
-	namespace := s.namespace(nil)
-	// It was there before nodes were dedicated.
-	pod := s.waiting(namespace, runtimeClass(kataClass), gated)
-	s.relabel(namespace, tenant("acme"))
-	pod = s.get(pod)
-	for _, own := range []corev1.Toleration{
-		{Key: tenantKey, Operator: corev1.TolerationOpEqual, Value: "acme"},
-		{Key: dataClassKey, Operator: corev1.TolerationOpEqual, Value: "unclassified"},
-		{Key: boundaryKey, Operator: corev1.TolerationOpEqual, Value: "vm"},
-	} {
-		pod.Spec.Tolerations = append(pod.Spec.Tolerations, own)
-		s.allowed(own.Key, s.patch(editor, pod, types.MergePatchType,
-			map[string]any{"spec": map[string]any{"tolerations": pod.Spec.Tolerations}}))
-	}
-}
-
-func TestUseTolerationsOfAnUnmanagedPod(t *testing.T) {
-	s := newScene(t)
-	got, err := s.create(s.namespace(nil), tolerating(corev1.Toleration{Key: tenantKey, Operator: corev1.TolerationOpExists}))
-	s.allowed("its creation", err)
-	if diff := cmp.Diff([]string{"tenant"}, ours(got.Spec.Tolerations)); diff != "" {
 		t.Errorf("tolerations (-want +got):\n%s", diff)
 	}
 }

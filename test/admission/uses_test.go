@@ -88,7 +88,7 @@ func TestUseMirrorPod(t *testing.T) {
 	} {
 		t.Run("in "+what, func(t *testing.T) {
 			s := newScene(t)
-			want := newPod(append(options, labelled(tenant("globex")))...)
+			want := newPod(append(options, labelled(tenant("acme")))...)
 			got, err := s.as(kubelet).CoreV1().Pods(s.managed(l...)).Create(s.ctx, want, metav1.CreateOptions{})
 			s.allowed("its creation", err)
 			if err != nil {

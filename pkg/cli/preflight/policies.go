@@ -3,53 +3,37 @@ package preflight
 import (
 	"context"
 	"slices"
-	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/admission"
 )
 
 func listOptions() metav1.ListOptions { return metav1.ListOptions{} }
 func getOptions() metav1.GetOptions   { return metav1.GetOptions{} }
 
-const installFix = "kubectl apply -k manifests/overlays/default"
+const installFix = "kubectl apply -k manifests/crds && kubectl apply -k manifests/overlays/default"
 
-// Policies are names of admission policies.
-type Policies struct {
-	Validating, Mutating []string
-}
-
-// AdmissionPolicies are those of manifests/components/admission.
-func AdmissionPolicies() Policies {
-	return Policies{
-		Validating: prefixed("namespaces", "runtimeclasses", "binding", "boundary", "deletion", "ephemeral-containers", "evidence",
-			"handler", "integrity", "placement", "reports", "parameters", "status", "updates", "vm-toleration", "volumes"),
-		Mutating: prefixed("runtime-class", "stamps", "steering"),
-	}
-}
-
-// DedicationPolicies are those of manifests/components/dedication, which dedication needs.
-func DedicationPolicies() Policies {
-	return Policies{
-		Validating: prefixed("dedication", "dedicated-nodes", "dedication-table", "fence", "fence-node-name"),
-		Mutating: prefixed("daemonset-tolerations", "daemonset-vm-tolerations", "platform", "tolerations",
-			"vm-tolerations"),
-	}
-}
-
-// Warning are the policies that never refuse, and warn an administrator about a change.
-func Warning() []string { return prefixed("reports", "parameters") }
-
-func prefixed(names ...string) []string {
-	for i, name := range names {
-		names[i] = "tenant-isolation-" + name
-	}
-	return names
-}
-
+// policies compares the cluster's policies and bindings with the shipped ones.
 func (c *Checker) policies(ctx context.Context) ([]Result, error) {
+	live, err := c.livePolicies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := admission.Differences(live, v1alpha1.EnforcementEnforce)
+	if err != nil {
+		return nil, err
+	}
+	observing, err := admission.Differences(live, v1alpha1.EnforcementAudit)
+	if err != nil {
+		return nil, err
+	}
+	return judgePolicies(live, found, observing), nil
+}
+
+func (c *Checker) livePolicies(ctx context.Context) (*admission.Policies, error) {
 	api := c.Client.AdmissionregistrationV1()
 	validating, err := api.ValidatingAdmissionPolicies().List(ctx, listOptions())
 	if err != nil {
@@ -67,71 +51,31 @@ func (c *Checker) policies(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	exists := map[string]bool{}
-	for i := range validating.Items {
-		exists["v/"+validating.Items[i].Name] = true
-	}
-	for i := range mutating.Items {
-		exists["m/"+mutating.Items[i].Name] = true
-	}
-	bound, denying := map[string]bool{}, map[string]bool{}
-	for i := range validatingBindings.Items {
-		spec := &validatingBindings.Items[i].Spec
-		bound["v/"+spec.PolicyName] = true
-		if slices.Contains(spec.ValidationActions, admissionv1.Deny) {
-			denying["v/"+spec.PolicyName] = true
-		}
-	}
-	for i := range mutatingBindings.Items {
-		bound["m/"+mutatingBindings.Items[i].Spec.PolicyName] = true
-	}
-	wanted := AdmissionPolicies().keys()
-	if c.Policy.Dedication.Mode == v1alpha1.ModeEnabled {
-		wanted = append(wanted, DedicationPolicies().keys()...)
-	}
-	return judgePolicies(wanted, exists, bound, denying), nil
+	return &admission.Policies{
+		Validating: validating.Items, ValidatingBindings: validatingBindings.Items,
+		Mutating: mutating.Items, MutatingBindings: mutatingBindings.Items,
+	}, nil
 }
 
-func judgePolicies(wanted []string, exists, bound, denying map[string]bool) []Result {
-	var missing, unbound, observing []string
-	for _, key := range wanted {
-		name := key[2:]
-		switch {
-		case !exists[key]:
-			missing = append(missing, name)
-		case !bound[key]:
-			unbound = append(unbound, name)
-		case strings.HasPrefix(key, "v/") && !denying[key] && !slices.Contains(Warning(), name):
-			observing = append(observing, name)
-		}
+// judgePolicies has a line for each object that differs: a policy that is bound and still refuses nothing is
+// found by no other check.
+func judgePolicies(live *admission.Policies, found, observing []admission.Difference) []Result {
+	if len(found) == 0 {
+		return pass("all policies and bindings are as shipped")
 	}
-	var results []Result
-	if len(missing) == len(wanted) {
+	if len(observing) == 0 {
+		return []Result{warn(installFix+" after the warnings are resolved", "they are those of manifests/overlays/audit, and refuse nothing")}
+	}
+	if !slices.ContainsFunc(live.Validating, isPolicyOfPods) {
 		return []Result{fail(installFix, "none is installed: everyone who may create pods can bypass the scheduler")}
 	}
-	if len(missing) > 0 {
-		results = append(results, fail(installFix, "%d are missing: %s", len(missing), some(missing)))
-	}
-	if len(unbound) > 0 {
-		results = append(results, fail(installFix, "%d have no binding and so do nothing: %s", len(unbound), some(unbound)))
-	}
-	if len(observing) > 0 {
-		results = append(results, warn(installFix+" after the warnings are resolved",
-			"%d only warn, and refuse nothing: %s", len(observing), some(observing)))
-	}
-	if len(results) == 0 {
-		results = pass("all %d are installed, bound and enforced", len(wanted))
+	var results []Result
+	for _, difference := range found {
+		results = append(results, fail(installFix, "%s", difference.Message))
 	}
 	return results
 }
 
-func (p Policies) keys() []string {
-	var keys []string
-	for _, name := range p.Validating {
-		keys = append(keys, "v/"+name)
-	}
-	for _, name := range p.Mutating {
-		keys = append(keys, "m/"+name)
-	}
-	return keys
+func isPolicyOfPods(policy admissionv1.ValidatingAdmissionPolicy) bool {
+	return policy.Name == "tenant-isolation-pods"
 }

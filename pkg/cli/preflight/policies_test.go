@@ -1,77 +1,64 @@
-package preflight_test
+package preflight
 
 import (
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
 
-	"tenantisolation.dev/scheduler/pkg/cli/preflight"
+	"tenantisolation.dev/scheduler/pkg/admission"
 )
 
-func TestPoliciesMatchManifests(t *testing.T) {
-	for component, tc := range map[string]struct {
-		want    preflight.Policies
-		warning []string
+func TestPolicies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*admission.Policies)
+		status Status
+		says   []string
 	}{
-		"admission":  {preflight.AdmissionPolicies(), preflight.Warning()},
-		"dedication": {preflight.DedicationPolicies(), nil},
+		"as shipped": {func(*admission.Policies) {}, Pass, []string{"as shipped"}},
+		"none":       {func(p *admission.Policies) { *p = admission.Policies{} }, Fail, []string{"none is installed"}},
+		"a validation that is always true": {func(p *admission.Policies) {
+			for i := range p.Validating {
+				if p.Validating[i].Name == "tenant-isolation-binding" {
+					p.Validating[i].Spec.Validations[0].Expression = "true"
+				}
+			}
+		}, Fail, []string{"tenant-isolation-binding", "spec.validations[0].expression"}},
+		"a binding that only warns": {func(p *admission.Policies) {
+			p.ValidatingBindings[0].Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Warn}
+		}, Fail, []string{"validationActions"}},
 	} {
-		got, warning := shipped(t, component)
-		for name, lists := range map[string][2][]string{
-			"validating": {got.Validating, tc.want.Validating},
-			"mutating":   {got.Mutating, tc.want.Mutating},
-			"warning":    {warning, tc.warning},
-		} {
-			slices.Sort(lists[0])
-			slices.Sort(lists[1])
-			if diff := cmp.Diff(lists[0], lists[1]); diff != "" {
-				t.Errorf("%s policies of %s (-manifests +preflight):\n%s", name, component, diff)
+		t.Run(name, func(t *testing.T) {
+			live, err := admission.Shipped()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-	}
-}
-
-// shipped reads the policies of a component, and which of them only warn.
-func shipped(t *testing.T, component string) (all preflight.Policies, warning []string) {
-	t.Helper()
-	files, err := filepath.Glob("../../../manifests/components/" + component + "/policies/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for document := range strings.SplitSeq(string(text), "\n---") {
-			var object struct {
-				Kind     string
-				Metadata struct{ Name string }
-				Spec     struct {
-					PolicyName        string
-					ValidationActions []admissionv1.ValidationAction
+			tc.change(live)
+			var objects []runtime.Object
+			for i := range live.Validating {
+				objects = append(objects, &live.Validating[i])
+			}
+			for i := range live.ValidatingBindings {
+				objects = append(objects, &live.ValidatingBindings[i])
+			}
+			for i := range live.Mutating {
+				objects = append(objects, &live.Mutating[i])
+			}
+			for i := range live.MutatingBindings {
+				objects = append(objects, &live.MutatingBindings[i])
+			}
+			c := &Checker{Client: fake.NewClientset(objects...)}
+			got, err := c.policies(t.Context())
+			if err != nil || len(got) != 1 || got[0].Status != tc.status {
+				t.Fatalf("results %v, error %v, want one that is %s", got, err, tc.status)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(got[0].Says, want) {
+					t.Errorf("it does not say %q: %s", want, got[0].Says)
 				}
 			}
-			if err := yaml.Unmarshal([]byte(document), &object); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-			switch object.Kind {
-			case "ValidatingAdmissionPolicy":
-				all.Validating = append(all.Validating, object.Metadata.Name)
-			case "MutatingAdmissionPolicy":
-				all.Mutating = append(all.Mutating, object.Metadata.Name)
-			case "ValidatingAdmissionPolicyBinding":
-				if !slices.Contains(object.Spec.ValidationActions, admissionv1.Deny) {
-					warning = append(warning, object.Spec.PolicyName)
-				}
-			}
-		}
+		})
 	}
-	return all, warning
 }
