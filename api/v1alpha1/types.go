@@ -8,6 +8,9 @@ import (
 // DefaultName is the name of the IsolationPolicy that holds. Others have no effect.
 const DefaultName = "default"
 
+// The rules of a struct begin with !has(...): the API server also asks them of the struct's own default, {},
+// in which nothing is defaulted yet.
+//
 // No list or map of the spec has omitempty: an empty one would be omitted from a written object, and read
 // back as the default.
 
@@ -33,6 +36,7 @@ type IsolationPolicy struct {
 
 	// Spec is what the administrator chooses.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	Spec IsolationPolicySpec `json:"spec"`
 
@@ -56,12 +60,12 @@ type IsolationPolicyList struct {
 // IsolationPolicySpec is what the administrator chooses. A field that is missing or null gets its default;
 // an empty list (`[]`) or map (`{}`) is a value: it means none.
 //
-// +kubebuilder:validation:XValidation:rule="size(self.sharing.dataClasses) == 0 || 'data-class' in self.separateBy",message="has no effect: separateBy does not list data-class",fieldPath=".sharing.dataClasses"
-// +kubebuilder:validation:XValidation:rule="size(self.sharing.privileges) == 0 || 'privilege' in self.separateBy",message="has no effect: separateBy does not list privilege",fieldPath=".sharing.privileges"
-// +kubebuilder:validation:XValidation:rule="self.sharing.dataClasses.all(group, group.all(class, class == 'unclassified' || class in self.dataClasses))",message="names a class that dataClasses does not list",fieldPath=".sharing.dataClasses"
-// +kubebuilder:validation:XValidation:rule="self.runtimeClasses.byDataClass.all(class, class == 'unclassified' || class in self.dataClasses)",message="names a class that dataClasses does not list",fieldPath=".runtimeClasses.byDataClass"
-// +kubebuilder:validation:XValidation:rule="self.dedication.mode == 'Disabled' || self.enforcement == 'Enforce'",message="write Disabled, or Enforce as enforcement: a dedication keeps pods off a node, but Audit refuses no pod",fieldPath=".dedication.mode"
-// +kubebuilder:validation:XValidation:rule="self.audit.remediation == 'None' || self.enforcement == 'Enforce'",message="write None, or Enforce as enforcement: pods would be placed and evicted in turn",fieldPath=".audit.remediation"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (size(self.sharing.dataClasses) == 0 || 'data-class' in self.separateBy)",message="has no effect: separateBy does not list data-class",fieldPath=".sharing.dataClasses"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (size(self.sharing.privileges) == 0 || 'privilege' in self.separateBy)",message="has no effect: separateBy does not list privilege",fieldPath=".sharing.privileges"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (self.sharing.dataClasses.all(group, group.all(class, class == 'unclassified' || class in self.dataClasses)))",message="names a class that dataClasses does not list",fieldPath=".sharing.dataClasses"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (self.runtimeClasses.byDataClass.all(class, class == 'unclassified' || class in self.dataClasses))",message="names a class that dataClasses does not list",fieldPath=".runtimeClasses.byDataClass"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (self.dedication.mode == 'Disabled' || self.enforcement == 'Enforce')",message="write Disabled, or Enforce as enforcement: a dedication keeps pods off a node, but Audit refuses no pod",fieldPath=".dedication.mode"
+// +kubebuilder:validation:XValidation:rule="!has(self.audit) || (self.audit.remediation == 'None' || self.enforcement == 'Enforce')",message="write None, or Enforce as enforcement: pods would be placed and evicted in turn",fieldPath=".audit.remediation"
 type IsolationPolicySpec struct {
 	// DataClasses are the values of the label `tenantisolation.dev/data-class`, from the lowest sensitivity
 	// to the highest. Of the classes that a namespace and its pod name, the higher one counts.
@@ -69,6 +73,7 @@ type IsolationPolicySpec struct {
 	// Below all of them is the class `unclassified`, for pods without the label. A pod whose label names a
 	// class that is not listed here is not scheduled. With an empty list only `unclassified` exists.
 	//
+	// +optional
 	// +kubebuilder:default={"public","internal","confidential","restricted"}
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
@@ -82,6 +87,7 @@ type IsolationPolicySpec struct {
 	// SeparateBy are the axes of a trust domain: pods that differ in any of them do not share a kernel. The
 	// order has no meaning. Pods that differ only in an axis that is left out may share a kernel.
 	//
+	// +optional
 	// +kubebuilder:default={"tenant","data-class","privilege","user-namespace"}
 	// +kubebuilder:validation:MaxItems=4
 	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, a == b))",message="lists an axis twice"
@@ -92,16 +98,19 @@ type IsolationPolicySpec struct {
 	// Sharing has exceptions from separateBy: groups whose members may share a kernel within one tenant,
 	// never between two tenants.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	Sharing Sharing `json:"sharing"`
 
 	// Boundaries says what stands between a pod and the kernel of its node.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	Boundaries Boundaries `json:"boundaries"`
 
 	// RuntimeClasses are given by an admission policy to pods that name none.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	RuntimeClasses RuntimeClasses `json:"runtimeClasses"`
 
@@ -118,6 +127,7 @@ type IsolationPolicySpec struct {
 	// Users who can create pods in such a namespace are not isolated. A namespace with the tenant label
 	// belongs to the tenant, even if it is listed here.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	PlatformNamespaces PlatformNamespaces `json:"platformNamespaces"`
 
@@ -125,6 +135,7 @@ type IsolationPolicySpec struct {
 	// of higher priority that fits on no other node. It does not limit evictions for other reasons, such as
 	// a lack of memory.
 	//
+	// +optional
 	// +kubebuilder:default=Never
 	Preemption PreemptionPolicy `json:"preemption"`
 
@@ -133,6 +144,7 @@ type IsolationPolicySpec struct {
 	// another if there is none, and counts in the metric `tenant_isolation_placements_total` what it would
 	// have refused.
 	//
+	// +optional
 	// +kubebuilder:default=Enforce
 	Enforcement Enforcement `json:"enforcement"`
 
@@ -140,12 +152,14 @@ type IsolationPolicySpec struct {
 	// every scheduler, autoscaler and kubelet obeys. Dedication needs the admission policies: these add the
 	// tolerations, and refuse binds that another scheduler decided before it saw the taints.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	Dedication Dedication `json:"dedication"`
 
 	// Audit checks all running pods against the rule, whichever scheduler placed them. The leader does this
 	// in the background.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	Audit Audit `json:"audit"`
 }
@@ -153,7 +167,7 @@ type IsolationPolicySpec struct {
 // DataClassGroup is a group of data classes that may share a kernel.
 //
 // +kubebuilder:validation:MinItems=2
-// +kubebuilder:validation:MaxItems=65
+// +kubebuilder:validation:MaxItems=32
 // +kubebuilder:validation:items:MaxLength=63
 // +listType=atomic
 type DataClassGroup []string
@@ -172,8 +186,9 @@ type Sharing struct {
 	// members, each listed in dataClasses or `unclassified`, and a class is in one group at most: if public
 	// shared with internal, and internal with restricted, then public could share with restricted.
 	//
+	// +optional
 	// +kubebuilder:default={}
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(group, group.all(class, self.map(other, other.filter(c, c == class).size()).sum() == 1))",message="has a class twice: a class is in one group at most"
 	// +listType=atomic
 	DataClasses []DataClassGroup `json:"dataClasses"`
@@ -181,6 +196,7 @@ type Sharing struct {
 	// Privileges are groups of privilege levels: `restricted`, `baseline`, `privileged`. Each group has two
 	// or more members, and a level is in one group at most.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	// +kubebuilder:validation:MaxItems=1
 	// +kubebuilder:validation:XValidation:rule="self.all(group, group.all(level, self.map(other, other.filter(l, l == level).size()).sum() == 1))",message="has a level twice: a level is in one group at most"
@@ -198,6 +214,7 @@ type Boundaries struct {
 	// runtime. Make sure that your nodes configure each handler with a runtime of that boundary: the
 	// scheduler cannot check it, and a wrong entry lets trust domains share a kernel.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	// +kubebuilder:validation:MaxProperties=256
 	// +kubebuilder:validation:XValidation:rule="self.all(handler, handler.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(handler) <= 63)",message="the handler of a RuntimeClass has at most 63 small letters, digits and dashes"
@@ -207,6 +224,7 @@ type Boundaries struct {
 	// Minimum is the boundary that two pods of different trust domains must both have to share a node:
 	// `vm`, or `sandbox` if a user-space kernel such as gVisor is strong enough for you.
 	//
+	// +optional
 	// +kubebuilder:default=vm
 	// +kubebuilder:validation:Enum=sandbox;vm
 	Minimum Boundary `json:"minimum"`
@@ -220,6 +238,7 @@ type Boundaries struct {
 	//
 	// Each entry is one whole key, without wildcards.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
@@ -237,6 +256,7 @@ type Boundaries struct {
 	// Your list replaces the default: repeat the entries that you need. An empty list means that no
 	// provisioner of your cluster creates such volumes.
 	//
+	// +optional
 	// +kubebuilder:default={"docker.io/hostpath","hostpath.csi.k8s.io","k8s.io/minikube-hostpath","kubernetes.io/host-path","kubernetes.io/no-provisioner","kubevirt.io.hostpath-provisioner","kubevirt.io/hostpath-provisioner","microk8s.io/hostpath","openebs.io/local","rancher.io/local-path"}
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
@@ -251,12 +271,18 @@ type RuntimeClasses struct {
 	// ByDataClass is the RuntimeClass of the pods of each data class. The label
 	// `tenantisolation.dev/runtime-class` of a namespace goes first.
 	//
+	// +optional
 	// +kubebuilder:default={}
 	// +kubebuilder:validation:MaxProperties=65
-	// +kubebuilder:validation:XValidation:rule="self.all(class, self[class].matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') && size(self[class]) <= 253)",message="must have names of RuntimeClasses as values"
 	// +mapType=atomic
-	ByDataClass map[string]string `json:"byDataClass"`
+	ByDataClass map[string]RuntimeClassName `json:"byDataClass"`
 }
+
+// RuntimeClassName is the name of a RuntimeClass.
+//
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+type RuntimeClassName string
 
 // TenantFrom names the label by which another product names tenants.
 type TenantFrom struct {
@@ -278,6 +304,7 @@ type PlatformNamespaces struct {
 	// you need. With an empty list no namespace is platform by its name, and the pods of kube-system keep
 	// every tenant off their nodes.
 	//
+	// +optional
 	// +kubebuilder:default={"kube-system","tenant-isolation-system"}
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
@@ -298,17 +325,19 @@ type PlatformNamespaces struct {
 
 // Dedication of nodes to trust domains.
 //
-// +kubebuilder:validation:XValidation:rule="duration(self.settleTime) > duration('0s') && duration(self.settleTime) <= duration('1m')",message="must be above zero and at most one minute: the first pod of every node waits that long",fieldPath=".settleTime"
-// +kubebuilder:validation:XValidation:rule="duration(self.releaseAfter) >= duration(self.settleTime)",message="must be at least settleTime: a bind in progress could arrive after the release",fieldPath=".releaseAfter"
+// +kubebuilder:validation:XValidation:rule="!has(self.settleTime) || (duration(self.settleTime) > duration('0s') && duration(self.settleTime) <= duration('1m'))",message="must be above zero and at most one minute: the first pod of every node waits that long",fieldPath=".settleTime"
+// +kubebuilder:validation:XValidation:rule="!has(self.settleTime) || (duration(self.releaseAfter) >= duration(self.settleTime))",message="must be at least settleTime: a bind in progress could arrive after the release",fieldPath=".releaseAfter"
 type Dedication struct {
 	// Mode says whether the scheduler dedicates a node before it binds the first pod of a trust domain to
 	// it. Switching it to `Disabled` releases every node: no taint, annotation or entry is left.
 	//
+	// +optional
 	// +kubebuilder:default=Disabled
 	Mode Mode `json:"mode"`
 
 	// TaintEffect is the effect of the taints on a dedicated node.
 	//
+	// +optional
 	// +kubebuilder:default=NoSchedule
 	TaintEffect TaintEffect `json:"taintEffect"`
 
@@ -317,6 +346,7 @@ type Dedication struct {
 	// Only the first pod of a node waits for it. Increase it if your API servers or etcd can stall for
 	// longer.
 	//
+	// +optional
 	// +kubebuilder:default="1s"
 	SettleTime metav1.Duration `json:"settleTime"`
 
@@ -324,6 +354,7 @@ type Dedication struct {
 	// longer delay saves dedications for tenants with short-lived pods; a shorter one frees the node
 	// earlier for others.
 	//
+	// +optional
 	// +kubebuilder:default="30s"
 	ReleaseAfter metav1.Duration `json:"releaseAfter"`
 
@@ -339,28 +370,32 @@ type Dedication struct {
 
 	// NodeReuse says when a dedicated node may be dedicated to others.
 	//
+	// +optional
 	// +kubebuilder:default=Immediately
 	NodeReuse NodeReuse `json:"nodeReuse"`
 }
 
 // Audit checks running pods against the rule.
 //
-// +kubebuilder:validation:XValidation:rule="self.remediation == 'None' || self.mode == 'Enabled'",message="write None, or Enabled as the mode of the audit: without it there are no findings",fieldPath=".remediation"
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || (self.remediation == 'None' || self.mode == 'Enabled')",message="write None, or Enabled as the mode of the audit: without it there are no findings",fieldPath=".remediation"
 type Audit struct {
 	// Mode says whether the leader audits. It reports findings as metrics, and as Events in the namespace
 	// of the scheduler; tenants see neither.
 	//
+	// +optional
 	// +kubebuilder:default=Enabled
 	Mode Mode `json:"mode"`
 
 	// Remediation says what happens after a finding: nothing, or the eviction of the pod that changed, or
 	// else of the one that was bound last.
 	//
+	// +optional
 	// +kubebuilder:default=None
 	Remediation Remediation `json:"remediation"`
 
 	// EvictionsPerMinute limits the evictions of `remediation: Evict`, over the whole cluster.
 	//
+	// +optional
 	// +kubebuilder:default=6
 	// +kubebuilder:validation:Minimum=1
 	EvictionsPerMinute int32 `json:"evictionsPerMinute"`

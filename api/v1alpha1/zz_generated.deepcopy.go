@@ -328,7 +328,7 @@ func (in *RuntimeClasses) DeepCopyInto(out *RuntimeClasses) {
 	*out = *in
 	if in.ByDataClass != nil {
 		in, out := &in.ByDataClass, &out.ByDataClass
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]RuntimeClassName, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}

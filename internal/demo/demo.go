@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
@@ -71,7 +69,7 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	if d.SchedulerConfig == "" {
-		dir := filepath.Join("components", "dedication")
+		dir := filepath.Join("components", "policy")
 		if d.WithoutPolicies {
 			dir = "base"
 		}
@@ -121,6 +119,11 @@ func (d *demo) run(ctx context.Context, before, workload objects) (*Outcome, err
 	scheduler, err := d.startScheduler(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if !d.WithoutPolicies {
+		if err := d.awaitPolicies(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.applyWorkload(ctx, workload); err != nil {
 		return nil, err
@@ -179,6 +182,14 @@ func (d *demo) install(ctx context.Context, before objects) error {
 		dir = "base"
 	}
 	d.say("installing manifests/%s", dir)
+	if !d.WithoutPolicies {
+		if err := d.applyManifests(ctx, "crds"); err != nil {
+			return err
+		}
+		if _, err := d.plane.Kubectl(ctx, "wait", "--for=condition=Established", "customresourcedefinition/isolationpolicies.tenantisolation.dev"); err != nil {
+			return err
+		}
+	}
 	if err := d.applyManifests(ctx, dir); err != nil {
 		return err
 	}
@@ -249,44 +260,17 @@ func (d *demo) applyWorkload(ctx context.Context, workload objects) error {
 	if err := applier.apply(ctx, d, namespaces); err != nil {
 		return err
 	}
-	if !d.WithoutPolicies {
-		if err := d.awaitPolicies(ctx, applier, namespaces); err != nil {
-			return err
-		}
-	}
 	return applier.apply(ctx, d, rest)
 }
 
-// awaitPolicies returns when the admission policies are at work, which takes kube-apiserver
-// a moment: a pod of a tenant is steered to our scheduler, and one that names a node refused.
-func (d *demo) awaitPolicies(ctx context.Context, applier *applier, namespaces objects) error {
-	for _, ns := range namespaces {
-		if _, managed := ns.GetLabels()[tenantLabel]; !managed {
-			continue
-		}
-		if err := applier.waitForServiceAccount(ctx, d, ns.GetName()); err != nil {
-			return err
-		}
-		begin := time.Now()
-		dryRun := func(ctx context.Context, node string) (*corev1.Pod, error) {
-			return d.client.CoreV1().Pods(ns.GetName()).Create(ctx, &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-"},
-				Spec:       corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "probe", Image: "example.com/probe:1"}}},
-			}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		}
-		err := d.until(ctx, func(ctx context.Context) (bool, error) {
-			if _, err := dryRun(ctx, "somewhere"); !refusedByPolicy(err) {
-				return false, nil
-			}
-			pod, err := dryRun(ctx, "")
-			return refusedByPolicy(err) || (err == nil && ours(pod)), nil
-		})
-		if err != nil {
-			return fmt.Errorf("waiting for the admission policies: %w", err)
-		}
-		d.say("the admission policies are at work after %.1f s", time.Since(begin).Seconds())
-		return nil
+// awaitPolicies returns when the scheduler says that the admission policies are enforced.
+func (d *demo) awaitPolicies(ctx context.Context) error {
+	begin := time.Now()
+	_, err := d.plane.Kubectl(ctx, "wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
+	if err != nil {
+		return fmt.Errorf("waiting for the admission policies: %w", err)
 	}
+	d.say("the policy is in force and enforced after %.1f s", time.Since(begin).Seconds())
 	return nil
 }
 

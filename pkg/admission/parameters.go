@@ -41,7 +41,7 @@ func Parameters(inForce *v1alpha1.InForce, schedulerNames []string) *corev1.Conf
 	}
 	byDataClass := []string{}
 	for _, class := range slices.Sorted(maps.Keys(spec.RuntimeClasses.ByDataClass)) {
-		byDataClass = append(byDataClass, class+"="+spec.RuntimeClasses.ByDataClass[class])
+		byDataClass = append(byDataClass, class+"="+string(spec.RuntimeClasses.ByDataClass[class]))
 	}
 	tenantFrom := ""
 	if spec.TenantFrom != nil {

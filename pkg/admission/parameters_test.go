@@ -16,7 +16,7 @@ func TestParameters(t *testing.T) {
 	policy.Spec.Sharing.DataClasses = []v1alpha1.DataClassGroup{{"public", "internal"}}
 	policy.Spec.Boundaries.Handlers = map[string]v1alpha1.Boundary{"kata-fc": v1alpha1.BoundaryContainer, "my-vm": v1alpha1.BoundaryVM}
 	policy.Spec.Boundaries.AllowedAnnotations = []string{"io.katacontainers.config.b", "io.katacontainers.config.a"}
-	policy.Spec.RuntimeClasses.ByDataClass = map[string]string{"restricted": "kata-qemu", "confidential": "gvisor"}
+	policy.Spec.RuntimeClasses.ByDataClass = map[string]v1alpha1.RuntimeClassName{"restricted": "kata-qemu", "confidential": "gvisor"}
 	policy.Spec.TenantFrom = &v1alpha1.TenantFrom{NamespaceLabel: "capsule.clastix.io/tenant"}
 	policy.Spec.PlatformNamespaces.Selector = &metav1.LabelSelector{
 		MatchLabels:      map[string]string{"kubernetes.io/metadata.name": "agents", "team": "platform"},

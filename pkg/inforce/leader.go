@@ -123,7 +123,12 @@ func (l *Leader) Run(ctx context.Context) {
 	ticker := l.Clock.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		if err := l.look(ctx); err != nil && ctx.Err() == nil {
+		err := l.look(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, errMoved), apierrors.IsConflict(err):
+			l.retryLater(ctx)
+		default:
 			l.Logger.Error(err, "Keeping the IsolationPolicy in force failed, trying again")
 			l.retryLater(ctx)
 		}
@@ -181,6 +186,9 @@ func (l *Leader) look(ctx context.Context) error {
 	return l.writeStatus(ctx, object, &status)
 }
 
+// errMoved: the follower is behind, and the change will come.
+var errMoved = errors.New("the IsolationPolicy has changed meanwhile")
+
 // confirm returns an error unless the object is the newest version: a leader that was paused must not
 // write a parameter from what was in force then.
 func (l *Leader) confirm(ctx context.Context, object *v1alpha1.IsolationPolicy) error {
@@ -189,7 +197,7 @@ func (l *Leader) confirm(ctx context.Context, object *v1alpha1.IsolationPolicy) 
 		return fmt.Errorf("reading the IsolationPolicy: %w", err)
 	}
 	if newest.GetResourceVersion() != object.ResourceVersion || newest.GetUID() != object.UID {
-		return errors.New("the IsolationPolicy has changed meanwhile")
+		return errMoved
 	}
 	return nil
 }
