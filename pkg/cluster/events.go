@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"slices"
+
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -107,6 +109,19 @@ func (s *Store) Added(rules *podfacts.Rules, object *v1.Node) isolation.Node {
 type Dedicated struct {
 	Dedication isolation.Dedication
 	Dedicated  bool
+	// Charged are the tenants towards whose limit the node counts. They are in order, and
+	// not changed.
+	Charged []string
+}
+
+// Equal reports whether both say the same.
+func (d Dedicated) Equal(other Dedicated) bool {
+	return d.Dedication == other.Dedication && d.Dedicated == other.Dedicated && slices.Equal(d.Charged, other.Charged)
+}
+
+// apply writes it to a node.
+func (d Dedicated) apply(node *isolation.Node) {
+	node.Dedication, node.Dedicated, node.Charged = d.Dedication, d.Dedicated, d.Charged
 }
 
 // DedicationChanged is called when Dedications has another answer for a node, or when pods
@@ -115,13 +130,13 @@ type Dedicated struct {
 func (s *Store) DedicationChanged(name string, before, after Dedicated) {
 	s.nodes.invalidate(name)
 	change := Change{Node: name}
-	if before != after {
+	if !before.Equal(after) {
 		// The residents are read after the dedication has changed: whoever changes both at
 		// one time, the later of the two sees both.
 		now := s.CurrentNode(s.Rules(), name)
 		was := now
-		was.Dedication, was.Dedicated = before.Dedication, before.Dedicated
-		now.Dedication, now.Dedicated = after.Dedication, after.Dedicated
+		before.apply(&was)
+		after.apply(&now)
 		change.Before, change.After = &was, &now
 	}
 	s.report(Event{Cause: DedicationChanged, Nodes: []Change{change}})

@@ -10,8 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-
-	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // TestEvents has the pods red/r on n1 and red/p on no node.
@@ -111,27 +109,25 @@ func TestEvents(t *testing.T) {
 }
 
 // dedications says of n1 what it is told.
-type dedications struct{ Dedicated }
+type dedications struct{ now Dedicated }
 
-func (d *dedications) Dedication(string) (isolation.Dedication, bool) {
-	return d.Dedicated.Dedication, d.Dedicated.Dedicated
-}
+func (d *dedications) Dedicated(string) Dedicated { return d.now }
 
 func TestDedicationChanged(t *testing.T) {
 	w := tenants(t)
 	blue, _ := w.Judge(w.pod("blue", "b")).Dedication()
-	now := &dedications{Dedicated{blue, true}}
+	now := &dedications{Dedicated{Dedication: blue, Dedicated: true}}
 	w.DedicatedBy(now)
 	red := w.Judge(w.pod("red", "p"))
 	helps := func(before, after Dedicated) bool {
-		now.Dedicated, w.events = after, nil
+		now.now, w.events = after, nil
 		w.DedicationChanged("n1", before, after)
 		return len(w.events) == 1 && w.events[0].Nodes[0].Helps(&red)
 	}
-	if !helps(Dedicated{blue, true}, Dedicated{}) {
+	if !helps(Dedicated{Dedication: blue, Dedicated: true}, Dedicated{}) {
 		t.Error("a node that is freed does not help")
 	}
-	if helps(Dedicated{}, Dedicated{blue, true}) {
+	if helps(Dedicated{}, Dedicated{Dedication: blue, Dedicated: true}) {
 		t.Error("a node that is dedicated to another tenant helps")
 	}
 	if !helps(Dedicated{Dedicated: true}, Dedicated{}) {

@@ -133,7 +133,7 @@ func (s *Store) CurrentNode(rules *podfacts.Rules, name string) isolation.Node {
 func (s *Store) node(name string, on []isolation.Resident) isolation.Node {
 	node := isolation.Node{Occupancy: isolation.NewOccupancy(on)}
 	if s.dedications != nil {
-		node.Dedication, node.Dedicated = s.dedications.Dedication(name)
+		s.dedications.Dedicated(name).apply(&node)
 	}
 	return node
 }

@@ -14,15 +14,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/lru"
 
-	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Dedications says to whom nodes are dedicated. It is asked often and must be safe for
 // concurrent use.
 type Dedications interface {
-	// Dedication returns to whom a node is dedicated, false if it is free.
-	Dedication(node string) (isolation.Dedication, bool)
+	// Dedicated returns to whom a node is dedicated, and which tenants it is charged to.
+	Dedicated(node string) Dedicated
 }
 
 // rememberedGone is how many deleted pods are remembered.

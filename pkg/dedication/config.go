@@ -15,7 +15,8 @@ const TableName = "tenant-isolation-dedicated-nodes"
 const TokenAnnotation = "tenantisolation.dev/dedication"
 
 // OpenedByAnnotation is the annotation of a dedicated Node that names the tenant whose pod
-// opened it. The node counts towards that tenant's limit.
+// opened it, or that was there last if the one who opened it has left before. A node without
+// pods that another process left behind is charged to it.
 const OpenedByAnnotation = "tenantisolation.dev/opened-by"
 
 // NodeReuse says when an empty node becomes free for another tenant.
@@ -42,7 +43,7 @@ type Config struct {
 	ReleaseAfter time.Duration
 	// NodeReuse says whether a node must be rebooted before its release.
 	NodeReuse NodeReuse
-	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
+	// MaxNodesPerTenant is how many nodes may be charged to one tenant, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
 	// OnReady is called once this process has taken over: pods can be placed from then on.

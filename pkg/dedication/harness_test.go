@@ -464,8 +464,8 @@ func (v *view) NodeCount() int {
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
 
 func (v *view) DedicationChanged(node string, before, after cluster.Dedicated) {
-	if now, dedicated := v.engine.Dedication(node); before == after { // which must not deadlock
-		v.t.Errorf("node %s: a change from %v to %v was reported; now it is %v, %t", node, before, after, now, dedicated)
+	if now := v.engine.Dedicated(node); before.Equal(after) { // which must not deadlock
+		v.t.Errorf("node %s: a change from %v to %v was reported; now it is %v", node, before, after, now)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

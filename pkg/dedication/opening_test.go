@@ -135,7 +135,7 @@ func TestEnsureFailedLeavesNothing(t *testing.T) {
 		if w.dedicated("n1") {
 			t.Error("the node is still dedicated")
 		}
-		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+		if p.engine.Dedicated("n1").Dedicated {
 			t.Error("the engine still has the dedication")
 		}
 		if got := w.taints("n1"); got != "other:NoSchedule" {
@@ -229,11 +229,11 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 		}
 		p.engine.Release(a.UID, "n1", OutcomeKnown)
 		p.engine.Release(a.UID, "n1", OutcomeKnown)
-		if _, dedicated := p.engine.Dedication("n1"); !dedicated {
+		if !p.engine.Dedicated("n1").Dedicated {
 			t.Error("free while a pod has it reserved")
 		}
 		p.engine.Release(b.UID, "n1", OutcomeKnown)
-		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+		if p.engine.Dedicated("n1").Dedicated {
 			t.Error("still dedicated after the last one")
 		}
 		if w.writesOf("nodes") != 0 {

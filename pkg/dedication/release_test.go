@@ -223,7 +223,7 @@ func TestNodeReleaseIsRetried(t *testing.T) {
 				if w.dedicated("n1") {
 					t.Error("still dedicated")
 				}
-				if _, dedicated := p.engine.Dedication("n1"); dedicated {
+				if p.engine.Dedicated("n1").Dedicated {
 					t.Error("the engine still has the dedication")
 				}
 			})

@@ -1,5 +1,7 @@
 package isolation
 
+import "slices"
+
 // Node is what the rule reads of a node.
 type Node struct {
 	Occupancy Occupancy
@@ -12,6 +14,14 @@ type Node struct {
 	// Dedicated: the node is dedicated, to whom Dedication says.
 	Dedicated  bool
 	Dedication Dedication
+	// Charged are the tenants to which a dedicated node is charged. One to whom it is
+	// dedicated alone need not be among them.
+	Charged []string
+}
+
+// chargedTo reports whether the node counts towards the limit of the tenant already.
+func (n *Node) chargedTo(tenant string) bool {
+	return n.Dedicated && (n.Dedication.tenant == tenant || slices.Contains(n.Charged, tenant))
 }
 
 // Verdict is the answer to "may this pod join this node". The zero Verdict denies.
@@ -51,7 +61,7 @@ func Decide(incoming *Subject, node *Node) Verdict {
 		return Verdict{reason: ForeignDedication}
 	}
 	v := decideResidents(incoming, node)
-	if incoming.confined && !node.Dedicated {
+	if incoming.confined && !node.chargedTo(incoming.domain.Tenant) {
 		if v.Allowed() {
 			return Verdict{reason: NodeLimit}
 		}

@@ -67,6 +67,7 @@ func (g generator) scenario(tb testing.TB) scenario {
 	}
 	if g.rarely(3) {
 		s.taints = g.taints(s)
+		s.charged = oneOf(g, nil, []string{"acme"}, []string{"globex", "initech"})
 	}
 	s.confined = g.rarely(4)
 	return s
@@ -249,6 +250,7 @@ func (s scenario) node() *Node {
 	n := makeNode(s.subjects()...)
 	n.Handlers = s.handlers
 	n.Dedication, n.Dedicated = dedicated(s.policy, s.taints)
+	n.Charged = s.charged
 	return n
 }
 
@@ -261,7 +263,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, confined %t\n", s.handlers, s.taints, s.confined)
+	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t\n", s.handlers, s.taints, s.charged, s.confined)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

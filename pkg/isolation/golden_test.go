@@ -164,7 +164,7 @@ func (g *golden) question(c command) (incoming Pod, residents []Pod, node Node, 
 	return incoming, residents, node, nil
 }
 
-// decide POD [beside=(POD...)] [on=NODE] [dedicated=(KEY=VALUE...)] [confined]
+// decide POD [beside=(POD...)] [on=NODE] [dedicated=(KEY=VALUE...)] [charged=(TENANT...)] [confined]
 //
 // The answer must be that of the oracle too, and that of the residents in any
 // other order.
@@ -175,8 +175,9 @@ func (g *golden) decide(c command) (string, error) {
 	}
 	taints := c.pairs("dedicated")
 	subject := g.policy.Resolve(incoming)
-	on := machine{handlers: node.Handlers, taints: taints, confined: c.flag("confined")}
+	on := machine{handlers: node.Handlers, taints: taints, charged: c.list("charged"), confined: c.flag("confined")}
 	node.Dedication, node.Dedicated = dedicated(g.policy, taints)
+	node.Charged = on.charged
 	if on.confined {
 		subject = subject.Confined()
 	}

@@ -50,8 +50,8 @@ const (
 	// DemandedNode: only a demand for the whole machine, the pod's or a resident's, is
 	// in the way.
 	DemandedNode
-	// NodeLimit: the node would take the pod, but is not dedicated yet, and the pod's tenant
-	// may open no other.
+	// NodeLimit: the node would take the pod, but would be one more that is charged to the
+	// pod's tenant, which has as many as it may have.
 	NodeLimit
 
 	// Admissions.
@@ -194,7 +194,7 @@ func (r Reason) Sentence() string {
 	case ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
 		return residentsSentence
 	case NodeLimit:
-		return "node(s) are free, but the pod's tenant has as many nodes as it may have"
+		return "node(s) would take the pod, but its tenant has as many nodes as it may have (maxNodesPerTenant): free one of them, or ask an administrator for more"
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 	}
 	return ""

@@ -93,7 +93,7 @@ type Subject struct {
 	// isolated: the boundary lets other trust domains share the machine. open: and the
 	// namespace does not mind.
 	isolated, open bool
-	// confined: the tenant may open no other node.
+	// confined: the tenant may have no other node.
 	confined   bool
 	handler    string
 	hostAccess HostAccess
@@ -287,7 +287,7 @@ func (s Subject) KernelGroup() (KernelGroup, bool) {
 }
 
 // Confined returns the same subject while its tenant has as many nodes as it may: a node
-// that is not dedicated yet denies it.
+// that is not charged to the tenant yet denies it.
 func (s Subject) Confined() Subject {
 	s.confined = s.scope == managed
 	return s

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	limitReached = "node(s) are free, but the pod's tenant has as many nodes as it may have"
+	limitReached = "node(s) would take the pod, but its tenant has as many nodes as it may have (maxNodesPerTenant): free one of them, or ask an administrator for more"
 
 	acmeInternal = "tenant=acme:NoSchedule,data-class=internal:NoSchedule"
 	acmeAlone    = "tenant=acme:NoSchedule,data-class=unclassified:NoSchedule"

@@ -57,9 +57,12 @@ func (e *fakeEngine) Lead()                   { e.leads++ }
 func (e *fakeEngine) Ready() bool             { return e.ready }
 func (e *fakeEngine) NodeChanged(node string) { e.touched = append(e.touched, node) }
 
-func (e *fakeEngine) Dedication(node string) (isolation.Dedication, bool) {
+func (e *fakeEngine) Dedicated(node string) cluster.Dedicated {
 	to, ok := e.nodes[node]
-	return to, ok
+	if !ok {
+		return cluster.Dedicated{}
+	}
+	return cluster.Dedicated{Dedication: to, Dedicated: true, Charged: []string{e.openedBy[node]}}
 }
 
 func (e *fakeEngine) mayOpen(tenant string) bool {
@@ -147,17 +150,13 @@ func (e *fakeEngine) Release(uid types.UID, node string, outcome dedication.Outc
 
 // change changes a node's dedication and reports it.
 func (e *fakeEngine) change(node string, change func()) {
-	said := func() cluster.Dedicated {
-		to, ok := e.nodes[node]
-		return cluster.Dedicated{Dedication: to, Dedicated: ok}
-	}
-	before := said()
+	before := e.Dedicated(node)
 	change()
 	if e.denied[node] {
 		before = cluster.Dedicated{Dedicated: true}
 		delete(e.denied, node)
 	}
-	e.world.store.DedicationChanged(node, before, said())
+	e.world.store.DedicationChanged(node, before, e.Dedicated(node))
 }
 
 // open dedicates a node.
