@@ -34,6 +34,8 @@ type Event struct {
 	Nodes []Change
 	// Pods are pods on no node that are judged otherwise.
 	Pods []*v1.Pod
+	// plain are the nodes for containers that are no longer there: see FreesVMNodes.
+	plain []*plainNode
 }
 
 // Change is a node before and after an event.
@@ -52,7 +54,7 @@ func (c *Change) Helps(subject *isolation.Subject) bool {
 }
 
 func (s *Store) report(e Event) {
-	if len(e.Nodes) == 0 && len(e.Pods) == 0 {
+	if len(e.Nodes) == 0 && len(e.Pods) == 0 && len(e.plain) == 0 {
 		return
 	}
 	for _, listener := range s.listeners {
@@ -98,8 +100,8 @@ func (s *Store) Gone(rules *podfacts.Rules, pod *v1.Pod) Change {
 // Added returns a node that has just been added, which the store may not have yet.
 func (s *Store) Added(rules *podfacts.Rules, object *v1.Node) isolation.Node {
 	node := s.CurrentNode(rules, object.Name)
-	if _, known := s.around.handlers.get(object.Name); !known {
-		node.Handlers = podfacts.ReportedHandlers(object)
+	if _, known := s.around.machines.get(object.Name); !known {
+		s.machineOf(rules, object).apply(&node)
 	}
 	return node
 }

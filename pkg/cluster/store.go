@@ -251,7 +251,7 @@ func (s *Store) Reread() {
 // read takes what is around pods from the sources.
 func (s *Store) read() {
 	namespaces, classes := map[string]map[string]string{}, map[string]podfacts.RuntimeClass{}
-	pvcs, handlers := map[string]bool{}, map[string]map[string]bool{}
+	pvcs, machines := map[string]bool{}, map[string]machine{}
 	for _, ns := range all[*v1.Namespace](s.sources.namespaces) {
 		namespaces[ns.Name] = ns.Labels
 	}
@@ -261,11 +261,11 @@ func (s *Store) read() {
 	for _, pvc := range all[*v1.PersistentVolumeClaim](s.sources.pvcs) {
 		pvcs[pvcKey(pvc)] = s.onHost(pvc)
 	}
-	for _, node := range s.Nodes() {
-		handlers[node.Name] = podfacts.ReportedHandlers(node)
-	}
-	s.around.handlers.replace(handlers)
 	s.around.namespaces.replace(namespaces)
 	s.around.runtimeClasses.replace(classes)
 	s.around.pvcs.replace(pvcs)
+	for _, node := range s.Nodes() {
+		machines[node.Name] = s.machineOf(s.Rules(), node)
+	}
+	s.around.machines.replace(machines)
 }

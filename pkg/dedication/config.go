@@ -29,6 +29,18 @@ const (
 	ReuseAfterReboot NodeReuse = "AfterReboot"
 )
 
+// ContainersOnVMNodes says whether a pod that is not in a VM may open a node that can start
+// pods in VMs.
+type ContainersOnVMNodes string
+
+const (
+	// AvoidVMNodes keeps such nodes for pods in VMs while there are others. It is the default,
+	// also of the empty value.
+	AvoidVMNodes ContainersOnVMNodes = "Avoid"
+	// AllowVMNodes lets every pod open every node.
+	AllowVMNodes ContainersOnVMNodes = "Allow"
+)
+
 // Config holds an administrator's choices about dedication. The caller has validated it; New
 // does not.
 type Config struct {
@@ -46,6 +58,8 @@ type Config struct {
 	// MaxNodesPerTenant is how many nodes may be charged to one tenant, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
+	// ContainersOnVMNodes says which nodes containers may open. The zero value is AvoidVMNodes.
+	ContainersOnVMNodes ContainersOnVMNodes
 	// OnReady is called once this process has taken over: pods can be placed from then on.
 	// Optional.
 	OnReady func()

@@ -381,6 +381,8 @@ type view struct {
 	ready   int
 	// stale are nodes as the informer still has them.
 	stale map[string]*v1.Node
+	// plain: there is a node for containers that cannot start pods in VMs.
+	plain bool
 }
 
 // freeze keeps the informer from seeing further changes of a node, thaw lets it see them.
@@ -460,6 +462,8 @@ func (v *view) NodeCount() int {
 	defer v.server.mu.Unlock()
 	return len(v.nodes)
 }
+
+func (v *view) HasPlainNodeFor(*v1.Pod) bool { return v.plain }
 
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
 

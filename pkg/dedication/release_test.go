@@ -404,7 +404,7 @@ func TestNodeLimit(t *testing.T) {
 						}
 					})
 					subject := *p.subject(pod)
-					if unconfined := p.engine.Confine(subject, false) == subject; unconfined != (got < tc.want) {
+					if unconfined := p.engine.Confine(pod, subject, false) == subject; unconfined != (got < tc.want) {
 						t.Errorf("unconfined with %d nodes: %t", got, unconfined)
 					}
 					switch err := p.place(pod, node); {

@@ -3,6 +3,7 @@ package dedication
 import (
 	"slices"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -104,13 +105,18 @@ func (e *Engine) release(uid types.UID, node string, outcome Outcome) {
 	}
 }
 
-// Confine returns the subject, confined to the nodes that are charged to its tenant already
-// (isolation.Subject.Confined) if that has reached its limit of nodes. With wait, the tenant is recorded as one that waits: see
+// Confine returns the subject of a pending pod as to which nodes it may open. It is confined to
+// those that are charged to its tenant already (isolation.Subject.Confined) if that has reached
+// its limit of nodes; and a container avoids those that can start pods in VMs while there are
+// others (isolation.Subject.AvoidingVMNodes). With wait, the tenant is recorded as one that waits: see
 // TenantsBelowLimit.
-func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
+func (e *Engine) Confine(pod *v1.Pod, subject isolation.Subject, wait bool) isolation.Subject {
 	domain, ok := subject.TrustDomain()
 	if !ok {
 		return subject
+	}
+	if e.KeepsVMNodes() && !subject.Isolated() && e.cluster.HasPlainNodeFor(pod) {
+		subject = subject.AvoidingVMNodes()
 	}
 	e.mu.RLock()
 	within := e.withinLimit(domain.Tenant)
@@ -129,6 +135,10 @@ func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject
 	}
 	return subject.Confined()
 }
+
+// KeepsVMNodes reports whether containers are kept off nodes that can start pods in VMs while
+// there are others.
+func (e *Engine) KeepsVMNodes() bool { return e.cfg.ContainersOnVMNodes != AllowVMNodes }
 
 // TenantsBelowLimit returns the tenants that waited for another node and may have one now, nil if
 // there is none. Each is returned once.

@@ -8,8 +8,7 @@ type Node struct {
 	// Handlers are the runtime handlers that the node reports; nil if it does not
 	// report any, and then the node is taken to have all of them.
 	Handlers map[string]bool
-	// VMCapable: the node can start VM-isolated pods. No verdict reads it; the order in which
-	// nodes are preferred does.
+	// VMCapable: the node can start VM-isolated pods.
 	VMCapable bool
 	// Dedicated: the node is dedicated, to whom Dedication says.
 	Dedicated  bool
@@ -64,6 +63,12 @@ func Decide(incoming *Subject, node *Node) Verdict {
 	if incoming.confined && !node.chargedTo(incoming.domain.Tenant) {
 		if v.Allowed() {
 			return Verdict{reason: NodeLimit}
+		}
+		v.final = true
+	}
+	if incoming.avoidsVMNodes && node.VMCapable && !node.Dedicated {
+		if v.Allowed() {
+			return Verdict{reason: KeptForVMs}
 		}
 		v.final = true
 	}

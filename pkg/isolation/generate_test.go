@@ -70,6 +70,7 @@ func (g generator) scenario(tb testing.TB) scenario {
 		s.charged = oneOf(g, nil, []string{"acme"}, []string{"globex", "initech"})
 	}
 	s.confined = g.rarely(4)
+	s.vmCapable, s.avoids = g.rarely(3), g.rarely(3)
 	return s
 }
 
@@ -233,7 +234,10 @@ func (s scenario) subject() Subject { return s.policy.Resolve(s.incoming) }
 func (s scenario) asking() Subject {
 	subject := s.subject()
 	if s.confined {
-		return subject.Confined()
+		subject = subject.Confined()
+	}
+	if s.avoids {
+		subject = subject.AvoidingVMNodes()
 	}
 	return subject
 }
@@ -251,6 +255,7 @@ func (s scenario) node() *Node {
 	n.Handlers = s.handlers
 	n.Dedication, n.Dedicated = dedicated(s.policy, s.taints)
 	n.Charged = s.charged
+	n.VMCapable = s.vmCapable
 	return n
 }
 
@@ -263,7 +268,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t\n", s.handlers, s.taints, s.charged, s.confined)
+	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t, for VMs %t, avoids those %t\n", s.handlers, s.taints, s.charged, s.confined, s.vmCapable, s.avoids)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

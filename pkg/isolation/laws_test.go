@@ -146,6 +146,7 @@ func TestL3OrderFree(t *testing.T) {
 		exchanged := makeNode(shuffled(g, s.subjects())...)
 		exchanged.Handlers = node.Handlers
 		exchanged.Dedication, exchanged.Dedicated, exchanged.Charged = node.Dedication, node.Dedicated, node.Charged
+		exchanged.VMCapable = node.VMCapable
 		if got := decide(incoming, exchanged); got != want {
 			t.Errorf("verdict is %+v, with other UIDs %+v", want, got)
 		}

@@ -53,6 +53,8 @@ type machine struct {
 	// charged are the tenants that a dedicated node is charged to, if it is of several.
 	charged  []string
 	confined bool
+	// vmCapable: it can start pods in VMs; avoids: the pod has other nodes than those.
+	vmCapable, avoids bool
 }
 
 // decide: an incoming pod may join a node if every resident that is not a
@@ -95,6 +97,8 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 		return answer{reasons: against}
 	case on.confined && !chargedFor(in, on):
 		return answer{reasons: set(NodeLimit)}
+	case on.keptFrom(o, in):
+		return answer{reasons: set(KeptForVMs)}
 	case count == 0 && on.taints != nil:
 		return answer{allow: true, reasons: set(DedicatedNode)}
 	case count == 0:
@@ -109,6 +113,12 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 // to it or its pods are there.
 func chargedFor(in judged, on machine) bool {
 	return on.taints != nil && (on.taints["tenant"] == in.domain["tenant"] || slices.Contains(on.charged, in.domain["tenant"]))
+}
+
+// keptFrom: opening the node would take it from pods in VMs, for a pod that is in none.
+func (m machine) keptFrom(o oracle, in judged) bool {
+	strength := slices.Index(oracleBoundaries, in.boundary)
+	return m.vmCapable && m.avoids && m.taints == nil && strength < slices.Index(oracleBoundaries, o.config.MinimumBoundary.String())
 }
 
 // tolerates: a node of several trust domains takes each pod that brings a boundary and does
@@ -148,7 +158,7 @@ func (o oracle) mayEvict(incoming Pod, residents []Pod, on machine) bool {
 	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] || a.reasons[ForeignDedication] {
 		return false
 	}
-	if on.confined && !chargedFor(o.judge(incoming), on) {
+	if on.confined && !chargedFor(o.judge(incoming), on) || on.keptFrom(o, o.judge(incoming)) {
 		return false
 	}
 	if o.config.Preemption != PreemptSameTenant {

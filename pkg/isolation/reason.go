@@ -53,6 +53,9 @@ const (
 	// NodeLimit: the node would take the pod, but would be one more that is charged to the
 	// pod's tenant, which has as many as it may have.
 	NodeLimit
+	// KeptForVMs: the pod would have to open the node, which could take pods in VMs, and needs
+	// none.
+	KeptForVMs
 
 	// Admissions.
 
@@ -85,7 +88,7 @@ func (r Reason) Admits() bool {
 	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
 		WeakBoundary, MissingHandler, ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident,
-		DemandedNode, NodeLimit:
+		DemandedNode, NodeLimit, KeptForVMs:
 	}
 	return false
 }
@@ -141,6 +144,8 @@ func (r Reason) String() string {
 		return "DemandedNode"
 	case NodeLimit:
 		return "NodeLimit"
+	case KeptForVMs:
+		return "KeptForVMs"
 	case PlatformPod:
 		return "PlatformPod"
 	case EmptyNode:
@@ -195,6 +200,8 @@ func (r Reason) Sentence() string {
 		return residentsSentence
 	case NodeLimit:
 		return "node(s) would take the pod, but its tenant has as many nodes as it may have (maxNodesPerTenant): free one of them, or ask an administrator for more"
+	case KeptForVMs:
+		return "node(s) are kept for pods in VMs while others can take the pod (containersOnVMNodes): remove what selects them, or name a VM-isolated RuntimeClass"
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 	}
 	return ""

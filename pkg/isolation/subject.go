@@ -94,9 +94,11 @@ type Subject struct {
 	// namespace does not mind.
 	isolated, open bool
 	// confined: the tenant may have no other node.
-	confined   bool
-	handler    string
-	hostAccess HostAccess
+	confined bool
+	// avoidsVMNodes: the pod opens no node that can start pods in VMs.
+	avoidsVMNodes bool
+	handler       string
+	hostAccess    HostAccess
 }
 
 // Resolve computes a pod's trust domain, boundary and demand.
@@ -293,12 +295,21 @@ func (s Subject) Confined() Subject {
 	return s
 }
 
+// AvoidingVMNodes returns the same subject while there are other nodes for it than those that
+// can start pods in VMs: of those, an empty one that is not dedicated yet denies a pod that is
+// not isolated.
+func (s Subject) AvoidingVMNodes() Subject {
+	s.avoidsVMNodes = s.scope == managed && !s.isolated
+	return s
+}
+
 // Equivalent reports whether the two are the same pod to the rule: they
-// have the same evidence and the same verdicts, except for the limit of nodes. They may differ
+// have the same evidence and the same verdicts, except for which nodes they may open. They may differ
 // in what voided a boundary.
 func (s Subject) Equivalent(other Subject) bool {
 	s.hostAccess, other.hostAccess = 0, 0
 	s.confined, other.confined = false, false
+	s.avoidsVMNodes, other.avoidsVMNodes = false, false
 	return s == other
 }
 

@@ -75,7 +75,10 @@ func (e *fakeEngine) mayOpen(tenant string) bool {
 	return opened < e.limit
 }
 
-func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
+func (e *fakeEngine) Confine(pod *v1.Pod, subject isolation.Subject, wait bool) isolation.Subject {
+	if e.world.store.HasPlainNodeFor(pod) {
+		subject = subject.AvoidingVMNodes()
+	}
 	domain, ok := subject.TrustDomain()
 	if !ok || e.mayOpen(domain.Tenant) {
 		return subject
@@ -85,6 +88,8 @@ func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Sub
 	}
 	return subject.Confined()
 }
+
+func (e *fakeEngine) KeepsVMNodes() bool { return true }
 
 func (e *fakeEngine) TenantsBelowLimit() map[string]bool {
 	tenants := map[string]bool{}

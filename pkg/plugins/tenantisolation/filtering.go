@@ -53,7 +53,7 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 	}
 	c := pl.newCycle(pod)
 	ready := pl.ready()
-	c.subject = pl.dedicator.Confine(c.subject, true)
+	c.subject = pl.dedicator.Confine(pod, c.subject, true)
 	c.request = newRequest(pod)
 	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)
