@@ -1,7 +1,6 @@
 package dedication
 
 import (
-	"maps"
 	"slices"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -14,7 +13,10 @@ func (r *record) tenants(on *isolation.Occupancy) []string {
 	if tenant, sole := r.dedication.Tenant(); sole {
 		return []string{tenant}
 	}
-	tenants := slices.Collect(maps.Values(r.reservations))
+	var tenants []string
+	for _, reserved := range r.reservations {
+		tenants = append(tenants, reserved.tenant)
+	}
 	for _, group := range on.Groups() {
 		tenants = append(tenants, group.Domain.Tenant)
 	}

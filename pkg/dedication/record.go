@@ -56,9 +56,8 @@ type record struct {
 	openedBy string
 	// entry is the node's entry in the table as last written, the zero entry if there is none.
 	entry entry
-	// reservations are the pods that have reserved the node and not released it yet, with
-	// their tenants.
-	reservations map[types.UID]string
+	// reservations are the pods that have reserved the node and not released it yet.
+	reservations map[types.UID]reservation
 	// reserveCount counts the reservations ever made. A pod may reserve the node, be bound and
 	// release its reservation during a LIST, and yet be missing from that LIST.
 	reserveCount uint64
@@ -67,6 +66,14 @@ type record struct {
 	// operation is the operation that runs for the node, nil if none does. Only the goroutine
 	// that set it changes phase, dedication and entry.
 	operation *operation
+}
+
+// reservation is one pod's.
+type reservation struct {
+	tenant string
+	// early: the node was not ready for binds yet, so the pod was placed without regard to
+	// pods that the LIST may find.
+	early bool
 }
 
 // operation is a change of one node's dedication in the cluster. Pods wait for its end.
@@ -85,7 +92,7 @@ func newOperation() *operation { return &operation{done: make(chan struct{})} }
 // addRecord adds the record of a node that has none.
 func (e *Engine) addRecord(node string, rec *record) {
 	if rec.reservations == nil {
-		rec.reservations = map[types.UID]string{}
+		rec.reservations = map[types.UID]reservation{}
 	}
 	e.markChanged(node)
 	e.records[node] = rec

@@ -59,12 +59,13 @@ func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject,
 		e.addRecord(node, rec)
 	}
 	e.setCharged(node, rec, sorted(append(slices.Clone(rec.charged), domain.Tenant)))
-	rec.reservations[uid] = domain.Tenant
+	rec.reservations[uid] = reservation{tenant: domain.Tenant, early: rec.phase != held}
 	rec.reserveCount++
 	return nil
 }
 
-// ReadyToBind reports whether the pod has reserved the node and Ensure has nothing left to do.
+// ReadyToBind reports whether the pod has reserved the node when that was ready for binds, and it
+// still is: then Ensure has nothing to do, and the node's pods are those by which it was placed.
 func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
@@ -72,8 +73,8 @@ func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
 	if rec == nil || rec.phase != held {
 		return false
 	}
-	_, leased := rec.reservations[uid]
-	return leased
+	reserved, ok := rec.reservations[uid]
+	return ok && !reserved.early
 }
 
 // Release drops the reservation: the pod will not be bound, or its bind has ended. Only the

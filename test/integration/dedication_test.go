@@ -276,6 +276,22 @@ func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 	c.expectOn(node, waiting)
 }
 
+// A pod that another scheduler bound while the node was being dedicated takes its room there.
+func TestDedicationCountsOtherSchedulersPods(t *testing.T) {
+	c := newDedicating(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
+	acme := c.namespace(tenant("acme"))
+	node := c.node(cpus("2"))
+	waiting := c.tenantPod(acme, cpu("1500m"))
+	c.eventually("the dedication of "+node, func(context.Context) (bool, error) { return c.dedicationOn(node) != "", nil })
+	later := c.tenantPod(acme, cpu("400m"), named("later"))
+	// Of the same trust domain, so the rule admits both.
+	stray := c.pod(acme, boundTo(node), cpu("800m"), named("stray"))
+	c.expectOn(node, later)
+	c.refused(waiting, "Insufficient cpu")
+	c.remove(stray)
+	c.expectOn(node, waiting)
+}
+
 func TestDedicationDisabledWritesNoNode(t *testing.T) {
 	c := newFixture(t)
 	node := c.node()
