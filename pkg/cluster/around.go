@@ -19,7 +19,7 @@ var (
 // around is what the rule reads besides pods and nodes. It is written by the Store's own
 // handlers and not read from the sources, so that a change can be compared with what was before.
 type around struct {
-	namespaces     register[map[string]string]
+	namespaces     register[podfacts.Namespace]
 	runtimeClasses register[podfacts.RuntimeClass]
 	// pvcs says of a PVC whether its volume is a directory of the host.
 	pvcs register[bool]
@@ -31,8 +31,8 @@ type around struct {
 	epoch atomic.Uint64
 }
 
-// NamespaceLabels returns the labels of a namespace, and whether it is known.
-func (s *Store) NamespaceLabels(name string) (map[string]string, bool) {
+// Namespace returns a namespace, and whether it is known.
+func (s *Store) Namespace(name string) (podfacts.Namespace, bool) {
 	return s.around.namespaces.get(name)
 }
 

@@ -23,10 +23,11 @@ func (s *Store) namespaceChanged(before, after *v1.Namespace) {
 		s.change(NamespaceChanged, affected, func() { s.around.namespaces.unset(name) })
 		return
 	}
-	if old, known := s.around.namespaces.get(name); known && maps.Equal(old, after.Labels) {
+	now := podfacts.Namespace{Labels: after.Labels, Created: after.CreationTimestamp}
+	if old, known := s.around.namespaces.get(name); known && maps.Equal(old.Labels, now.Labels) && old.Created.Equal(&now.Created) {
 		return
 	}
-	s.change(NamespaceChanged, affected, func() { s.around.namespaces.set(name, after.Labels) })
+	s.change(NamespaceChanged, affected, func() { s.around.namespaces.set(name, now) })
 }
 
 func (s *Store) runtimeClassChanged(before, after *nodev1.RuntimeClass) {

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // TestEvents has the pods red/r on n1 and red/p on no node.
@@ -141,7 +143,7 @@ func TestFreshAndRereadGoByTheObjects(t *testing.T) {
 	pod := w.pod("red", "p", on("n1"))
 	w.set(pod)
 	want := w.Judge(pod)
-	w.around.namespaces.set("red", map[string]string{"tenantisolation.dev/tenant": "wrong"}) // as if an event had been lost
+	w.around.namespaces.set("red", podfacts.Namespace{Labels: map[string]string{"tenantisolation.dev/tenant": "wrong"}}) // as if an event had been lost
 	w.around.epoch.Add(1)
 	if w.Judge(pod).Equivalent(want) {
 		t.Fatal("the fault is not seen")
@@ -206,7 +208,7 @@ func TestRejudgeOverridesAReader(t *testing.T) {
 	w.set(pod)
 	known := w.pods.get(pod.UID)
 	late := w.judge(w.Rules(), known.pod, known.facts)
-	w.around.namespaces.set("red", map[string]string{"tenantisolation.dev/tenant": "blue"})
+	w.around.namespaces.set("red", podfacts.Namespace{Labels: map[string]string{"tenantisolation.dev/tenant": "blue"}})
 	// The reader stores what it has judged between the handler's look and its own store.
 	w.pods.known[pod.UID].judged = late
 	got := w.pods.rejudge(w.Rules(), pod)

@@ -250,10 +250,10 @@ func (s *Store) Reread() {
 
 // read takes what is around pods from the sources.
 func (s *Store) read() {
-	namespaces, classes := map[string]map[string]string{}, map[string]podfacts.RuntimeClass{}
+	namespaces, classes := map[string]podfacts.Namespace{}, map[string]podfacts.RuntimeClass{}
 	pvcs, machines := map[string]bool{}, map[string]machine{}
 	for _, ns := range all[*v1.Namespace](s.sources.namespaces) {
-		namespaces[ns.Name] = ns.Labels
+		namespaces[ns.Name] = podfacts.Namespace{Labels: ns.Labels, Created: ns.CreationTimestamp}
 	}
 	for _, class := range all[*nodev1.RuntimeClass](s.sources.runtimeClasses) {
 		classes[class.Name] = podfacts.NewRuntimeClass(class)

@@ -206,6 +206,7 @@ func (g generator) pod(namespaces []*Namespace) Pod {
 		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "odd", true, oneOf(g, "runc", "kata-of-mine", "KATA")
 	}
 	p.HandlerUncertain = g.rarely(12)
+	p.OlderThanNamespace = g.rarely(48)
 	if g.rarely(12) {
 		p.HostAccess = oneOf(g, HostNetwork, HostPID, HostIPC, HostPath, PrivilegedContainer, RuntimeAnnotation, HostPID|HostIPC)
 	}

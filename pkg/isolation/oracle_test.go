@@ -261,6 +261,10 @@ func (o oracle) judge(p Pod) judged {
 		j.faults[UnknownNamespace] = true
 		return j
 	}
+	if p.OlderThanNamespace {
+		j.faults[OlderThanNamespace] = true
+		return j
+	}
 	ns := p.Namespace.Labels
 	tenant, managed := ns[o.config.TenantKey]
 	if !managed {

@@ -16,6 +16,8 @@ const (
 	TakingOver
 	// UnknownNamespace: nothing is known of the pod's namespace.
 	UnknownNamespace
+	// OlderThanNamespace: the pod was made in another namespace of that name.
+	OlderThanNamespace
 	// UnmanagedNamespace: the pod's namespace has no tenant.
 	UnmanagedNamespace
 	// InvalidTenant: the namespace's tenant label is empty.
@@ -85,7 +87,7 @@ func (r Reason) Admits() bool {
 	switch r {
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 		return true
-	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
+	case Undecided, FactsIncomplete, TakingOver, UnknownNamespace, OlderThanNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
 		WeakBoundary, MissingHandler, ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident,
 		DemandedNode, NodeLimit, KeptForVMs:
@@ -114,6 +116,8 @@ func (r Reason) String() string {
 		return "TakingOver"
 	case UnknownNamespace:
 		return "UnknownNamespace"
+	case OlderThanNamespace:
+		return "OlderThanNamespace"
 	case UnmanagedNamespace:
 		return "UnmanagedNamespace"
 	case InvalidTenant:
@@ -178,6 +182,8 @@ func (r Reason) Sentence() string {
 		return "dedicated nodes have not been taken over yet: the pod is retried as soon as they are"
 	case UnknownNamespace:
 		return "pod has no trust domain: its namespace is not known yet"
+	case OlderThanNamespace:
+		return "pod is older than its namespace, which was deleted and made again: delete the pod, so that it is made again too"
 	case UnmanagedNamespace:
 		return "pod has no trust domain: its namespace has no tenant label, ask an administrator to set it"
 	case InvalidTenant:

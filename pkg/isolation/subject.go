@@ -23,6 +23,9 @@ type Namespace struct {
 type Pod struct {
 	// Namespace is nil when nothing is known of it, which denies.
 	Namespace *Namespace
+	// OlderThanNamespace: the namespace was made after the pod, so the pod was made in another
+	// one of that name, of which nothing is known.
+	OlderThanNamespace bool
 	// Labels and Annotations are the pod's own; a tenant writes them.
 	Labels, Annotations map[string]string
 	// Privilege is the lowest Pod Security Standards level that the spec satisfies,
@@ -113,6 +116,9 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	ns := pod.Namespace
 	if ns == nil {
 		return Subject{scope: unresolved, denied: UnknownNamespace}
+	}
+	if pod.OlderThanNamespace {
+		return Subject{scope: unresolved, denied: OlderThanNamespace}
 	}
 	tenant, isManaged := ns.Labels[p.tenantKey]
 	if !isManaged {

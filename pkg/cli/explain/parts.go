@@ -21,7 +21,7 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 	if !managed {
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}
 	}
-	namespaceLabels, known := x.Store.NamespaceLabels(pod.Namespace)
+	namespace, known := x.Store.Namespace(pod.Namespace)
 	keys := x.Args.LabelKeys
 	tenant := newPart(isolation.AxisTenant, domain.Tenant)
 	class := newPart(isolation.AxisDataClass, domain.DataClass)
@@ -31,9 +31,9 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 	if !known {
 		tenant.add("namespace "+pod.Namespace, "not known")
 	} else {
-		tenant.label("namespace", keys.Tenant, namespaceLabels, "no tenant")
-		class.label("namespace", keys.DataClass, namespaceLabels, "")
-		privilege.label("namespace", keys.Privilege, namespaceLabels, "")
+		tenant.label("namespace", keys.Tenant, namespace.Labels, "no tenant")
+		class.label("namespace", keys.DataClass, namespace.Labels, "")
+		privilege.label("namespace", keys.Privilege, namespace.Labels, "")
 	}
 	tenant.label("pod", keys.Tenant, pod.Labels, "")
 	class.label("pod", keys.DataClass, pod.Labels, "")
