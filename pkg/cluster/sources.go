@@ -40,6 +40,7 @@ const (
 	byPVC          = "tenantisolation.dev/pvc"
 	byVolume       = "tenantisolation.dev/volume"
 	unusedByClass  = "tenantisolation.dev/unused-by-class"
+	byHost         = "tenantisolation.dev/host"
 )
 
 // indexBy makes an index of one kind of object.
@@ -67,7 +68,7 @@ var podIndexers = cache.Indexers{
 }
 
 // pvcIndexers and volumeIndexers find those that may still be bound to each other, by
-// storage class, and the PVCs that name a volume.
+// storage class, the PVCs that name a volume, and the volumes whose data is on one node.
 var (
 	pvcIndexers = cache.Indexers{
 		unusedByClass: indexBy(func(pvc *v1.PersistentVolumeClaim) []string {
@@ -83,12 +84,15 @@ var (
 			return []string{pvc.Spec.VolumeName}
 		}),
 	}
-	volumeIndexers = cache.Indexers{unusedByClass: indexBy(func(volume *v1.PersistentVolume) []string {
-		if volume.Spec.ClaimRef != nil {
-			return nil
-		}
-		return []string{volume.Spec.StorageClassName}
-	})}
+	volumeIndexers = cache.Indexers{
+		unusedByClass: indexBy(func(volume *v1.PersistentVolume) []string {
+			if volume.Spec.ClaimRef != nil {
+				return nil
+			}
+			return []string{volume.Spec.StorageClassName}
+		}),
+		byHost: indexBy(hostsOf),
+	}
 )
 
 func stored[T any](store cache.Store, key string) (T, bool) {

@@ -383,6 +383,8 @@ type view struct {
 	stale map[string]*v1.Node
 	// plain: there is a node for containers that cannot start pods in VMs.
 	plain bool
+	// local are the tenants with data on the disks of each node.
+	local map[string][]string
 }
 
 // freeze keeps the informer from seeing further changes of a node, thaw lets it see them.
@@ -464,6 +466,12 @@ func (v *view) NodeCount() int {
 }
 
 func (v *view) HasPlainNodeFor(*v1.Pod) bool { return v.plain }
+
+func (v *view) LocalTenants(node string) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.local[node]
+}
 
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
 

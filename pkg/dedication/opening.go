@@ -173,7 +173,8 @@ func (e *Engine) checkResidents(ctx context.Context, node string, rec *record, o
 		return err
 	}
 	op.residents = found.occupancy
-	if !rec.dedication.AdmitsAll(&found.occupancy) {
+	// Pods that come later are judged by the informer, which has no hidden ones.
+	if found.hidden || !rec.dedication.AdmitsAll(&found.occupancy) {
 		return ErrTaken
 	}
 	return e.awaitInformer(ctx, node, found)

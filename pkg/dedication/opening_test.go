@@ -241,3 +241,59 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 		}
 	})
 }
+
+// A pod is said to have ended, and its container to run: the informer leaves it out, and the LIST
+// finds it. So neither is the node dedicated beside it, nor released.
+func TestPodThatIsSaidToHaveEnded(t *testing.T) {
+	failed := func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed }
+	running := func(pod *v1.Pod) {
+		failed(pod)
+		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "app", State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}
+	}
+	for name, tc := range map[string]struct {
+		tenant string
+		change func(*v1.Pod)
+		hidden bool
+	}{
+		"another tenant's, running":               {"bolt", running, true},
+		"one of no tenant, running":               {"", running, true},
+		"the tenant's own, running":               {"acme", running, true},
+		"another tenant's, which has ended":       {"bolt", failed, false},
+		"another tenant's, of which nothing runs": {"bolt", func(p *v1.Pod) { p.Status.Phase = v1.PodSucceeded }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				p := w.leader()
+				there := w.pod("there", tc.tenant, tc.change)
+				p.setSeen(there, false)
+				w.bindPod(there, "n1")
+				if err := p.place(w.pod("first", "acme"), "n1"); (err != nil) != tc.hidden {
+					t.Errorf("opening the node: got %v, want an error: %t", err, tc.hidden)
+				}
+			})
+		})
+	}
+	t.Run("it keeps its node from being released", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			t := w.t
+			w.node("n1")
+			p := w.leader()
+			pod := p.open()
+			running(pod)
+			p.setSeen(pod, false)
+			w.bindPod(pod, "n1")
+			p.engine.NodeChanged("n1")
+			w.sleep(3 * releaseAfter)
+			if !w.dedicated("n1") {
+				t.Error("the node is free")
+			}
+			w.removePod(pod)
+			w.sleep(resyncEvery + 2*releaseAfter)
+			if w.dedicated("n1") {
+				t.Error("the pod has gone, and the node is still dedicated")
+			}
+		})
+	})
+}

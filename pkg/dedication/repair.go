@@ -96,7 +96,7 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 // addAndStart adds a record for what was found in the cluster, unless the node has one by now,
 // and starts the operation of its phase.
 func (e *Engine) addAndStart(ctx context.Context, name string, rec *record, on *isolation.Occupancy) {
-	rec.charged = rec.tenants(on)
+	rec.charged = rec.tenants(on, e.cluster.LocalTenants(name))
 	e.mu.Lock()
 	if e.records[name] != nil {
 		e.mu.Unlock()

@@ -110,7 +110,7 @@ func (e *Engine) addInherited(entries map[string]entry) {
 			rec.openedBy = openedBy(node, rec.dedication)
 		}
 		occupancy := e.cluster.Occupancy(name)
-		rec.charged = rec.tenants(&occupancy)
+		rec.charged = rec.tenants(&occupancy, e.cluster.LocalTenants(name))
 		e.mu.Lock()
 		e.addRecord(name, rec)
 		e.mu.Unlock()
