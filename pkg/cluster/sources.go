@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -162,6 +163,14 @@ func (s *Store) PodsOn(node string) []*v1.Pod {
 // Ended reports whether none of the pod's containers runs any more, or will again.
 func Ended(pod *v1.Pod) bool {
 	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
+}
+
+// Runs reports whether a container of the pod is said to run. A kubelet reports that a pod has ended
+// when it has reported that its containers have, so it is not said of a pod that has.
+func Runs(pod *v1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(
+		pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
+	), func(status v1.ContainerStatus) bool { return status.State.Running != nil })
 }
 
 // Newest returns the newest version of the pod that is known.

@@ -52,7 +52,7 @@ func (e *Engine) listPods(ctx context.Context, node string) (nodePods, error) {
 		for i := range pods.Items {
 			pod := &pods.Items[i]
 			ended := cluster.Ended(pod)
-			if pod.Spec.NodeName != node || ended && !runs(pod) {
+			if pod.Spec.NodeName != node || ended && !cluster.Runs(pod) {
 				continue
 			}
 			found.hidden = found.hidden || ended
@@ -63,14 +63,6 @@ func (e *Engine) listPods(ctx context.Context, node string) (nodePods, error) {
 		return nil
 	})
 	return found, err
-}
-
-// runs reports whether a container of the pod is said to run. A kubelet reports that a pod has
-// ended when it has reported that its containers have.
-func runs(pod *v1.Pod) bool {
-	return slices.ContainsFunc(slices.Concat(
-		pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
-	), func(status v1.ContainerStatus) bool { return status.State.Running != nil })
 }
 
 // awaitInformer waits until the informer has the pods that the LIST found: later pods are
