@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -217,5 +218,24 @@ func TestRejudgeOverridesAReader(t *testing.T) {
 	}
 	if domain, _ := w.Judge(pod).TrustDomain(); domain.Tenant != "blue" {
 		t.Error("what the reader stored is believed")
+	}
+}
+
+// A namespace is made again with the same labels, which the informer may show as one update: the
+// pods that are older are not its own any more.
+func TestNamespaceMadeAgain(t *testing.T) {
+	made := metav1.NewTime(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	w := tenants(t)
+	pod := w.pod("red", "r", on("n1"), func(p *v1.Pod) { p.CreationTimestamp = made })
+	w.set(pod)
+	w.events = nil
+	again := makeNamespace("red", "tenant=red")
+	again.CreationTimestamp = metav1.NewTime(made.Add(time.Hour))
+	w.set(again)
+	if reason, _ := w.Judge(pod).Denied(); reason != isolation.OlderThanNamespace {
+		t.Errorf("the pod is %v", w.Judge(pod))
+	}
+	if diff := cmp.Diff([]string{"namespace: n1(1->1)"}, w.reported()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }

@@ -269,8 +269,8 @@ func TestPodThatIsSaidToHaveEnded(t *testing.T) {
 				there := w.pod("there", tc.tenant, tc.change)
 				p.setSeen(there, false)
 				w.bindPod(there, "n1")
-				if err := p.place(w.pod("first", "acme"), "n1"); (err != nil) != tc.hidden {
-					t.Errorf("opening the node: got %v, want an error: %t", err, tc.hidden)
+				if err := p.place(w.pod("first", "acme"), "n1"); errors.Is(err, ErrTaken) != tc.hidden || !tc.hidden && err != nil {
+					t.Errorf("opening the node: got %v, want %v: %t", err, ErrTaken, tc.hidden)
 				}
 			})
 		})
@@ -295,5 +295,30 @@ func TestPodThatIsSaidToHaveEnded(t *testing.T) {
 				t.Error("the pod has gone, and the node is still dedicated")
 			}
 		})
+	})
+}
+
+// A pod that has reserved a node before that was ready was placed without whom the LIST has found:
+// it is not bound without another look. One that comes later is.
+func TestEarlyReservationIsNotReadyToBind(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		first, second, later := w.pod("first", "acme"), w.pod("second", "acme"), w.pod("later", "acme")
+		p.mustReserve(first)
+		p.mustReserve(second)
+		if err := p.engine.Ensure(t.Context(), first, "n1", p.subject(first)); err != nil {
+			t.Fatal(err)
+		}
+		p.mustReserve(later)
+		for pod, want := range map[*v1.Pod]bool{first: false, second: false, later: true} {
+			if got := p.engine.ReadyToBind(pod.UID, "n1"); got != want {
+				t.Errorf("%s is ready to be bound: %t, want %t", pod.Name, got, want)
+			}
+		}
+		if err := p.engine.Ensure(t.Context(), second, "n1", p.subject(second)); err != nil {
+			t.Error(err)
+		}
 	})
 }
