@@ -54,6 +54,9 @@ type Process struct {
 	// logs and exits with status 1: started anew, the process waits for its turn.
 	Exit func(error)
 
+	// servers keeps the process at the version of the API servers, nil if nothing does.
+	servers *follower
+
 	mu sync.Mutex
 	// plugins counts the profiles with the plugin, dedicating those that dedicate nodes.
 	plugins, dedicating int
@@ -89,6 +92,7 @@ func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}
 	logger := klog.LoggerWithName(klog.FromContext(ctx), tenantisolation.Name)
+	p.servers.start(ctx)
 	store := cluster.New(rules, gatherer)
 	var pl *tenantisolation.Plugin
 	var engine *dedication.Engine
