@@ -27,7 +27,8 @@ ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control
 MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
 verify lint fmt: MODULES += hack/tools
 test test-unit verify lint release: MODULES += hack/release
-test-skew: MODULES := . hack/control-plane hack/skew
+test: MODULES += hack/helm
+test-skew: MODULES := . hack/control-plane hack/skew hack/helm
 
 .PHONY: help
 help: ## List all targets

@@ -113,7 +113,7 @@ func queuesOf(ctx context.Context, t *testing.T, admin *kubernetes.Clientset, us
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, user.Host+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(user.Host, "/")+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
