@@ -123,13 +123,13 @@ func (f *follower) start(ctx context.Context) {
 func (f *follower) follow(ctx context.Context, every time.Duration) {
 	// It ends with ctx only, and then nothing is to be done.
 	_ = wait.PollUntilContextCancel(ctx, every, false, func(ctx context.Context) (bool, error) {
-		// A server that does not answer changes nothing.
 		answer, err := serverversion.Ask(ctx, f.config)
-		if err != nil || !f.outdatedBy(answer) || !f.shutDown() {
+		// Where nobody answers, nothing has changed.
+		if outdated := err == nil && f.outdatedBy(answer); !outdated {
 			return false, nil
 		}
 		klog.FromContext(ctx).Info("The version of the API servers has changed, exiting to start anew with it", "oldest", answer.Lowest, "emulated", f.emulated)
-		return true, nil
+		return f.shutDown(), nil
 	})
 }
 

@@ -27,7 +27,7 @@ func (c *Checker) apiServer(context.Context) ([]Result, error) {
 		says += fmt.Sprintf(", which emulates %s,", offered)
 	}
 	switch {
-	case serverversion.Supported(offered) != nil:
+	case offered.LessThan(version.MustParseGeneric(serverversion.Oldest)):
 		return []Result{fail("upgrade the API server", "%s is older than %s, the oldest that this release works with", says, serverversion.Oldest)}, nil
 	case offered.GreaterThan(version.MustParseGeneric(serverversion.Newest)):
 		return []Result{warn("upgrade the scheduler", "%s is newer than %s, the newest that this release was tested with", says, serverversion.Newest)}, nil
