@@ -106,11 +106,11 @@ func TestAsk(t *testing.T) {
 		want       string
 		incomplete bool
 	}{
-		"one server":                      {"v1.37.2", []string{"v1.37.2"}, "1.37", false},
-		"the lowest counts":               {"v1.38.0", []string{"v1.38.0", "v1.36.3", "v1.37.2"}, "1.36", false},
-		"numbers are compared, not texts": {"v1.100.0", []string{"v1.100.0", "v1.37.0"}, "1.37", false},
-		"a vendor's version":              {"v1.36.3-gke.1203000", nil, "1.36", false},
-		"a beta":                          {"v1.38.0-beta.0", nil, "1.38", false},
+		"a server that answers for itself":            {"v1.37.2", []string{"v1.37.2"}, "1.37", false},
+		"the lowest of several versions counts":       {"v1.38.0", []string{"v1.38.0", "v1.36.3", "v1.37.2"}, "1.36", false},
+		"numbers are compared, not texts":             {"v1.100.0", []string{"v1.100.0", "v1.37.0"}, "1.37", false},
+		"a version with a vendor's suffix":            {"v1.36.3-gke.1203000", nil, "1.36", false},
+		"a version before its release":                {"v1.38.0-beta.0", nil, "1.38", false},
 		"one that does not answer does not count":     {"v1.37.2", []string{"v1.37.2", ""}, "1.37", true},
 		"addresses that cannot be read":               {"v1.36.3", nil, "1.36", false},
 		"none of them answers but the configured one": {"v1.36.3", []string{"", ""}, "1.36", false},
