@@ -161,7 +161,8 @@ func (l *Leader) look(ctx context.Context) error {
 	status.ObservedGeneration = object.Generation
 	fault := l.accept(object, &status)
 	if status.InForce == nil {
-		l.setConditions(&status, object.Generation, fault, &notEnforced{"NoPolicy", "no policy is in force"})
+		l.setRest(&status, fault)
+		l.setEnforced(&status, &notEnforced{"NoPolicy", "no policy is in force"})
 		return errors.Join(l.withdraw(ctx), l.writeStatus(ctx, object, &status))
 	}
 	if err := l.confirm(ctx, object); err != nil {
@@ -175,14 +176,15 @@ func (l *Leader) look(ctx context.Context) error {
 	}
 	// The pods that wait are placed by it as soon as it is written, so first without what takes time.
 	if !equality.Semantic.DeepEqual(object.Status.InForce, status.InForce) {
-		l.setConditions(&status, object.Generation, fault, l.enforced(&object.Status))
+		l.setRest(&status, fault)
 		if err := l.writeStatus(ctx, object, &status); err != nil {
 			return err
 		}
 		l.Look()
 		return nil
 	}
-	l.setConditions(&status, object.Generation, fault, l.check(ctx, status.InForce))
+	l.setEnforced(&status, l.check(ctx, status.InForce))
+	l.setRest(&status, fault)
 	return l.writeStatus(ctx, object, &status)
 }
 

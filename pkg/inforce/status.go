@@ -20,28 +20,35 @@ import (
 
 const tenantLabel = isolation.TenantLabel
 
-// setConditions writes what is known into a status.
-func (l *Leader) setConditions(status *v1alpha1.IsolationPolicyStatus, generation int64, fault error, missing *notEnforced) {
-	set := func(kind string, holds bool, reason, message string) {
-		condition := metav1.Condition{
-			Type: kind, Status: metav1.ConditionFalse, ObservedGeneration: generation, Reason: reason, Message: message,
-			LastTransitionTime: metav1.NewTime(l.Clock.Now()),
-		}
-		if holds {
-			condition.Status = metav1.ConditionTrue
-		}
-		meta.SetStatusCondition(&status.Conditions, condition)
-		shared().condition(kind, holds)
+// set writes a condition into a status.
+func (l *Leader) set(status *v1alpha1.IsolationPolicyStatus, kind string, holds bool, reason, message string) {
+	condition := metav1.Condition{
+		Type: kind, Status: metav1.ConditionFalse, ObservedGeneration: status.ObservedGeneration, Reason: reason, Message: truncate(message),
+		LastTransitionTime: metav1.NewTime(l.Clock.Now()),
 	}
+	if holds {
+		condition.Status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&status.Conditions, condition)
+	shared().condition(kind, holds)
+}
+
+// setEnforced writes whether the admission policies are enforced into a status.
+func (l *Leader) setEnforced(status *v1alpha1.IsolationPolicyStatus, missing *notEnforced) {
+	if missing != nil {
+		l.set(status, v1alpha1.ConditionEnforced, false, missing.reason, missing.message)
+		return
+	}
+	l.set(status, v1alpha1.ConditionEnforced, true, "AsShipped", "every admission policy is as shipped, and the API server answers by the parameter in force")
+}
+
+// setRest writes everything else that is known into a status.
+func (l *Leader) setRest(status *v1alpha1.IsolationPolicyStatus, fault error) {
+	set := func(kind string, holds bool, reason, message string) { l.set(status, kind, holds, reason, message) }
 	if fault == nil {
 		set(v1alpha1.ConditionAccepted, true, "Valid", "the spec is in force")
 	} else {
-		set(v1alpha1.ConditionAccepted, false, "Invalid", truncate(fault.Error()))
-	}
-	if missing == nil {
-		set(v1alpha1.ConditionEnforced, true, "AsShipped", "every admission policy is as shipped, and the API server answers by the parameter in force")
-	} else {
-		set(v1alpha1.ConditionEnforced, false, missing.reason, truncate(missing.message))
+		set(v1alpha1.ConditionAccepted, false, "Invalid", fault.Error())
 	}
 	nodes, traces := l.Dedicated()
 	status.DedicatedNodes = ptr.To(int32(nodes)) //nolint:gosec // there are not that many nodes
@@ -57,15 +64,6 @@ func (l *Leader) setConditions(status *v1alpha1.IsolationPolicyStatus, generatio
 	if findings, known := l.Findings(); known {
 		status.Findings = ptr.To(int32(findings)) //nolint:gosec // there are not that many pods
 	}
-}
-
-// enforced returns what the condition of a status says is not enforced.
-func (l *Leader) enforced(status *v1alpha1.IsolationPolicyStatus) *notEnforced {
-	condition := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionEnforced)
-	if condition == nil || condition.Status != metav1.ConditionTrue {
-		return &notEnforced{"Unknown", "not looked at yet"}
-	}
-	return nil
 }
 
 // maxMessage is what the API server takes in a condition.

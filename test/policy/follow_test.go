@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -52,10 +53,15 @@ func TestPolicyIsFollowed(t *testing.T) {
 	}
 	c.mustChange(map[string]any{"dataClasses": []string{"public", "secret"}})
 	c.inForce()
+	var accepted *v1.Pod
 	c.within(soon, "accepted by admission", func() (bool, string) {
-		_, err := c.create(acme, secret)
-		return err == nil, "still refused"
+		var err error
+		accepted, err = c.create(acme, secret)
+		return err == nil, fmt.Sprint(err)
 	})
+	if got, want := c.node(), c.placed(accepted, soon); got != want {
+		t.Errorf("the pod of the new class is on %s, want %s", got, want)
+	}
 
 	// A handler becomes a boundary, and VMs of two tenants share a node.
 	_, err := c.api.NodeV1().RuntimeClasses().Create(t.Context(), &nodev1.RuntimeClass{
@@ -73,7 +79,7 @@ func TestPolicyIsFollowed(t *testing.T) {
 		return false, "the class is not there"
 	})
 	shared := c.node()
-	if got := c.placed(c.pod(acme, class("own")), soon); got != shared {
+	if got := c.placed(c.pod(c.namespace(tenant("initech")), class("own")), soon); got != shared {
 		t.Errorf("the first VM is on %s", got)
 	}
 	if got := c.placed(c.pod(globex, class("own")), soon); got != shared {

@@ -75,9 +75,10 @@ func TestEnforceAuditEnforce(t *testing.T) {
 	c.placed(c.pod(acme), soon)
 	c.apply("overlays/audit")
 	c.inForce()
-	if said := c.awaitCondition(v1alpha1.ConditionEnforced, metav1.ConditionFalse, soon); !strings.HasPrefix(said, "Observing") {
-		t.Errorf("while only observed, it says %s", said)
-	}
+	c.within(soon, "observing", func() (bool, string) {
+		said := c.awaitCondition(v1alpha1.ConditionEnforced, metav1.ConditionFalse, soon)
+		return strings.HasPrefix(said, "Observing"), said
+	})
 	met := c.pod(globex, by(schedulerName))
 	if got := c.placed(met, soon); got != node {
 		t.Errorf("while only observed, the pod is on %s", got)
