@@ -8,7 +8,7 @@ const (
 	// at fault, and inForce is the last spec that was accepted.
 	ConditionAccepted = "Accepted"
 	// ConditionEnforced: every admission policy and binding is there and as shipped, and the API server
-	// answers by the parameters of the generation in force.
+	// answers by the parameters of the generation in force. Where enforcement is Audit it is false.
 	ConditionEnforced = "Enforced"
 	// ConditionDedication: nodes are dedicated. Its reason is one of ReasonOn, ReasonDraining and ReasonOff.
 	ConditionDedication = "Dedication"

@@ -226,7 +226,7 @@ type Boundaries struct {
 	//
 	// +optional
 	// +kubebuilder:default=vm
-	// +kubebuilder:validation:Enum=sandbox;vm
+	// +kubebuilder:validation:XValidation:rule="self != 'container'",message="every pod has at least that boundary, so all could share a kernel: write sandbox or vm"
 	Minimum Boundary `json:"minimum"`
 
 	// AllowedAnnotations are the keys of pod annotations that may reconfigure the virtual machine of a Kata

@@ -44,6 +44,9 @@ func newNonce() string { return strings.ToLower(rand.Text()) }
 
 // check returns what is not enforced, nil if everything is.
 func (l *Leader) check(ctx context.Context, inForce *v1alpha1.InForce) *notEnforced {
+	if inForce.Spec.Enforcement == v1alpha1.EnforcementAudit {
+		return &notEnforced{"Observing", "enforcement is Audit: what breaks the rule is reported, and nothing is refused"}
+	}
 	differences, err := l.Controls.Differences(ctx, inForce)
 	if err != nil {
 		return unknown(err)

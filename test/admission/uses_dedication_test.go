@@ -89,7 +89,7 @@ func TestUseVMByDataClass(t *testing.T) {
 	s := newScene(t)
 	before := s.policy()
 	s.changePolicy(func(p *v1alpha1.InForce) {
-		p.Spec.RuntimeClasses.ByDataClass = map[string]string{"confidential": kataClass}
+		p.Spec.RuntimeClasses.ByDataClass = map[string]v1alpha1.RuntimeClassName{"confidential": kataClass}
 	})
 	t.Cleanup(func() {
 		s.ctx = context.WithoutCancel(t.Context())
