@@ -368,6 +368,14 @@ type Dedication struct {
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="must be a number from 1, or a percentage from 1% to 100%"
 	MaxNodesPerTenant *intstr.IntOrString `json:"maxNodesPerTenant,omitempty"`
 
+	// ContainersOnVMNodes says whether a pod that is not in a virtual machine may open a node that can start
+	// virtual machines, while the cluster has others. Without `Avoid`, a few small containers could take all
+	// nodes that others need for their virtual machines.
+	//
+	// +optional
+	// +kubebuilder:default=Avoid
+	ContainersOnVMNodes ContainersOnVMNodes `json:"containersOnVMNodes"`
+
 	// NodeReuse says when a dedicated node may be dedicated to others.
 	//
 	// +optional
@@ -485,6 +493,18 @@ const (
 	// evict pods without the tolerations, including node agents outside of the platform
 	// namespaces.
 	TaintEffectNoExecute TaintEffect = "NoExecute"
+)
+
+// ContainersOnVMNodes says whether a container may open a node that can start virtual machines.
+//
+// +kubebuilder:validation:Enum=Avoid;Allow
+type ContainersOnVMNodes string
+
+const (
+	// ContainersAvoidVMNodes keeps such nodes for pods in virtual machines while there are others.
+	ContainersAvoidVMNodes ContainersOnVMNodes = "Avoid"
+	// ContainersAllowed lets every pod open every node.
+	ContainersAllowed ContainersOnVMNodes = "Allow"
 )
 
 // NodeReuse says when a dedicated node may be dedicated to others.

@@ -52,10 +52,10 @@ func newReader(c *Cluster, rules *podfacts.Rules) (*reader, error) {
 	return r, nil
 }
 
-// NamespaceLabels is for podfacts.Lookup.
-func (r *reader) NamespaceLabels(name string) (map[string]string, bool) {
+// Namespace is for podfacts.Lookup.
+func (r *reader) Namespace(name string) (podfacts.Namespace, bool) {
 	labels, known := r.labels[name]
-	return labels, known
+	return podfacts.Namespace{Labels: labels}, known
 }
 
 // RuntimeClass is for podfacts.Lookup.

@@ -115,6 +115,21 @@ func inClass(name string) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
 }
 
+// started sets when a pod was started.
+func started(seconds int) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Status.StartTime = &metav1.Time{Time: beginning.Add(time.Duration(seconds) * time.Second)}
+	}
+}
+
+func claiming(name string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Spec.ResourceClaims = append(p.Spec.ResourceClaims, v1.PodResourceClaim{Name: name, ResourceClaimName: &name})
+	}
+}
+
+func ownUsers(p *v1.Pod) { p.Spec.HostUsers = new(bool) }
+
 // stamped is what the scheduler writes with the bind.
 func stamped(boundary string) func(*v1.Pod) {
 	return func(p *v1.Pod) {

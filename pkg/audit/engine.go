@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"tenantisolation.dev/scheduler/pkg/cluster"
@@ -18,6 +19,10 @@ type Engine struct {
 
 	nodes      map[string]*node
 	fileStores map[string]*fileStore
+
+	// hidden are the pods of each node that are said to have ended while a container of them is
+	// said to run. The store, which follows the scheduler's informer, has none of them.
+	hidden map[string][]*v1.Pod
 
 	// changed are the nodes that the next update has to check. Events add to them.
 	mu      sync.Mutex
@@ -86,6 +91,18 @@ func (e *Engine) markAllChanged() {
 	for name := range e.nodes {
 		e.changed.Insert(name)
 	}
+}
+
+// setHidden notes which pods are hidden, and marks the nodes where that is new.
+func (e *Engine) setHidden(hidden map[string][]*v1.Pod) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, nodes := range []map[string][]*v1.Pod{e.hidden, hidden} {
+		for name := range nodes {
+			e.changed.Insert(name)
+		}
+	}
+	e.hidden = hidden
 }
 
 // Report returns everything that breaks the rule. Its cost is proportional to what has changed

@@ -59,6 +59,55 @@ func TestFindings(t *testing.T) {
 				"UnknownNamespace node=n1 volume= pairs=0 last=ghost/a: [ghost/a]",
 			},
 		},
+		"a VM without a stamp whose RuntimeClass was made again": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9)), makePod("globex", "b", "n1", vm)},
+			want:    []string{"RemadeRuntimeClass node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
+		},
+		"not one with a stamp": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9), stamped("vm")), makePod("globex", "b", "n1", vm)},
+		},
+		"one beside a container, which has to go in any case": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9)), makePod("globex", "b", "n1")},
+			want:    []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
+		},
+		"one that shares the host's network, which is no VM in any case": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1", vm, started(-9), func(p *v1.Pod) { p.Spec.HostNetwork = true }), makePod("globex", "b", "n1", vm),
+			},
+			want: []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
+		},
+		"a pod that is older than its namespace, which was made again": {
+			objects: []runtime.Object{
+				func() runtime.Object {
+					ns := makeNamespace("acme", "acme")
+					ns.CreationTimestamp = metav1.NewTime(beginning.Add(time.Minute))
+					return ns
+				}(),
+				makePod("acme", "old", "n1"), makePod("acme", "new", "n1", after(61)),
+			},
+			want: []string{
+				"UnknownResident node=n1 volume= pairs=1 last=acme/new: [acme/new] [acme/old]",
+				"OlderThanNamespace node=n1 volume= pairs=0 last=acme/old: [acme/old]",
+			},
+		},
+		"two trust domains with one ResourceClaim, on two nodes": {
+			objects: []runtime.Object{makePod("acme", "a", "n1", claiming("gpu")), makePod("acme", "b", "n2", claiming("gpu"), after(9), ownUsers)},
+			want:    []string{"SharedResourceClaim node= volume=ResourceClaim acme/gpu pairs=1 last=acme/b: [acme/a] [acme/b]"},
+		},
+		"two trust domains with one ResourceClaim, which was made from a template for one of them": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1", func(p *v1.Pod) {
+					p.Status.ResourceClaimStatuses = []v1.PodResourceClaimStatus{{Name: "gpu", ResourceClaimName: new("a-gpu-x")}}
+				}),
+				makePod("acme", "b", "n2", claiming("a-gpu-x"), after(9), ownUsers),
+			},
+			want: []string{"SharedResourceClaim node= volume=ResourceClaim acme/a-gpu-x pairs=1 last=acme/b: [acme/a] [acme/b]"},
+		},
+		"not one trust domain with one ResourceClaim, nor two with one of a name each": {
+			objects: []runtime.Object{
+				makePod("acme", "a", "n1", claiming("gpu")), makePod("acme", "b", "n1", claiming("gpu")), makePod("globex", "c", "n2", claiming("gpu")),
+			},
+		},
 		"a boundary that is too weak, without any other pod": {
 			objects: []runtime.Object{makeNamespace("acme", "acme", "boundary", "vm"), makePod("acme", "a", "n1")},
 			want:    []string{"WeakBoundary node=n1 volume= pairs=0 last=acme/a: [acme/a]"},
@@ -170,7 +219,7 @@ func TestFindingsBeginAndEnd(t *testing.T) {
 			before: []runtime.Object{makePod("acme", "a", "n1", vm, started), makePod("globex", "b", "n1", vm, started)},
 			come:   []runtime.Object{recreated},
 			back:   []runtime.Object{makeClass("kata", "kata")},
-			want:   "ForeignResident",
+			want:   "RemadeRuntimeClass",
 		},
 		"an ephemeral container raises a pod's privilege": {
 			before: []runtime.Object{makePod("acme", "a", "n1"), makePod("acme", "b", "n1")},

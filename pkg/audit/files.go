@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -13,7 +14,7 @@ import (
 )
 
 // fileStore is a store of files, mounted on any nodes: the volume of a PVC, or the storage that the
-// volumes of several PVCs share.
+// volumes of several PVCs share; or the devices of a ResourceClaim, which hold data too.
 type fileStore struct {
 	// pods are the pods that mount it, by namespace and name.
 	pods map[string]*pod
@@ -43,7 +44,30 @@ func (e *Engine) mountsOf(object *v1.Pod) (files, directories []string) {
 		}
 		files = append(files, store)
 	}
+	for _, claim := range resourceClaims(object) {
+		files = append(files, claimPrefix+claim)
+	}
 	return distinct(files), distinct(directories)
+}
+
+// claimPrefix begins the names of stores that are ResourceClaims. No PVC's begins with it.
+const claimPrefix = "ResourceClaim "
+
+// resourceClaims returns the names ("namespace/name") of the ResourceClaims that a pod uses: by
+// their names, or made for it from a template, which another pod may name.
+func resourceClaims(pod *v1.Pod) []string {
+	var names []string
+	for i := range pod.Spec.ResourceClaims {
+		if name := pod.Spec.ResourceClaims[i].ResourceClaimName; name != nil {
+			names = append(names, pod.Namespace+"/"+*name)
+		}
+	}
+	for i := range pod.Status.ResourceClaimStatuses {
+		if name := pod.Status.ResourceClaimStatuses[i].ResourceClaimName; name != nil {
+			names = append(names, pod.Namespace+"/"+*name)
+		}
+	}
+	return names
 }
 
 func distinct(names []string) []string {
@@ -125,7 +149,11 @@ func (e *Engine) checkStore(name string) {
 	var found []Finding
 	groups := byKind(slices.Collect(maps.Values(f.pods)))
 	if some := conflicts(groups, isolation.Kind.SharesFiles); len(some) > 0 {
-		found = append(found, newFinding(Key{Reason: SharedPVC, Volume: e.nameOf(name, f)}, groups, some))
+		reason := SharedPVC
+		if strings.HasPrefix(name, claimPrefix) {
+			reason = SharedResourceClaim
+		}
+		found = append(found, newFinding(Key{Reason: reason, Volume: e.nameOf(name, f)}, groups, some))
 	}
 	f.keys = e.replace(f.keys, found)
 	if len(f.pods) == 0 {

@@ -28,6 +28,8 @@ type pod struct {
 	object  *v1.Pod
 	subject isolation.Subject
 	kind    isolation.Kind
+	// remade: its boundary is only in doubt because its RuntimeClass is newer than the pod.
+	remade bool
 	// stores are the keys of the stores that the pod mounts, directories those of the
 	// node that it mounts.
 	stores, directories []string
@@ -47,6 +49,7 @@ func (e *Engine) pod(object *v1.Pod) *pod {
 		subject: e.store.Judge(object),
 	}
 	p.kind = p.subject.Kind()
+	p.remade = e.remade(object, p.subject)
 	p.stores, p.directories = e.mountsOf(object)
 	return p
 }
@@ -59,7 +62,7 @@ func (e *Engine) checkNode(name string) {
 		n = &node{}
 		e.nodes[name] = n
 	}
-	objects := e.store.PodsOn(name)
+	objects := append(e.store.PodsOn(name), e.hidden[name]...)
 	e.summary.Pods += len(objects) - n.pods
 	n.pods = len(objects)
 	if _, exists := e.store.Node(name); exists != n.exists {
@@ -90,6 +93,13 @@ func (e *Engine) checkNode(name string) {
 	groups := byKind(judged)
 	checked := len(judged) * (len(judged) - 1) / 2
 	kernel := conflicts(groups, isolation.Kind.SharesKernel)
+	for i := range kernel {
+		c := &kernel[i]
+		a, b := &groups[c.a], &groups[c.b]
+		if c.reason == reasonOf(isolation.ForeignResident) && a.mayIsolate() && b.mayIsolate() {
+			c.reason = RemadeRuntimeClass
+		}
+	}
 	breaking := 0
 	for _, c := range kernel {
 		breaking += c.pairs
@@ -119,20 +129,30 @@ func later(a, b Pod) int {
 
 // group is pods of one kind.
 type group struct {
-	kind isolation.Kind
-	pods []*pod
+	kind   isolation.Kind
+	remade bool
+	pods   []*pod
 }
+
+// mayIsolate reports whether the pods are behind a boundary that lets others share the machine,
+// or may be.
+func (g *group) mayIsolate() bool { return g.remade || g.kind.Isolated() }
 
 // byKind groups pods by kind, in no particular order.
 func byKind(pods []*pod) []group {
 	var groups []group
-	at := map[isolation.Kind]int{}
+	type key struct {
+		kind   isolation.Kind
+		remade bool
+	}
+	at := map[key]int{}
 	for _, p := range pods {
-		i, known := at[p.kind]
+		of := key{p.kind, p.remade}
+		i, known := at[of]
 		if !known {
 			i = len(groups)
-			at[p.kind] = i
-			groups = append(groups, group{kind: p.kind})
+			at[of] = i
+			groups = append(groups, group{kind: p.kind, remade: p.remade})
 		}
 		groups[i].pods = append(groups[i].pods, p)
 	}
@@ -142,7 +162,7 @@ func byKind(pods []*pod) []group {
 // conflict is two groups, by index, that may not share.
 type conflict struct {
 	a, b   int
-	reason isolation.Reason
+	reason Reason
 	pairs  int
 }
 
@@ -161,7 +181,7 @@ func conflicts(groups []group, rule func(a, b isolation.Kind) (isolation.Reason,
 				pairs = len(groups[i].pods) * (len(groups[i].pods) - 1) / 2
 			}
 			if pairs > 0 {
-				all = append(all, conflict{a: i, b: j, reason: reason, pairs: pairs})
+				all = append(all, conflict{a: i, b: j, reason: reasonOf(reason), pairs: pairs})
 			}
 		}
 	}
@@ -170,13 +190,13 @@ func conflicts(groups []group, rule func(a, b isolation.Kind) (isolation.Reason,
 
 // findConflicts returns one finding for each reason.
 func findConflicts(at Key, groups []group, all []conflict) []Finding {
-	byReason := map[isolation.Reason][]conflict{}
+	byReason := map[Reason][]conflict{}
 	for _, c := range all {
 		byReason[c.reason] = append(byReason[c.reason], c)
 	}
 	var found []Finding
 	for reason, some := range byReason {
-		at.Reason = reasonOf(reason)
+		at.Reason = reason
 		found = append(found, newFinding(at, groups, some))
 	}
 	return found

@@ -42,12 +42,12 @@ func first[T any](found []T) (T, bool) {
 	return found[0], true
 }
 
-func (o *oracle) NamespaceLabels(name string) (map[string]string, bool) {
+func (o *oracle) Namespace(name string) (podfacts.Namespace, bool) {
 	ns, ok := first(find(o, func(ns *v1.Namespace) bool { return ns.Name == name }))
 	if !ok {
-		return nil, false
+		return podfacts.Namespace{}, false
 	}
-	return ns.Labels, true
+	return podfacts.Namespace{Labels: ns.Labels, Created: ns.CreationTimestamp}, true
 }
 
 func (o *oracle) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {
@@ -122,7 +122,7 @@ func (o *oracle) accuse() (accusations map[string]bool, pairs int) {
 			if a.Spec.NodeName == b.Spec.NodeName {
 				pairs++
 				if reason, breaks := breaksOnNode(a.subject, b.subject); breaks {
-					accusations[accusation(reasonOf(reason), a.name(), b.name())] = true
+					accusations[accusation(o.remade(reason, a, b), a.name(), b.name())] = true
 				}
 			}
 			if mayShareFiles(a.subject, b.subject) {
@@ -167,6 +167,23 @@ func breaksOnNode(a, b isolation.Subject) (isolation.Reason, bool) {
 		return isolation.Undecided, false
 	}
 	return isolation.ForeignResident, true
+}
+
+// remade says so of a pair in which both would be in VMs if no RuntimeClass were newer than its
+// pod.
+func (o *oracle) remade(reason isolation.Reason, pair ...*judged) Reason {
+	for _, p := range pair {
+		class, known := o.RuntimeClass(podfacts.RuntimeClassName(p.Pod))
+		_, stamped := p.Annotations[isolation.EvidenceAnnotation]
+		newer := known && !stamped && p.Status.StartTime != nil && p.Status.StartTime.Before(&class.Created)
+		if doubt := newer && p.subject.HostAccess() == 0 && o.rules.BoundaryOf(class.Handler) == isolation.BoundaryVM; !doubt && !p.subject.Isolated() {
+			return reasonOf(reason)
+		}
+	}
+	if reason != isolation.ForeignResident {
+		return reasonOf(reason)
+	}
+	return RemadeRuntimeClass
 }
 
 func mayShareFiles(a, b isolation.Subject) bool {

@@ -13,6 +13,11 @@ const (
 	// SharedHostPath: pods of two trust domains on one node mount the same directory of it, or
 	// one of them a directory inside the other's.
 	SharedHostPath Reason = "SharedHostPath"
+	// SharedResourceClaim: pods of two trust domains use one ResourceClaim, and so one device.
+	SharedResourceClaim Reason = "SharedResourceClaim"
+	// RemadeRuntimeClass: pods share a kernel and may not, but only because the RuntimeClass of
+	// one was made after the pod had been started, and nothing says what it was placed as.
+	RemadeRuntimeClass Reason = "RemadeRuntimeClass"
 	// MissingNode: pods are bound to a node that does not exist. A machine that joins under
 	// that name would run them without a verdict.
 	MissingNode Reason = "MissingNode"
@@ -27,6 +32,8 @@ func Reasons() []Reason {
 		reasonOf(isolation.DemandedNode),
 		SharedHostPath,
 		SharedPVC,
+		SharedResourceClaim,
+		RemadeRuntimeClass,
 		reasonOf(isolation.UnknownResident),
 	}
 	for _, r := range isolation.Reasons() {

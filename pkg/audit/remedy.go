@@ -162,6 +162,17 @@ func (e *Engine) handlerUnknown(p *v1.Pod) bool {
 	return known && p.Status.StartTime.Before(&class.Created)
 }
 
+// remade reports whether a pod would be behind a boundary that lets others share the machine, if
+// its RuntimeClass were not newer than the pod: an installer has made it again.
+func (e *Engine) remade(p *v1.Pod, subject isolation.Subject) bool {
+	if _, managed := subject.TrustDomain(); !managed || subject.HostAccess() != 0 || !e.handlerUnknown(p) {
+		return false
+	}
+	class, known := e.store.RuntimeClass(podfacts.RuntimeClassName(p))
+	rules := e.store.Rules()
+	return known && rules.Isolates(rules.BoundaryOf(class.Handler))
+}
+
 // lenientKind returns a pod's kind on the assumption that no PVC of an unknown volume is a directory
 // of the host.
 func (e *Engine) lenientKind(p *v1.Pod) isolation.Kind {

@@ -15,6 +15,7 @@ const (
 // sweep checks the whole cluster from scratch, and corrects the findings if a change was missed.
 func (a *Auditor) sweep(ctx context.Context) {
 	begin := a.clock.Now()
+	a.lookForHidden(ctx)
 	var suspects map[Key]bool
 	for range sweepAttempts {
 		suspects = a.differences(a.freshEngine(), suspects)
@@ -36,7 +37,13 @@ func (a *Auditor) sweep(ctx context.Context) {
 
 // freshEngine returns an engine over a fresh store: what it finds depends on the current objects
 // alone.
-func (a *Auditor) freshEngine() *Engine { return New(a.store.Fresh()) }
+func (a *Auditor) freshEngine() *Engine {
+	fresh := New(a.store.Fresh())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fresh.setHidden(a.engine.hidden)
+	return fresh
+}
 
 // differences returns the findings in which the engines differ. If suspects is not nil, only those
 // among them count.

@@ -33,6 +33,16 @@ func adviceOn(r audit.Reason) advice {
 			"pods of different trust domains mount the same volume, and no boundary separates its files",
 			"give each trust domain a volume of its own",
 		}
+	case audit.SharedResourceClaim:
+		return advice{
+			"pods of different trust domains use the same ResourceClaim, and no boundary separates its device",
+			"give each trust domain a ResourceClaim of its own, for example by a template",
+		}
+	case audit.RemadeRuntimeClass:
+		return advice{
+			"pods that another scheduler placed run in VMs whose RuntimeClass was made again since, so nothing says which handler started them",
+			"restart the pods whose RuntimeClass is newer than they are",
+		}
 	case "UnknownResident":
 		return advice{
 			"the tenant of a pod is unknown, so it may share with no other pod",
@@ -40,6 +50,11 @@ func adviceOn(r audit.Reason) advice {
 		}
 	case "UnknownNamespace":
 		return advice{"the pod's namespace is missing in the input", "add namespaces to the input, or delete the pod if its namespace is gone"}
+	case "OlderThanNamespace":
+		return advice{
+			"the pod is older than its namespace, which was deleted and made again: its tenant may be another's",
+			"delete the pod, so that it is made again",
+		}
 	case "InvalidTenant":
 		return advice{"the namespace's tenant label is empty", "give the label a value, or remove it"}
 	case "MismatchedTenant":

@@ -19,20 +19,20 @@ var (
 // around is what the rule reads besides pods and nodes. It is written by the Store's own
 // handlers and not read from the sources, so that a change can be compared with what was before.
 type around struct {
-	namespaces     register[map[string]string]
+	namespaces     register[podfacts.Namespace]
 	runtimeClasses register[podfacts.RuntimeClass]
 	// pvcs says of a PVC whether its volume is a directory of the host.
 	pvcs register[bool]
-	// handlers are those that a node reports; nil if it reports none.
-	handlers register[map[string]bool]
+	// machines are the nodes themselves.
+	machines register[machine]
 
 	// epoch counts the changes that concern every node. A change that concerns some pods
 	// only has those judged anew, and their nodes.
 	epoch atomic.Uint64
 }
 
-// NamespaceLabels returns the labels of a namespace, and whether it is known.
-func (s *Store) NamespaceLabels(name string) (map[string]string, bool) {
+// Namespace returns a namespace, and whether it is known.
+func (s *Store) Namespace(name string) (podfacts.Namespace, bool) {
 	return s.around.namespaces.get(name)
 }
 
@@ -99,13 +99,13 @@ func (r *register[V]) replace(values map[string]V) {
 	r.values = values
 }
 
-// all iterates over the values under the lock.
-func (r *register[V]) all() iter.Seq[V] {
-	return func(yield func(V) bool) {
+// all iterates over the names and values under the lock.
+func (r *register[V]) all() iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
-		for _, value := range r.values {
-			if !yield(value) {
+		for name, value := range r.values {
+			if !yield(name, value) {
 				return
 			}
 		}

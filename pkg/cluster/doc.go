@@ -6,7 +6,7 @@
 //
 //	store.go       the Store: made, fed by informers or by hand
 //	sources.go     the objects themselves, in client-go's indexers
-//	around.go      what is around a pod: namespaces, RuntimeClasses, PVCs, runtime handlers
+//	around.go      what is around a pod: namespaces, RuntimeClasses, PVCs, the nodes themselves
 //	pods.go        pods, each judged once for each version and each change around it
 //	homes.go       where each trust domain is at home
 //	nodes.go       the one way to make an isolation.Node, and what is remembered of nodes

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"slices"
+
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -34,6 +36,8 @@ type Event struct {
 	Nodes []Change
 	// Pods are pods on no node that are judged otherwise.
 	Pods []*v1.Pod
+	// plain are the nodes for containers that are no longer there: see FreesVMNodes.
+	plain []*plainNode
 }
 
 // Change is a node before and after an event.
@@ -52,7 +56,7 @@ func (c *Change) Helps(subject *isolation.Subject) bool {
 }
 
 func (s *Store) report(e Event) {
-	if len(e.Nodes) == 0 && len(e.Pods) == 0 {
+	if len(e.Nodes) == 0 && len(e.Pods) == 0 && len(e.plain) == 0 {
 		return
 	}
 	for _, listener := range s.listeners {
@@ -98,8 +102,8 @@ func (s *Store) Gone(rules *podfacts.Rules, pod *v1.Pod) Change {
 // Added returns a node that has just been added, which the store may not have yet.
 func (s *Store) Added(rules *podfacts.Rules, object *v1.Node) isolation.Node {
 	node := s.CurrentNode(rules, object.Name)
-	if _, known := s.around.handlers.get(object.Name); !known {
-		node.Handlers = podfacts.ReportedHandlers(object)
+	if _, known := s.around.machines.get(object.Name); !known {
+		s.machineOf(rules, object).apply(&node)
 	}
 	return node
 }
@@ -109,6 +113,19 @@ func (s *Store) Added(rules *podfacts.Rules, object *v1.Node) isolation.Node {
 type Dedicated struct {
 	Dedication isolation.Dedication
 	Dedicated  bool
+	// Charged are the tenants towards whose limit the node counts. They are in order, and
+	// not changed.
+	Charged []string
+}
+
+// Equal reports whether both say the same.
+func (d Dedicated) Equal(other Dedicated) bool {
+	return d.Dedication == other.Dedication && d.Dedicated == other.Dedicated && slices.Equal(d.Charged, other.Charged)
+}
+
+// apply writes it to a node.
+func (d Dedicated) apply(node *isolation.Node) {
+	node.Dedication, node.Dedicated, node.Charged = d.Dedication, d.Dedicated, d.Charged
 }
 
 // DedicationChanged is called when Dedications has another answer for a node, or when pods
@@ -117,13 +134,13 @@ type Dedicated struct {
 func (s *Store) DedicationChanged(name string, before, after Dedicated) {
 	s.nodes.invalidate(name)
 	change := Change{Node: name}
-	if before != after {
+	if !before.Equal(after) {
 		// The residents are read after the dedication has changed: whoever changes both at
 		// one time, the later of the two sees both.
 		now := s.CurrentNode(s.Rules(), name)
 		was := now
-		was.Dedication, was.Dedicated = before.Dedication, before.Dedicated
-		now.Dedication, now.Dedicated = after.Dedication, after.Dedicated
+		before.apply(&was)
+		after.apply(&now)
 		change.Before, change.After = &was, &now
 	}
 	s.report(Event{Cause: DedicationChanged, Nodes: []Change{change}})

@@ -23,17 +23,17 @@ func (s *Store) namespaceChanged(before, after *v1.Namespace) {
 		s.change(NamespaceChanged, affected, func() { s.around.namespaces.unset(name) })
 		return
 	}
-	if old, known := s.around.namespaces.get(name); known && maps.Equal(old, after.Labels) {
+	now := podfacts.Namespace{Labels: after.Labels, Created: after.CreationTimestamp}
+	if old, known := s.around.namespaces.get(name); known && maps.Equal(old.Labels, now.Labels) && old.Created.Equal(&now.Created) {
 		return
 	}
-	s.change(NamespaceChanged, affected, func() { s.around.namespaces.set(name, after.Labels) })
+	s.change(NamespaceChanged, affected, func() { s.around.namespaces.set(name, now) })
 }
 
 func (s *Store) runtimeClassChanged(before, after *nodev1.RuntimeClass) {
 	name := either(before, after).Name
+	defer s.judgeMachines()
 	s.change(RuntimeClassChanged, indexed[*v1.Pod](s.sources.pods, byRuntimeClass, name), func() {
-		// Which empty nodes are VM-capable depends on every class.
-		defer s.around.epoch.Add(1)
 		if after == nil {
 			s.around.runtimeClasses.unset(name)
 			return
@@ -97,38 +97,32 @@ func (s *Store) changePVC(key string, matters bool, apply func()) {
 	s.report(e)
 }
 
-// nodeChanged follows the runtime handlers that nodes report: a change of them raises
-// no event of the framework.
+// nodeChanged follows what the rule reads of nodes themselves: a change of the runtime handlers
+// raises no event of the framework, and of labels and taints none that the plugin follows.
 func (s *Store) nodeChanged(before, after *v1.Node) {
 	name := either(before, after).Name
 	if after == nil {
-		s.around.handlers.unset(name)
+		e := Event{Cause: NodeRemoved, Nodes: []Change{{Node: name}}}
+		if was, _ := s.around.machines.get(name); was.plain != nil {
+			e.plain = []*plainNode{was.plain}
+		}
+		s.around.machines.unset(name)
 		s.nodes.remove(name)
-		s.report(Event{Cause: NodeRemoved, Nodes: []Change{{Node: name}}})
+		s.report(e)
 		return
 	}
 	e := Event{Cause: NodeChanged, Nodes: []Change{{Node: name}}}
 	if before == nil {
 		e.Cause = NodeAdded
 	}
-	handlers := podfacts.ReportedHandlers(after)
-	if old, known := s.around.handlers.get(name); !known || !sameHandlers(old, handlers) {
-		was := s.CurrentNode(s.Rules(), name)
-		s.around.handlers.set(name, handlers)
-		s.nodes.add(name)
-		s.nodes.invalidate(name)
+	if change, old := s.setMachine(name, after); old != nil {
+		// Of a new node the framework raises an event, and not before it knows the node.
 		if before != nil {
-			// Of a new node the framework raises an event, and not before it knows the node.
-			is := was
-			is.Handlers = handlers
-			e.Nodes[0].Before, e.Nodes[0].After = &was, &is
+			e.Nodes[0] = change
 		}
+		e.lost(old)
 	}
 	s.report(e)
-}
-
-func sameHandlers(a, b map[string]bool) bool {
-	return (a == nil) == (b == nil) && maps.Equal(a, b)
 }
 
 func (s *Store) podChanged(before, after *v1.Pod) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // TestEvents has the pods red/r on n1 and red/p on no node.
@@ -111,27 +112,25 @@ func TestEvents(t *testing.T) {
 }
 
 // dedications says of n1 what it is told.
-type dedications struct{ Dedicated }
+type dedications struct{ now Dedicated }
 
-func (d *dedications) Dedication(string) (isolation.Dedication, bool) {
-	return d.Dedicated.Dedication, d.Dedicated.Dedicated
-}
+func (d *dedications) Dedicated(string) Dedicated { return d.now }
 
 func TestDedicationChanged(t *testing.T) {
 	w := tenants(t)
 	blue, _ := w.Judge(w.pod("blue", "b")).Dedication()
-	now := &dedications{Dedicated{blue, true}}
+	now := &dedications{Dedicated{Dedication: blue, Dedicated: true}}
 	w.DedicatedBy(now)
 	red := w.Judge(w.pod("red", "p"))
 	helps := func(before, after Dedicated) bool {
-		now.Dedicated, w.events = after, nil
+		now.now, w.events = after, nil
 		w.DedicationChanged("n1", before, after)
 		return len(w.events) == 1 && w.events[0].Nodes[0].Helps(&red)
 	}
-	if !helps(Dedicated{blue, true}, Dedicated{}) {
+	if !helps(Dedicated{Dedication: blue, Dedicated: true}, Dedicated{}) {
 		t.Error("a node that is freed does not help")
 	}
-	if helps(Dedicated{}, Dedicated{blue, true}) {
+	if helps(Dedicated{}, Dedicated{Dedication: blue, Dedicated: true}) {
 		t.Error("a node that is dedicated to another tenant helps")
 	}
 	if !helps(Dedicated{Dedicated: true}, Dedicated{}) {
@@ -145,7 +144,7 @@ func TestFreshAndRereadGoByTheObjects(t *testing.T) {
 	pod := w.pod("red", "p", on("n1"))
 	w.set(pod)
 	want := w.Judge(pod)
-	w.around.namespaces.set("red", map[string]string{"tenantisolation.dev/tenant": "wrong"}) // as if an event had been lost
+	w.around.namespaces.set("red", podfacts.Namespace{Labels: map[string]string{"tenantisolation.dev/tenant": "wrong"}}) // as if an event had been lost
 	w.around.epoch.Add(1)
 	if w.Judge(pod).Equivalent(want) {
 		t.Fatal("the fault is not seen")
@@ -210,7 +209,7 @@ func TestRejudgeOverridesAReader(t *testing.T) {
 	w.set(pod)
 	known := w.pods.get(pod.UID)
 	late := w.judge(w.Rules(), known.pod, known.facts)
-	w.around.namespaces.set("red", map[string]string{"tenantisolation.dev/tenant": "blue"})
+	w.around.namespaces.set("red", podfacts.Namespace{Labels: map[string]string{"tenantisolation.dev/tenant": "blue"}})
 	// The reader stores what it has judged between the handler's look and its own store.
 	w.pods.known[pod.UID].judged = late
 	got := w.pods.rejudge(w.Rules(), pod)
@@ -219,5 +218,24 @@ func TestRejudgeOverridesAReader(t *testing.T) {
 	}
 	if domain, _ := w.Judge(pod).TrustDomain(); domain.Tenant != "blue" {
 		t.Error("what the reader stored is believed")
+	}
+}
+
+// A namespace is made again with the same labels, which the informer may show as one update: the
+// pods that are older are not its own any more.
+func TestNamespaceMadeAgain(t *testing.T) {
+	made := metav1.NewTime(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	w := tenants(t)
+	pod := w.pod("red", "r", on("n1"), func(p *v1.Pod) { p.CreationTimestamp = made })
+	w.set(pod)
+	w.events = nil
+	again := makeNamespace("red", "tenant=red")
+	again.CreationTimestamp = metav1.NewTime(made.Add(time.Hour))
+	w.set(again)
+	if reason, _ := w.Judge(pod).Denied(); reason != isolation.OlderThanNamespace {
+		t.Errorf("the pod is %v", w.Judge(pod))
+	}
+	if diff := cmp.Diff([]string{"namespace: n1(1->1)"}, w.reported()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }

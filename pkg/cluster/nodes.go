@@ -59,7 +59,7 @@ func (n *nodes) memo(name string) *Memo {
 // for each change of the node and not once for each pod that is to be placed.
 type Memo struct {
 	// epoch counts changes that the snapshot does not show: a resident's newer version,
-	// the node's runtime handlers, its dedication.
+	// what is read of the node itself, its dedication.
 	epoch atomic.Uint64
 	last  atomic.Pointer[remembered]
 }
@@ -107,14 +107,13 @@ func (m *Memo) Remember(stamp Stamp, node isolation.Node) *isolation.Node {
 // NodeWith returns what the rule reads of a node on which these pods are, of each the
 // newest version that is known.
 func (s *Store) NodeWith(rules *podfacts.Rules, object *v1.Node, on []isolation.Resident) isolation.Node {
-	handlers, known := s.around.handlers.get(object.Name)
+	of, known := s.around.machines.get(object.Name)
 	if !known {
 		// The snapshot may have a new node before the store has.
-		handlers = podfacts.ReportedHandlers(object)
+		of = s.machineOf(rules, object)
 	}
 	node := s.node(object.Name, on)
-	node.Handlers = handlers
-	node.VMCapable = rules.VMCapable(object, handlers, s.around.runtimeClasses.all())
+	of.apply(&node)
 	return node
 }
 
@@ -125,7 +124,8 @@ func (s *Store) CurrentNode(rules *podfacts.Rules, name string) isolation.Node {
 	node := s.node(name, append(on, s.residents(rules, s.AssumedOn(name))...))
 	// Of a node that has not been reported yet nothing is known, which counts as all
 	// handlers here: a pod is rather woken in vain.
-	node.Handlers, _ = s.around.handlers.get(name)
+	of, _ := s.around.machines.get(name)
+	of.apply(&node)
 	return node
 }
 
@@ -133,7 +133,7 @@ func (s *Store) CurrentNode(rules *podfacts.Rules, name string) isolation.Node {
 func (s *Store) node(name string, on []isolation.Resident) isolation.Node {
 	node := isolation.Node{Occupancy: isolation.NewOccupancy(on)}
 	if s.dedications != nil {
-		node.Dedication, node.Dedicated = s.dedications.Dedication(name)
+		s.dedications.Dedicated(name).apply(&node)
 	}
 	return node
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -41,6 +42,7 @@ const (
 	byPVC          = "tenantisolation.dev/pvc"
 	byVolume       = "tenantisolation.dev/volume"
 	unusedByClass  = "tenantisolation.dev/unused-by-class"
+	byHost         = "tenantisolation.dev/host"
 )
 
 // indexBy makes an index of one kind of object.
@@ -68,7 +70,7 @@ var podIndexers = cache.Indexers{
 }
 
 // pvcIndexers and volumeIndexers find those that may still be bound to each other, by
-// storage class, and the PVCs that name a volume.
+// storage class, the PVCs that name a volume, and the volumes whose data is on one node.
 var (
 	pvcIndexers = cache.Indexers{
 		unusedByClass: indexBy(func(pvc *v1.PersistentVolumeClaim) []string {
@@ -84,12 +86,15 @@ var (
 			return []string{pvc.Spec.VolumeName}
 		}),
 	}
-	volumeIndexers = cache.Indexers{unusedByClass: indexBy(func(volume *v1.PersistentVolume) []string {
-		if volume.Spec.ClaimRef != nil {
-			return nil
-		}
-		return []string{volume.Spec.StorageClassName}
-	})}
+	volumeIndexers = cache.Indexers{
+		unusedByClass: indexBy(func(volume *v1.PersistentVolume) []string {
+			if volume.Spec.ClaimRef != nil {
+				return nil
+			}
+			return []string{volume.Spec.StorageClassName}
+		}),
+		byHost: indexBy(hostsOf),
+	}
 )
 
 func stored[T any](store cache.Store, key string) (T, bool) {
@@ -167,6 +172,14 @@ func (s *Store) PodsOn(node string) []*v1.Pod {
 // Ended reports whether none of the pod's containers runs any more, or will again.
 func Ended(pod *v1.Pod) bool {
 	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
+}
+
+// Runs reports whether a container of the pod is said to run. A kubelet reports that a pod has ended
+// when it has reported that its containers have, so it is not said of a pod that has.
+func Runs(pod *v1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(
+		pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
+	), func(status v1.ContainerStatus) bool { return status.State.Running != nil })
 }
 
 // Newest returns the newest version of the pod that is known.

@@ -14,15 +14,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/lru"
 
-	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // Dedications says to whom nodes are dedicated. It is asked often and must be safe for
 // concurrent use.
 type Dedications interface {
-	// Dedication returns to whom a node is dedicated, false if it is free.
-	Dedication(node string) (isolation.Dedication, bool)
+	// Dedicated returns to whom a node is dedicated, and which tenants it is charged to.
+	Dedicated(node string) Dedicated
 }
 
 // rememberedGone is how many deleted pods are remembered.
@@ -273,10 +272,10 @@ func (s *Store) Reread() {
 
 // read takes what is around pods from the sources.
 func (s *Store) read() {
-	namespaces, classes := map[string]map[string]string{}, map[string]podfacts.RuntimeClass{}
-	pvcs, handlers := map[string]bool{}, map[string]map[string]bool{}
+	namespaces, classes := map[string]podfacts.Namespace{}, map[string]podfacts.RuntimeClass{}
+	pvcs, machines := map[string]bool{}, map[string]machine{}
 	for _, ns := range all[*v1.Namespace](s.sources.namespaces) {
-		namespaces[ns.Name] = ns.Labels
+		namespaces[ns.Name] = podfacts.Namespace{Labels: ns.Labels, Created: ns.CreationTimestamp}
 	}
 	for _, class := range all[*nodev1.RuntimeClass](s.sources.runtimeClasses) {
 		classes[class.Name] = podfacts.NewRuntimeClass(class)
@@ -284,11 +283,11 @@ func (s *Store) read() {
 	for _, pvc := range all[*v1.PersistentVolumeClaim](s.sources.pvcs) {
 		pvcs[pvcKey(pvc)] = s.onHost(pvc)
 	}
-	for _, node := range s.Nodes() {
-		handlers[node.Name] = podfacts.ReportedHandlers(node)
-	}
-	s.around.handlers.replace(handlers)
 	s.around.namespaces.replace(namespaces)
 	s.around.runtimeClasses.replace(classes)
 	s.around.pvcs.replace(pvcs)
+	for _, node := range s.Nodes() {
+		machines[node.Name] = s.machineOf(s.Rules(), node)
+	}
+	s.around.machines.replace(machines)
 }

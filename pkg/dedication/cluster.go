@@ -28,6 +28,11 @@ type Cluster interface {
 	// Knows reports whether Occupancy accounts for a bound pod from a LIST: the informer has
 	// the pod on its node, or has seen its deletion since.
 	Knows(pod *v1.Pod) bool
+	// HasPlainNodeFor reports whether there is a node for a container, with or without room,
+	// that cannot start pods in VMs.
+	HasPlainNodeFor(pod *v1.Pod) bool
+	// LocalTenants returns the tenants whose data is in volumes on a node's disks, in order.
+	LocalTenants(node string) []string
 	// DedicationChanged reports that Engine.Dedication returns something else for the node,
 	// or that Reserve, which refused the node, may now accept it. The receiver drops what it
 	// computed from the old dedication, and wakes the pods that this change helps. It may be

@@ -15,7 +15,8 @@ const TableName = "tenant-isolation-dedicated-nodes"
 const TokenAnnotation = "tenantisolation.dev/dedication"
 
 // OpenedByAnnotation is the annotation of a dedicated Node that names the tenant whose pod
-// opened it. The node counts towards that tenant's limit.
+// opened it, or that was there last if the one who opened it has left before. A node without
+// pods that another process left behind is charged to it.
 const OpenedByAnnotation = "tenantisolation.dev/opened-by"
 
 // NodeReuse says when an empty node becomes free for another tenant.
@@ -26,6 +27,18 @@ const (
 	ReuseImmediately NodeReuse = "Immediately"
 	// ReuseAfterReboot frees an empty node once its bootID has changed.
 	ReuseAfterReboot NodeReuse = "AfterReboot"
+)
+
+// ContainersOnVMNodes says whether a pod that is not in a VM may open a node that can start
+// pods in VMs.
+type ContainersOnVMNodes string
+
+const (
+	// AvoidVMNodes keeps such nodes for pods in VMs while there are others. It is the default,
+	// also of the empty value.
+	AvoidVMNodes ContainersOnVMNodes = "Avoid"
+	// AllowVMNodes lets every pod open every node.
+	AllowVMNodes ContainersOnVMNodes = "Allow"
 )
 
 // Config is what the engine is made with.
@@ -58,10 +71,12 @@ type Settings struct {
 	ReleaseAfter time.Duration
 	// NodeReuse says whether a node must be rebooted before its release.
 	NodeReuse NodeReuse
-	// MaxNodesPerTenant is how many nodes one tenant may open, as a number or as a
+	// MaxNodesPerTenant is how many nodes may be charged to one tenant, as a number or as a
 	// percentage of all nodes (rounded up, at least 1). Zero, the zero value, is no limit.
 	MaxNodesPerTenant intstr.IntOrString
 	// Beside is written into the table beside its entries, for the fence. Its keys have more than
 	// two characters, and are not "term" or "dedication".
 	Beside map[string]string
+	// ContainersOnVMNodes says which nodes containers may open. The zero value is AvoidVMNodes.
+	ContainersOnVMNodes ContainersOnVMNodes
 }

@@ -80,8 +80,8 @@ type Engine struct {
 	records map[string]*record
 	// homes indexes the nodes of records by dedication.
 	homes map[isolation.Dedication]map[string]struct{}
-	// nodesOpened counts the records by the tenant that opened the node.
-	nodesOpened map[string]int
+	// nodesCharged counts the nodes that are charged to each tenant.
+	nodesCharged map[string]int
 	// lastReported holds, for each node with an unreported change, the dedication that was
 	// reported last.
 	lastReported map[string]cluster.Dedicated
@@ -106,13 +106,13 @@ func New(client kubernetes.Interface, judged Cluster, cfg Config, clock clock.Wi
 		queue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
 			Name: "dedication", Clock: clock,
 		}),
-		repairs:     flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(repairsPerSecond, repairsAtOnce, clock),
-		backoff:     workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
-		leading:     make(chan struct{}),
-		settled:     make(chan struct{}),
-		records:     map[string]*record{},
-		homes:       map[isolation.Dedication]map[string]struct{}{},
-		nodesOpened: map[string]int{},
+		repairs:      flowcontrol.NewTokenBucketPassiveRateLimiterWithClock(repairsPerSecond, repairsAtOnce, clock),
+		backoff:      workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
+		leading:      make(chan struct{}),
+		settled:      make(chan struct{}),
+		records:      map[string]*record{},
+		homes:        map[isolation.Dedication]map[string]struct{}{},
+		nodesCharged: map[string]int{},
 
 		lastReported:   map[string]cluster.Dedicated{},
 		refusedNodes:   map[string]bool{},
@@ -157,13 +157,12 @@ func (e *Engine) NodeChanged(node string) {
 	}
 }
 
-// Dedication returns what a node is dedicated to, false if it is free. The zero Dedication, which
-// admits no pod, means that the node is dedicated and it is not known to what.
-func (e *Engine) Dedication(node string) (isolation.Dedication, bool) {
+// Dedicated returns what a node is dedicated to, and which tenants it is charged to. The zero
+// Dedication of a dedicated node, which admits no pod, means that it is not known to what.
+func (e *Engine) Dedicated(node string) cluster.Dedicated {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	d := e.dedicated(node)
-	return d.Dedication, d.Dedicated
+	return e.dedicated(node)
 }
 
 // Token returns the value of TokenAnnotation for a Binding to the node, false if no pod may

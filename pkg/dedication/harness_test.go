@@ -380,6 +380,10 @@ type view struct {
 	ready   int
 	// stale are nodes as the informer still has them.
 	stale map[string]*v1.Node
+	// plain: there is a node for containers that cannot start pods in VMs.
+	plain bool
+	// local are the tenants with data on the disks of each node.
+	local map[string][]string
 }
 
 // freeze keeps the informer from seeing further changes of a node, thaw lets it see them.
@@ -460,11 +464,19 @@ func (v *view) NodeCount() int {
 	return len(v.nodes)
 }
 
+func (v *view) HasPlainNodeFor(*v1.Pod) bool { return v.plain }
+
+func (v *view) LocalTenants(node string) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.local[node]
+}
+
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
 
 func (v *view) DedicationChanged(node string, before, after cluster.Dedicated) {
-	if now, dedicated := v.engine.Dedication(node); before == after { // which must not deadlock
-		v.t.Errorf("node %s: a change from %v to %v was reported; now it is %v, %t", node, before, after, now, dedicated)
+	if now := v.engine.Dedicated(node); before.Equal(after) { // which must not deadlock
+		v.t.Errorf("node %s: a change from %v to %v was reported; now it is %v", node, before, after, now)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

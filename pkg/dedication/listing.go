@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
+	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -29,6 +30,9 @@ const (
 type nodePods struct {
 	pods      []*v1.Pod
 	occupancy isolation.Occupancy
+	// hidden: one of them is said to have ended, while a container of it is said to run. The
+	// informer, which leaves out pods by what they are said to be, never has it.
+	hidden bool
 }
 
 // listPods lists the pods of a node from the API server. The result has every bind that was
@@ -47,9 +51,11 @@ func (e *Engine) listPods(ctx context.Context, node string) (nodePods, error) {
 		var residents []isolation.Resident
 		for i := range pods.Items {
 			pod := &pods.Items[i]
-			if pod.Spec.NodeName != node || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
+			ended := cluster.Ended(pod)
+			if pod.Spec.NodeName != node || ended && !cluster.Runs(pod) {
 				continue
 			}
+			found.hidden = found.hidden || ended
 			found.pods = append(found.pods, pod)
 			residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: e.cluster.Judge(pod)})
 		}

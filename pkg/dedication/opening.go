@@ -42,8 +42,10 @@ func (e *Engine) Ensure(ctx context.Context, pod *v1.Pod, node string, subject *
 		}
 		// The listed pods may have another privilege than the pod.
 		there := isolation.Node{Occupancy: op.residents.Without(string(pod.UID))}
-		// A node without a dedication would deny a pod whose tenant may open no other.
-		there.Dedication, there.Dedicated = e.Dedication(node)
+		// A node that is not charged to the pod's tenant would deny a pod whose tenant may have
+		// no other.
+		now := e.Dedicated(node)
+		there.Dedication, there.Dedicated, there.Charged = now.Dedication, now.Dedicated, now.Charged
 		switch verdict := isolation.Decide(subject, &there); {
 		case verdict.Reason() == isolation.ForeignDedication:
 			return e.countRefusal(ErrDedicated)
@@ -177,7 +179,8 @@ func (e *Engine) checkResidents(ctx context.Context, node string, rec *record, o
 		return err
 	}
 	op.residents = found.occupancy
-	if !rec.dedication.AdmitsAll(&found.occupancy) {
+	// Pods that come later are judged by the informer, which has no hidden ones.
+	if found.hidden || !rec.dedication.AdmitsAll(&found.occupancy) {
 		return ErrTaken
 	}
 	return e.awaitInformer(ctx, node, found)

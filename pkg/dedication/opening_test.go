@@ -135,7 +135,7 @@ func TestEnsureFailedLeavesNothing(t *testing.T) {
 		if w.dedicated("n1") {
 			t.Error("the node is still dedicated")
 		}
-		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+		if p.engine.Dedicated("n1").Dedicated {
 			t.Error("the engine still has the dedication")
 		}
 		if got := w.taints("n1"); got != "other:NoSchedule" {
@@ -229,15 +229,96 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 		}
 		p.engine.Release(a.UID, "n1", OutcomeKnown)
 		p.engine.Release(a.UID, "n1", OutcomeKnown)
-		if _, dedicated := p.engine.Dedication("n1"); !dedicated {
+		if !p.engine.Dedicated("n1").Dedicated {
 			t.Error("free while a pod has it reserved")
 		}
 		p.engine.Release(b.UID, "n1", OutcomeKnown)
-		if _, dedicated := p.engine.Dedication("n1"); dedicated {
+		if p.engine.Dedicated("n1").Dedicated {
 			t.Error("still dedicated after the last one")
 		}
 		if w.writesOf("nodes") != 0 {
 			t.Errorf("%d writes of nodes for reservations, want none", w.writesOf("nodes"))
+		}
+	})
+}
+
+// A pod is said to have ended, and its container to run: the informer leaves it out, and the LIST
+// finds it. So neither is the node dedicated beside it, nor released.
+func TestPodThatIsSaidToHaveEnded(t *testing.T) {
+	failed := func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed }
+	running := func(pod *v1.Pod) {
+		failed(pod)
+		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "app", State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}
+	}
+	for name, tc := range map[string]struct {
+		tenant string
+		change func(*v1.Pod)
+		hidden bool
+	}{
+		"another tenant's, running":               {"bolt", running, true},
+		"one of no tenant, running":               {"", running, true},
+		"the tenant's own, running":               {"acme", running, true},
+		"another tenant's, which has ended":       {"bolt", failed, false},
+		"another tenant's, of which nothing runs": {"bolt", func(p *v1.Pod) { p.Status.Phase = v1.PodSucceeded }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				w.node("n1")
+				p := w.leader()
+				there := w.pod("there", tc.tenant, tc.change)
+				p.setSeen(there, false)
+				w.bindPod(there, "n1")
+				if err := p.place(w.pod("first", "acme"), "n1"); errors.Is(err, ErrTaken) != tc.hidden || !tc.hidden && err != nil {
+					t.Errorf("opening the node: got %v, want %v: %t", err, ErrTaken, tc.hidden)
+				}
+			})
+		})
+	}
+	t.Run("it keeps its node from being released", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			t := w.t
+			w.node("n1")
+			p := w.leader()
+			pod := p.open()
+			running(pod)
+			p.setSeen(pod, false)
+			w.bindPod(pod, "n1")
+			p.engine.NodeChanged("n1")
+			w.sleep(3 * releaseAfter)
+			if !w.dedicated("n1") {
+				t.Error("the node is free")
+			}
+			w.removePod(pod)
+			w.sleep(resyncEvery + 2*releaseAfter)
+			if w.dedicated("n1") {
+				t.Error("the pod has gone, and the node is still dedicated")
+			}
+		})
+	})
+}
+
+// A pod that has reserved a node before that was ready was placed without whom the LIST has found:
+// it is not bound without another look. One that comes later is.
+func TestEarlyReservationIsNotReadyToBind(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		first, second, later := w.pod("first", "acme"), w.pod("second", "acme"), w.pod("later", "acme")
+		p.mustReserve(first)
+		p.mustReserve(second)
+		if err := p.engine.Ensure(t.Context(), first, "n1", p.subject(first)); err != nil {
+			t.Fatal(err)
+		}
+		p.mustReserve(later)
+		for pod, want := range map[*v1.Pod]bool{first: false, second: false, later: true} {
+			if got := p.engine.ReadyToBind(pod.UID, "n1"); got != want {
+				t.Errorf("%s is ready to be bound: %t, want %t", pod.Name, got, want)
+			}
+		}
+		if err := p.engine.Ensure(t.Context(), second, "n1", p.subject(second)); err != nil {
+			t.Error(err)
 		}
 	})
 }

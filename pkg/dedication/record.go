@@ -50,12 +50,14 @@ func (p phase) state() string {
 type record struct {
 	phase      phase
 	dedication isolation.Dedication
-	// openedBy is the tenant towards whose limit the node counts, empty if there is none.
+	// charged are the tenants towards whose limit the node counts, in order: see recharge.
+	charged []string
+	// openedBy is the tenant that OpenedByAnnotation names, empty if there is none.
 	openedBy string
 	// entry is the node's entry in the table as last written, the zero entry if there is none.
 	entry entry
 	// reservations are the pods that have reserved the node and not released it yet.
-	reservations map[types.UID]struct{}
+	reservations map[types.UID]reservation
 	// reserveCount counts the reservations ever made. A pod may reserve the node, be bound and
 	// release its reservation during a LIST, and yet be missing from that LIST.
 	reserveCount uint64
@@ -64,6 +66,14 @@ type record struct {
 	// operation is the operation that runs for the node, nil if none does. Only the goroutine
 	// that set it changes phase, dedication and entry.
 	operation *operation
+}
+
+// reservation is one pod's.
+type reservation struct {
+	tenant string
+	// early: the node was not ready for binds yet, so the pod was placed without regard to
+	// pods that the LIST may find.
+	early bool
 }
 
 // operation is a change of one node's dedication in the cluster. Pods wait for its end.
@@ -82,13 +92,13 @@ func newOperation() *operation { return &operation{done: make(chan struct{})} }
 // addRecord adds the record of a node that has none.
 func (e *Engine) addRecord(node string, rec *record) {
 	if rec.reservations == nil {
-		rec.reservations = map[types.UID]struct{}{}
+		rec.reservations = map[types.UID]reservation{}
 	}
 	e.markChanged(node)
 	e.records[node] = rec
 	e.updateHomes(node, rec.dedication, 1)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Inc()
-	e.nodesOpened[rec.openedBy]++
+	e.count(rec.charged, 1)
 }
 
 // deleteRecord removes the record of a node, which is free then.
@@ -97,7 +107,7 @@ func (e *Engine) deleteRecord(node string, rec *record) {
 	e.updateHomes(node, rec.dedication, -1)
 	delete(e.records, node)
 	e.metrics.nodes.WithLabelValues(rec.phase.state()).Dec()
-	e.uncountOpened(rec.openedBy)
+	e.count(rec.charged, -1)
 }
 
 // setPhase changes a record's phase.
@@ -107,20 +117,12 @@ func (e *Engine) setPhase(rec *record, to phase) {
 	rec.phase = to
 }
 
-// setDedication changes a record's dedication and the tenant towards which the node counts.
+// setDedication changes a record's dedication and the tenant that has opened the node.
 func (e *Engine) setDedication(node string, rec *record, dedication isolation.Dedication, openedBy string) {
 	e.markChanged(node)
 	e.updateHomes(node, rec.dedication, -1)
 	e.updateHomes(node, dedication, 1)
-	e.uncountOpened(rec.openedBy)
-	e.nodesOpened[openedBy]++
 	rec.dedication, rec.openedBy = dedication, openedBy
-}
-
-func (e *Engine) uncountOpened(tenant string) {
-	if e.nodesOpened[tenant]--; e.nodesOpened[tenant] == 0 {
-		delete(e.nodesOpened, tenant)
-	}
 }
 
 func (e *Engine) updateHomes(node string, dedication isolation.Dedication, by int) {
@@ -149,7 +151,7 @@ func (e *Engine) markChanged(node string) {
 	switch {
 	case !noted:
 		e.lastReported[node] = now
-	case before != now:
+	case !before.Equal(now):
 		// Pods may have been judged by a dedication that was never reported.
 		e.lastReported[node] = admitsNoPod
 	}
@@ -167,7 +169,7 @@ func (e *Engine) reportChange(node string) {
 		delete(e.refusedNodes, node)
 	}
 	e.mu.Unlock()
-	if changed && before != after {
+	if changed && !before.Equal(after) {
 		e.cluster.DedicationChanged(node, before, after)
 	}
 }

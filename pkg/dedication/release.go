@@ -30,7 +30,7 @@ func bootHash(node *v1.Node) string {
 // how long to try again, zero if an event will trigger that.
 func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) time.Duration {
 	node, exists := e.cluster.Node(name)
-	occupancy := e.cluster.Occupancy(name)
+	occupancy, local := e.cluster.Occupancy(name), e.cluster.LocalTenants(name)
 
 	e.mu.Lock()
 	if e.records[name] != rec || rec.operation != nil || rec.phase == planned || rec.phase == closing {
@@ -40,7 +40,7 @@ func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) ti
 	now := e.clock.Now()
 	waitsForReboot := e.settings().NodeReuse == ReuseAfterReboot && rec.entry.boot != ""
 	switch {
-	case len(rec.reservations) > 0 || occupancy.Protected():
+	case len(rec.reservations) > 0 || occupancy.Protected() || (exists && rec.holdsData(local)):
 		rec.emptySince = time.Time{}
 		if occupancy.Protected() && rec.entry.boot != "" {
 			// This process did not place these pods: the boot in the entry is older than they are.

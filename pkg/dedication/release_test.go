@@ -223,7 +223,7 @@ func TestNodeReleaseIsRetried(t *testing.T) {
 				if w.dedicated("n1") {
 					t.Error("still dedicated")
 				}
-				if _, dedicated := p.engine.Dedication("n1"); dedicated {
+				if p.engine.Dedicated("n1").Dedicated {
 					t.Error("the engine still has the dedication")
 				}
 			})
@@ -404,7 +404,7 @@ func TestNodeLimit(t *testing.T) {
 						}
 					})
 					subject := *p.subject(pod)
-					if unconfined := p.engine.Confine(subject, false) == subject; unconfined != (got < tc.want) {
+					if unconfined := p.engine.Confine(pod, subject, false) == subject; unconfined != (got < tc.want) {
 						t.Errorf("unconfined with %d nodes: %t", got, unconfined)
 					}
 					switch err := p.place(pod, node); {
@@ -521,4 +521,89 @@ func TestNodeReleaseWithoutABootID(t *testing.T) {
 			t.Errorf("%d writes, want none", w.writesOf(""))
 		}
 	})
+}
+
+// A node keeps its dedication while its disks hold data of the tenant: the next pod of its
+// StatefulSet can go nowhere else.
+func TestLocalVolumeKeepsANode(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change []func(*v1.Pod)
+		data   []string
+		keeps  bool
+	}{
+		"the tenant's own":                        {data: []string{"acme"}, keeps: true},
+		"another tenant's, which was never there": {data: []string{"bolt"}},
+		"of a tenant whose VMs share the node":    {change: []func(*v1.Pod){inVM}, data: []string{"bolt"}, keeps: true},
+		"nobody's":                                {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				p := w.leader(func(c *Config) { c.MaxNodesPerTenant = intstr.FromInt32(1) })
+				w.node("n1")
+				pod := w.pod("first", "acme", tc.change...)
+				p.mustPlace(pod, "n1")
+				p.mu.Lock()
+				p.local = map[string][]string{"n1": tc.data}
+				p.mu.Unlock()
+				p.removeAndNotify(pod)
+				w.sleep(2 * releaseAfter)
+				if got := w.dedicated("n1"); got != tc.keeps {
+					t.Errorf("dedicated %t, want %t", got, tc.keeps)
+				}
+				if !tc.keeps {
+					return
+				}
+				w.node("n2")
+				if err := p.place(w.pod("more", tc.data[0]), "n2"); !errors.Is(err, ErrTooManyNodes) {
+					t.Errorf("the tenant whose data is there is not charged: %v", err)
+				}
+				p.mu.Lock()
+				p.local = nil
+				p.mu.Unlock()
+				w.sleep(resyncEvery + 2*releaseAfter)
+				if w.dedicated("n1") {
+					t.Error("the volume is gone, and the node is still dedicated")
+				}
+			})
+		})
+	}
+}
+
+// A Node is deleted and made again, which the informer may show as one update: pods that are bound
+// to its name count, the entry stays, and the new Node gets the taints. One without pods is
+// released.
+func TestNodeMadeAgain(t *testing.T) {
+	for name, reuse := range map[string]NodeReuse{"reused at once": ReuseImmediately, "reused after a reboot": ReuseAfterReboot} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				t := w.t
+				p := w.leader(func(c *Config) { c.NodeReuse = reuse })
+				w.node("n1")
+				pod := w.pod("first", "acme")
+				p.mustPlace(pod, "n1")
+				before, _ := w.entryOf("n1")
+				w.deleteNode()
+				w.node("n1", func(n *v1.Node) { n.UID, n.Status.NodeInfo.BootID = "another", "another machine" })
+				p.engine.NodeChanged("n1")
+				w.sleep(2 * releaseAfter)
+				if after, _ := w.entryOf("n1"); after != before || !w.dedicated("n1") {
+					t.Errorf("entry %v, want %v, as a pod is bound to the name", after, before)
+				}
+				if err := p.place(w.pod("guest", "bolt"), "n1"); !errors.Is(err, ErrDedicated) {
+					t.Errorf("another tenant: got %v, want %v", err, ErrDedicated)
+				}
+				p.removeAndNotify(pod)
+				w.sleep(2 * releaseAfter)
+				w.deleteNode()
+				w.node("n1", func(n *v1.Node) { n.UID, n.Status.NodeInfo.BootID = "a third", "a third machine" })
+				p.engine.NodeChanged("n1")
+				w.sleep(2 * releaseAfter)
+				if w.dedicated("n1") {
+					t.Error("a new machine without pods is still dedicated")
+				}
+				p.mustPlace(w.pod("next", "bolt"), "n1")
+			})
+		})
+	}
 }

@@ -13,7 +13,7 @@ import (
 // repairRetry is the wait before a repair that exceeded the rate limit is tried again.
 const repairRetry = time.Second
 
-// openedBy returns the tenant towards whose limit a dedicated node counts, empty if there is none.
+// openedBy returns the tenant that has opened a dedicated node, empty if it is not known.
 func openedBy(node *v1.Node, dedication isolation.Dedication) string {
 	if tenant := node.Annotations[OpenedByAnnotation]; tenant != "" {
 		return tenant
@@ -28,6 +28,7 @@ func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
 	if !e.settings().Enabled {
 		return e.drain(ctx, name)
 	}
+	e.recharge(name)
 	e.mu.Lock()
 	rec := e.records[name]
 	if rec == nil {
@@ -72,7 +73,7 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 		return repairRetry
 	}
 	if fits {
-		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: soleTenant(&occupancy)})
+		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: soleTenant(&occupancy)}, &occupancy)
 		return 0
 	}
 	// The informer may still show what was just removed.
@@ -88,16 +89,17 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 	case !marked:
 	case e.settings().NodeReuse == ReuseAfterReboot && dedication.Known():
 		// A table that was lost must not free a kernel that hosted a tenant.
-		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)})
+		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)}, &occupancy)
 	default:
-		e.addAndStart(ctx, name, &record{phase: closing})
+		e.addAndStart(ctx, name, &record{phase: closing}, &occupancy)
 	}
 	return 0
 }
 
 // addAndStart adds a record for what was found in the cluster, unless the node has one by now,
 // and starts the operation of its phase.
-func (e *Engine) addAndStart(ctx context.Context, name string, rec *record) {
+func (e *Engine) addAndStart(ctx context.Context, name string, rec *record, on *isolation.Occupancy) {
+	rec.charged = rec.tenants(on, e.cluster.LocalTenants(name))
 	e.mu.Lock()
 	if e.records[name] != nil {
 		e.mu.Unlock()

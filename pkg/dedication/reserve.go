@@ -1,6 +1,9 @@
 package dedication
 
 import (
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -45,22 +48,24 @@ func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject,
 	defer e.mu.Unlock()
 	rec := e.records[node]
 	switch {
-	case rec == nil && e.nodesOpened[domain.Tenant] >= e.limit():
+	case rec != nil && (rec.phase == closing || !rec.dedication.Admits(subject)):
+		e.refusedNodes[node] = true
+		return ErrDedicated
+	case (rec == nil || !slices.Contains(rec.charged, domain.Tenant)) && !e.withinLimit(domain.Tenant):
 		e.limitedTenants[domain.Tenant] = true
 		return ErrTooManyNodes
 	case rec == nil:
 		rec = &record{phase: planned, dedication: dedication, openedBy: domain.Tenant}
 		e.addRecord(node, rec)
-	case rec.phase == closing || !rec.dedication.Admits(subject):
-		e.refusedNodes[node] = true
-		return ErrDedicated
 	}
-	rec.reservations[uid] = struct{}{}
+	e.setCharged(node, rec, sorted(append(slices.Clone(rec.charged), domain.Tenant)))
+	rec.reservations[uid] = reservation{tenant: domain.Tenant, early: rec.phase != held}
 	rec.reserveCount++
 	return nil
 }
 
-// ReadyToBind reports whether the pod has reserved the node and Ensure has nothing left to do.
+// ReadyToBind reports whether the pod has reserved the node when that was ready for binds, and it
+// still is: then Ensure has nothing to do, and the node's pods are those by which it was placed.
 func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
 	if !e.settings().Enabled {
 		return true
@@ -71,8 +76,8 @@ func (e *Engine) ReadyToBind(uid types.UID, node string) bool {
 	if rec == nil || rec.phase != held {
 		return false
 	}
-	_, leased := rec.reservations[uid]
-	return leased
+	reserved, ok := rec.reservations[uid]
+	return ok && !reserved.early
 }
 
 // Release drops the reservation: the pod will not be bound, or its bind has ended. Only the
@@ -104,16 +109,21 @@ func (e *Engine) release(uid types.UID, node string, outcome Outcome) {
 	}
 }
 
-// Confine returns the subject, confined to dedicated nodes (isolation.Subject.Confined) if its
-// tenant has reached its limit of nodes. With wait, the tenant is recorded as one that waits: see
+// Confine returns the subject of a pending pod as to which nodes it may open. It is confined to
+// those that are charged to its tenant already (isolation.Subject.Confined) if that has reached
+// its limit of nodes; and a container avoids those that can start pods in VMs while there are
+// others (isolation.Subject.AvoidingVMNodes). With wait, the tenant is recorded as one that waits: see
 // TenantsBelowLimit.
-func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
+func (e *Engine) Confine(pod *v1.Pod, subject isolation.Subject, wait bool) isolation.Subject {
 	domain, ok := subject.TrustDomain()
 	if !ok || !e.settings().Enabled {
 		return subject
 	}
+	if e.KeepsVMNodes() && !subject.Isolated() && e.cluster.HasPlainNodeFor(pod) {
+		subject = subject.AvoidingVMNodes()
+	}
 	e.mu.RLock()
-	within := e.nodesOpened[domain.Tenant] < e.limit()
+	within := e.withinLimit(domain.Tenant)
 	e.mu.RUnlock()
 	if within {
 		return subject
@@ -122,7 +132,7 @@ func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		// Checked again with the lock held, so that no change is missed.
-		if e.nodesOpened[domain.Tenant] < e.limit() {
+		if e.withinLimit(domain.Tenant) {
 			return subject
 		}
 		e.limitedTenants[domain.Tenant] = true
@@ -130,14 +140,20 @@ func (e *Engine) Confine(subject isolation.Subject, wait bool) isolation.Subject
 	return subject.Confined()
 }
 
-// TenantsBelowLimit returns the tenants that waited for another node and may open one now, nil if
+// KeepsVMNodes reports whether containers are kept off nodes that can start pods in VMs while
+// there are others.
+func (e *Engine) KeepsVMNodes() bool {
+	return e.settings().Enabled && e.settings().ContainersOnVMNodes != AllowVMNodes
+}
+
+// TenantsBelowLimit returns the tenants that waited for another node and may have one now, nil if
 // there is none. Each is returned once.
 func (e *Engine) TenantsBelowLimit() map[string]bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var tenants map[string]bool
 	for tenant := range e.limitedTenants {
-		if e.nodesOpened[tenant] >= e.limit() {
+		if !e.withinLimit(tenant) {
 			continue
 		}
 		if tenants == nil {
@@ -169,7 +185,11 @@ func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
 	return names
 }
 
-// limit returns how many nodes one tenant may open.
+// withinLimit reports whether a tenant may be charged with another node. It is called with the
+// lock held.
+func (e *Engine) withinLimit(tenant string) bool { return e.nodesCharged[tenant] < e.limit() }
+
+// limit returns how many nodes may be charged to one tenant.
 func (e *Engine) limit() int {
 	const none = int(^uint(0) >> 1)
 	maximum := e.settings().MaxNodesPerTenant

@@ -57,7 +57,8 @@ func (e *Engine) drain(ctx context.Context, name string) time.Duration {
 	if rec == nil {
 		e.mu.Unlock()
 		if node, exists := e.cluster.Node(name); exists && Marked(node) {
-			e.addAndStart(ctx, name, &record{phase: closing})
+			occupancy := e.cluster.Occupancy(name)
+			e.addAndStart(ctx, name, &record{phase: closing}, &occupancy)
 		}
 		return 0
 	}
@@ -77,7 +78,7 @@ func (e *Engine) drain(ctx context.Context, name string) time.Duration {
 // dedicated returns what a node is dedicated to, according to the records.
 func (e *Engine) dedicated(node string) cluster.Dedicated {
 	if rec := e.records[node]; rec != nil && e.settings().Enabled {
-		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true}
+		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true, Charged: rec.charged}
 	}
 	return cluster.Dedicated{}
 }

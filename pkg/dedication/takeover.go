@@ -105,15 +105,17 @@ func (e *Engine) addInherited(entries map[string]entry) {
 	for _, node := range nodes {
 		byName[node.Name] = node
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for name, found := range entries {
 		rec := &record{phase: inherited, entry: found}
 		if node := byName[name]; node != nil {
 			rec.dedication, _ = e.cluster.DedicationOf(node)
 			rec.openedBy = openedBy(node, rec.dedication)
 		}
+		occupancy := e.cluster.Occupancy(name)
+		rec.charged = rec.tenants(&occupancy, e.cluster.LocalTenants(name))
+		e.mu.Lock()
 		e.addRecord(name, rec)
+		e.mu.Unlock()
 	}
 }
 

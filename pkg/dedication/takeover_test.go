@@ -23,9 +23,9 @@ func TestTakeOverKeepsDedications(t *testing.T) {
 		if after, _ := w.entryOf("n1"); after != before {
 			t.Errorf("entry %v, want %v", after, before)
 		}
-		dedication, ok := second.engine.Dedication("n1")
-		if tenant, _ := dedication.Tenant(); !ok || tenant != "acme" {
-			t.Errorf("dedication %v, want acme's", dedication)
+		now := second.engine.Dedicated("n1")
+		if tenant, _ := now.Dedication.Tenant(); !now.Dedicated || tenant != "acme" {
+			t.Errorf("dedication %v, want acme's", now)
 		}
 		if second.changed["n1"] == 0 {
 			t.Error("an inherited dedication was not reported")
@@ -102,9 +102,9 @@ func TestInheritedNodeWithAnotherDedication(t *testing.T) {
 		if err := second.engine.Ensure(t.Context(), pod, "n1", second.subject(pod)); !errors.Is(err, ErrDedicated) {
 			t.Errorf("got %v, want %v", err, ErrDedicated)
 		}
-		dedication, _ := second.engine.Dedication("n1")
-		if tenant, _ := dedication.Tenant(); tenant != "bolt" {
-			t.Errorf("dedication %v, want bolt's", dedication)
+		now := second.engine.Dedicated("n1")
+		if tenant, _ := now.Dedication.Tenant(); tenant != "bolt" {
+			t.Errorf("dedication %v, want bolt's", now)
 		}
 	})
 }
@@ -205,7 +205,7 @@ func TestInheritedNodeRelease(t *testing.T) {
 				if _, got := w.entryOf("n1"); got != tc.want {
 					t.Errorf("entry %t, want %t", got, tc.want)
 				}
-				if _, got := second.engine.Dedication("n1"); got != tc.want {
+				if got := second.engine.Dedicated("n1").Dedicated; got != tc.want {
 					t.Errorf("the engine's dedication %t, want %t", got, tc.want)
 				}
 				if w.getNode("n1") != nil && w.dedicated("n1") != tc.want {

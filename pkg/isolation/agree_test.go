@@ -57,11 +57,11 @@ func checkFamily(t *testing.T, s scenario, r Reason) {
 		t.Errorf("%s is about the pod: %t, but an empty node takes it: %t", r, r.AboutPod(), anywhere.allow)
 	}
 	emptied := s.machine
-	emptied.confined = false
+	emptied.confined, emptied.avoids = false, false
 	if without := o.decide(s.incoming, nil, emptied); r.AboutResidents() && !without.allow {
 		t.Errorf("%s is about residents, but without them the node denies for %v", r, without.reasons)
 	}
-	if families := count(r.Admits(), r.AboutPod(), r.AboutResidents(), r == MissingHandler, r == ForeignDedication, r == NodeLimit); families != 1 {
+	if families := count(r.Admits(), r.AboutPod(), r.AboutResidents(), r == MissingHandler, r == ForeignDedication, r == NodeLimit, r == KeptForVMs); families != 1 {
 		t.Errorf("%s is of %d families, want exactly one", r, families)
 	}
 }

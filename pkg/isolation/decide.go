@@ -1,17 +1,26 @@
 package isolation
 
+import "slices"
+
 // Node is what the rule reads of a node.
 type Node struct {
 	Occupancy Occupancy
 	// Handlers are the runtime handlers that the node reports; nil if it does not
 	// report any, and then the node is taken to have all of them.
 	Handlers map[string]bool
-	// VMCapable: the node can start VM-isolated pods. No verdict reads it; the order in which
-	// nodes are preferred does.
+	// VMCapable: the node can start VM-isolated pods.
 	VMCapable bool
 	// Dedicated: the node is dedicated, to whom Dedication says.
 	Dedicated  bool
 	Dedication Dedication
+	// Charged are the tenants to which a dedicated node is charged. One to whom it is
+	// dedicated alone need not be among them.
+	Charged []string
+}
+
+// chargedTo reports whether the node counts towards the limit of the tenant already.
+func (n *Node) chargedTo(tenant string) bool {
+	return n.Dedicated && (n.Dedication.tenant == tenant || slices.Contains(n.Charged, tenant))
 }
 
 // Verdict is the answer to "may this pod join this node". The zero Verdict denies.
@@ -51,9 +60,15 @@ func Decide(incoming *Subject, node *Node) Verdict {
 		return Verdict{reason: ForeignDedication}
 	}
 	v := decideResidents(incoming, node)
-	if incoming.confined && !node.Dedicated {
+	if incoming.confined && !node.chargedTo(incoming.domain.Tenant) {
 		if v.Allowed() {
 			return Verdict{reason: NodeLimit}
+		}
+		v.final = true
+	}
+	if incoming.avoidsVMNodes && node.VMCapable && !node.Dedicated {
+		if v.Allowed() {
+			return Verdict{reason: KeptForVMs}
 		}
 		v.final = true
 	}

@@ -67,8 +67,10 @@ func (g generator) scenario(tb testing.TB) scenario {
 	}
 	if g.rarely(3) {
 		s.taints = g.taints(s)
+		s.charged = oneOf(g, nil, []string{"acme"}, []string{"globex", "initech"})
 	}
 	s.confined = g.rarely(4)
+	s.vmCapable, s.avoids = g.rarely(3), g.rarely(3)
 	return s
 }
 
@@ -204,6 +206,7 @@ func (g generator) pod(namespaces []*Namespace) Pod {
 		p.RuntimeClass, p.RuntimeClassFound, p.Handler = "odd", true, oneOf(g, "runc", "kata-of-mine", "KATA")
 	}
 	p.HandlerUncertain = g.rarely(12)
+	p.OlderThanNamespace = g.rarely(48)
 	if g.rarely(12) {
 		p.HostAccess = oneOf(g, HostNetwork, HostPID, HostIPC, HostPath, PrivilegedContainer, RuntimeAnnotation, HostPID|HostIPC)
 	}
@@ -232,7 +235,10 @@ func (s scenario) subject() Subject { return s.policy.Resolve(s.incoming) }
 func (s scenario) asking() Subject {
 	subject := s.subject()
 	if s.confined {
-		return subject.Confined()
+		subject = subject.Confined()
+	}
+	if s.avoids {
+		subject = subject.AvoidingVMNodes()
 	}
 	return subject
 }
@@ -249,6 +255,8 @@ func (s scenario) node() *Node {
 	n := makeNode(s.subjects()...)
 	n.Handlers = s.handlers
 	n.Dedication, n.Dedicated = dedicated(s.policy, s.taints)
+	n.Charged = s.charged
+	n.VMCapable = s.vmCapable
 	return n
 }
 
@@ -261,7 +269,7 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, confined %t\n", s.handlers, s.taints, s.confined)
+	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t, for VMs %t, avoids those %t\n", s.handlers, s.taints, s.charged, s.confined, s.vmCapable, s.avoids)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)

@@ -198,7 +198,7 @@ func (c command) takeLabels(labels map[string]string, keys ...string) {
 	}
 }
 
-// pod NAME in=NAMESPACE|unknown [spec=PRIVILEGE|unknown] [user-namespace=pod]
+// pod NAME in=NAMESPACE|unknown [older] [spec=PRIVILEGE|unknown] [user-namespace=pod]
 // [runtime-class=NAME [handler=NAME|none|uncertain]] [host=(ACCESS...)]
 // [tenant=V] [data-class=V] [privilege=V] [boundary=V] [annotations=(KEY...)]
 //
@@ -219,6 +219,7 @@ func (g *golden) addPod(c command) error {
 		p.Namespace = ns
 		delete(g.unused, "namespace "+in)
 	}
+	p.OlderThanNamespace = c.flag("older")
 	if value, ok := c.value("spec"); ok {
 		var err error
 		if p.Privilege, err = ParsePrivilege(value); err != nil && value != "unknown" {

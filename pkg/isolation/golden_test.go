@@ -164,7 +164,7 @@ func (g *golden) question(c command) (incoming Pod, residents []Pod, node Node, 
 	return incoming, residents, node, nil
 }
 
-// decide POD [beside=(POD...)] [on=NODE] [dedicated=(KEY=VALUE...)] [confined]
+// decide POD [beside=(POD...)] [on=NODE] [dedicated=(KEY=VALUE...)] [charged=(TENANT...)] [confined] [for-vms] [avoids]
 //
 // The answer must be that of the oracle too, and that of the residents in any
 // other order.
@@ -175,10 +175,14 @@ func (g *golden) decide(c command) (string, error) {
 	}
 	taints := c.pairs("dedicated")
 	subject := g.policy.Resolve(incoming)
-	on := machine{handlers: node.Handlers, taints: taints, confined: c.flag("confined")}
+	on := machine{handlers: node.Handlers, taints: taints, charged: c.list("charged"), confined: c.flag("confined"), vmCapable: c.flag("for-vms"), avoids: c.flag("avoids")}
 	node.Dedication, node.Dedicated = dedicated(g.policy, taints)
+	node.Charged, node.VMCapable = on.charged, on.vmCapable
 	if on.confined {
 		subject = subject.Confined()
+	}
+	if on.avoids {
+		subject = subject.AvoidingVMNodes()
 	}
 	var backwards Occupancy
 	var all []Resident

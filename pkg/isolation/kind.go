@@ -14,6 +14,10 @@ func (s Subject) Kind() Kind {
 	return Kind{scope: s.scope, denied: s.denied, group: s.group, isolated: s.isolated, open: s.open}
 }
 
+// Isolated reports whether pods of the kind have a boundary that lets other trust domains share
+// the machine.
+func (k Kind) Isolated() bool { return k.isolated }
+
 // Platform reports whether pods of the kind are trusted by all and never judged.
 func (k Kind) Platform() bool { return k.scope == platform }
 

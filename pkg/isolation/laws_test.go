@@ -23,7 +23,7 @@ func TestL1Separation(t *testing.T) {
 		oneByOne := node.Occupancy.With(Resident{UID: "stranger", Subject: s.policy.Resolve(stranger)})
 		oneByOne = oneByOne.Without("stranger")
 		for name, occupancy := range map[string]Occupancy{"all at once": node.Occupancy, "one more and one less": oneByOne} {
-			node := &Node{Occupancy: occupancy, Handlers: s.handlers, Dedicated: node.Dedicated, Dedication: node.Dedication}
+			node := &Node{Occupancy: occupancy, Handlers: s.handlers, Dedicated: node.Dedicated, Dedication: node.Dedication, Charged: node.Charged}
 			v := decide(incoming, node)
 			if !v.Allowed() || incoming.Platform() {
 				continue
@@ -145,7 +145,8 @@ func TestL3OrderFree(t *testing.T) {
 		}
 		exchanged := makeNode(shuffled(g, s.subjects())...)
 		exchanged.Handlers = node.Handlers
-		exchanged.Dedication, exchanged.Dedicated = node.Dedication, node.Dedicated
+		exchanged.Dedication, exchanged.Dedicated, exchanged.Charged = node.Dedication, node.Dedicated, node.Charged
+		exchanged.VMCapable = node.VMCapable
 		if got := decide(incoming, exchanged); got != want {
 			t.Errorf("verdict is %+v, with other UIDs %+v", want, got)
 		}

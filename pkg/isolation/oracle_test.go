@@ -1,6 +1,9 @@
 package isolation
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // oracle is the rule a second time: written from the words of the contract,
 // not from the code that it checks, and in the plainest way there is.
@@ -46,8 +49,12 @@ type machine struct {
 	handlers map[string]bool
 	// taints are those of a dedication, nil if the node is not dedicated; the keys' prefix is
 	// left out.
-	taints   map[string]string
+	taints map[string]string
+	// charged are the tenants that a dedicated node is charged to, if it is of several.
+	charged  []string
 	confined bool
+	// vmCapable: it can start pods in VMs; avoids: the pod has other nodes than those.
+	vmCapable, avoids bool
 }
 
 // decide: an incoming pod may join a node if every resident that is not a
@@ -88,8 +95,10 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 	switch {
 	case len(against) > 0:
 		return answer{reasons: against}
-	case on.confined && on.taints == nil:
+	case on.confined && !chargedFor(in, on):
 		return answer{reasons: set(NodeLimit)}
+	case on.keptFrom(o, in):
+		return answer{reasons: set(KeptForVMs)}
 	case count == 0 && on.taints != nil:
 		return answer{allow: true, reasons: set(DedicatedNode)}
 	case count == 0:
@@ -98,6 +107,18 @@ func (o oracle) decide(incoming Pod, residents []Pod, on machine) answer {
 		return answer{allow: true, reasons: set(SameTrustDomain)}
 	}
 	return answer{allow: true, reasons: set(SeparateKernels)}
+}
+
+// chargedFor: the node is one of those that the pod's tenant has already, because it is dedicated
+// to it or its pods are there.
+func chargedFor(in judged, on machine) bool {
+	return on.taints != nil && (on.taints["tenant"] == in.domain["tenant"] || slices.Contains(on.charged, in.domain["tenant"]))
+}
+
+// keptFrom: opening the node would take it from pods in VMs, for a pod that is in none.
+func (m machine) keptFrom(o oracle, in judged) bool {
+	strength := slices.Index(oracleBoundaries, in.boundary)
+	return m.vmCapable && m.avoids && m.taints == nil && strength < slices.Index(oracleBoundaries, o.config.MinimumBoundary.String())
 }
 
 // tolerates: a node of several trust domains takes each pod that brings a boundary and does
@@ -137,7 +158,7 @@ func (o oracle) mayEvict(incoming Pod, residents []Pod, on machine) bool {
 	if a.allow || len(o.judge(incoming).faults) > 0 || a.reasons[MissingHandler] || a.reasons[ForeignDedication] {
 		return false
 	}
-	if on.confined && on.taints == nil {
+	if on.confined && !chargedFor(o.judge(incoming), on) || on.keptFrom(o, o.judge(incoming)) {
 		return false
 	}
 	if o.config.Preemption != PreemptSameTenant {
@@ -238,6 +259,10 @@ func (o oracle) judge(p Pod) judged {
 	j := judged{faults: make(map[Reason]bool), domain: map[string]string{}, boundary: "container"}
 	if p.Namespace == nil {
 		j.faults[UnknownNamespace] = true
+		return j
+	}
+	if p.OlderThanNamespace {
+		j.faults[OlderThanNamespace] = true
 		return j
 	}
 	ns := p.Namespace.Labels

@@ -162,6 +162,9 @@ func (p *Policy) InForce() bool { return p.made() }
 // the minimum; the zero Policy did not.
 func (p *Policy) made() bool { return p.minimumBoundary != BoundaryContainer }
 
+// TenantOf returns the tenant that a namespace's labels name, empty if they name none.
+func (p *Policy) TenantOf(namespace map[string]string) string { return namespace[TenantLabel] }
+
 // BoundaryOf returns the boundary that a RuntimeClass handler gives; the empty
 // handler is the node's default and, like every unlisted one, BoundaryContainer.
 func (p *Policy) BoundaryOf(handler string) Boundary {

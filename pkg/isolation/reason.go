@@ -18,6 +18,8 @@ const (
 	TakingOver
 	// UnknownNamespace: nothing is known of the pod's namespace.
 	UnknownNamespace
+	// OlderThanNamespace: the pod was made in another namespace of that name.
+	OlderThanNamespace
 	// UnmanagedNamespace: the pod's namespace has no tenant.
 	UnmanagedNamespace
 	// InvalidTenant: the namespace's tenant label is empty.
@@ -52,9 +54,12 @@ const (
 	// DemandedNode: only a demand for the whole machine, the pod's or a resident's, is
 	// in the way.
 	DemandedNode
-	// NodeLimit: the node would take the pod, but is not dedicated yet, and the pod's tenant
-	// may open no other.
+	// NodeLimit: the node would take the pod, but would be one more that is charged to the
+	// pod's tenant, which has as many as it may have.
 	NodeLimit
+	// KeptForVMs: the pod would have to open the node, which could take pods in VMs, and needs
+	// none.
+	KeptForVMs
 
 	// Admissions.
 
@@ -84,10 +89,10 @@ func (r Reason) Admits() bool {
 	switch r {
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 		return true
-	case Undecided, FactsIncomplete, NoPolicy, TakingOver, UnknownNamespace, UnmanagedNamespace, InvalidTenant,
+	case Undecided, FactsIncomplete, NoPolicy, TakingOver, UnknownNamespace, OlderThanNamespace, UnmanagedNamespace, InvalidTenant,
 		MismatchedTenant, UnknownDataClass, UnknownPrivilege, UnknownBoundary, UnknownRuntimeClass,
 		WeakBoundary, MissingHandler, ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident,
-		DemandedNode, NodeLimit:
+		DemandedNode, NodeLimit, KeptForVMs:
 	}
 	return false
 }
@@ -115,6 +120,8 @@ func (r Reason) String() string {
 		return "TakingOver"
 	case UnknownNamespace:
 		return "UnknownNamespace"
+	case OlderThanNamespace:
+		return "OlderThanNamespace"
 	case UnmanagedNamespace:
 		return "UnmanagedNamespace"
 	case InvalidTenant:
@@ -145,6 +152,8 @@ func (r Reason) String() string {
 		return "DemandedNode"
 	case NodeLimit:
 		return "NodeLimit"
+	case KeptForVMs:
+		return "KeptForVMs"
 	case PlatformPod:
 		return "PlatformPod"
 	case EmptyNode:
@@ -179,6 +188,8 @@ func (r Reason) Sentence() string {
 		return "dedicated nodes have not been taken over yet: the pod is retried as soon as they are"
 	case UnknownNamespace:
 		return "pod has no trust domain: its namespace is not known yet"
+	case OlderThanNamespace:
+		return "pod is older than its namespace, which was deleted and made again: delete the pod, so that it is made again too"
 	case UnmanagedNamespace:
 		return "pod has no trust domain: its namespace has no tenant label, ask an administrator to set it"
 	case InvalidTenant:
@@ -200,7 +211,9 @@ func (r Reason) Sentence() string {
 	case ForeignDedication, UnknownResident, UnmanagedResident, ForeignResident, DemandedNode:
 		return residentsSentence
 	case NodeLimit:
-		return "node(s) are free, but the pod's tenant has as many nodes as it may have"
+		return "node(s) would take the pod, but its tenant has as many nodes as it may have (maxNodesPerTenant): free one of them, or ask an administrator for more"
+	case KeptForVMs:
+		return "node(s) are kept for pods in VMs while others can take the pod (containersOnVMNodes): remove what selects them, or name a VM-isolated RuntimeClass"
 	case PlatformPod, EmptyNode, DedicatedNode, SameTrustDomain, SeparateKernels:
 	}
 	return ""

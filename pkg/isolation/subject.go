@@ -23,6 +23,9 @@ type Namespace struct {
 type Pod struct {
 	// Namespace is nil when nothing is known of it, which denies.
 	Namespace *Namespace
+	// OlderThanNamespace: the namespace was made after the pod, so the pod was made in another
+	// one of that name, of which nothing is known.
+	OlderThanNamespace bool
 	// Labels and Annotations are the pod's own; a tenant writes them.
 	Labels, Annotations map[string]string
 	// Privilege is the lowest Pod Security Standards level that the spec satisfies,
@@ -93,10 +96,12 @@ type Subject struct {
 	// isolated: the boundary lets other trust domains share the machine. open: and the
 	// namespace does not mind.
 	isolated, open bool
-	// confined: the tenant may open no other node.
-	confined   bool
-	handler    string
-	hostAccess HostAccess
+	// confined: the tenant may have no other node.
+	confined bool
+	// avoidsVMNodes: the pod opens no node that can start pods in VMs.
+	avoidsVMNodes bool
+	handler       string
+	hostAccess    HostAccess
 }
 
 // Resolve computes a pod's trust domain, boundary and demand.
@@ -111,6 +116,9 @@ func (p *Policy) Resolve(pod Pod) Subject {
 	ns := pod.Namespace
 	if ns == nil {
 		return Subject{scope: unresolved, denied: UnknownNamespace}
+	}
+	if pod.OlderThanNamespace {
+		return Subject{scope: unresolved, denied: OlderThanNamespace}
 	}
 	tenant, isManaged := ns.Labels[TenantLabel]
 	if !isManaged {
@@ -287,18 +295,27 @@ func (s Subject) KernelGroup() (KernelGroup, bool) {
 }
 
 // Confined returns the same subject while its tenant has as many nodes as it may: a node
-// that is not dedicated yet denies it.
+// that is not charged to the tenant yet denies it.
 func (s Subject) Confined() Subject {
 	s.confined = s.scope == managed
 	return s
 }
 
+// AvoidingVMNodes returns the same subject while there are other nodes for it than those that
+// can start pods in VMs: of those, an empty one that is not dedicated yet denies a pod that is
+// not isolated.
+func (s Subject) AvoidingVMNodes() Subject {
+	s.avoidsVMNodes = s.scope == managed && !s.isolated
+	return s
+}
+
 // Equivalent reports whether the two are the same pod to the rule: they
-// have the same evidence and the same verdicts, except for the limit of nodes. They may differ
+// have the same evidence and the same verdicts, except for which nodes they may open. They may differ
 // in what voided a boundary.
 func (s Subject) Equivalent(other Subject) bool {
 	s.hostAccess, other.hostAccess = 0, 0
 	s.confined, other.confined = false, false
+	s.avoidsVMNodes, other.avoidsVMNodes = false, false
 	return s == other
 }
 

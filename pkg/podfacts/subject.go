@@ -2,6 +2,7 @@ package podfacts
 
 import (
 	"slices"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -14,13 +15,28 @@ import (
 // Lookup finds what the rule reads around a pod. Whatever is not known makes the pod
 // unknown, or its boundary void.
 type Lookup interface {
-	// NamespaceLabels returns the labels of a namespace, and whether it is known.
-	NamespaceLabels(name string) (map[string]string, bool)
+	// Namespace returns a namespace, and whether it is known.
+	Namespace(name string) (Namespace, bool)
 	// RuntimeClass returns a RuntimeClass, and whether it is known.
 	RuntimeClass(name string) (RuntimeClass, bool)
 	// PVCOnHost reports whether the volume of a PVC ("namespace/name") is a directory
 	// of the host, and whether the PVC is known.
 	PVCOnHost(key string) (onHost, known bool)
+}
+
+// Namespace is what the rule reads of a namespace.
+type Namespace struct {
+	Labels  map[string]string
+	Created metav1.Time
+}
+
+// clockSkew is by how much the clocks of two API servers may differ, after rounding to seconds: a
+// namespace may be made by one, and its first pod by the other.
+const clockSkew = time.Second
+
+// youngerThan reports whether the namespace was made after the pod. Manifests say no times.
+func (n *Namespace) youngerThan(pod *v1.Pod) bool {
+	return !pod.CreationTimestamp.IsZero() && pod.CreationTimestamp.Add(clockSkew).Before(n.Created.Time)
 }
 
 // RuntimeClass is what the rule reads of a RuntimeClass.
@@ -53,12 +69,13 @@ func (r *Rules) Subject(pod *v1.Pod, f *Facts, around Lookup) isolation.Subject 
 		Resident:      pod.Spec.NodeName != "",
 		MountsPVCs:    len(f.PVCs) > 0,
 	}
-	if namespaceLabels, ok := around.NamespaceLabels(pod.Namespace); ok {
+	if namespace, ok := around.Namespace(pod.Namespace); ok {
 		p.Namespace = &isolation.Namespace{
 			Name:             pod.Namespace,
-			Labels:           namespaceLabels,
-			PlatformSelected: r.platform.Matches(labels.Set(namespaceLabels)),
+			Labels:           namespace.Labels,
+			PlatformSelected: r.platform.Matches(labels.Set(namespace.Labels)),
 		}
+		p.OlderThanNamespace = namespace.youngerThan(pod)
 	}
 	if p.RuntimeClass != "" {
 		var class RuntimeClass

@@ -13,13 +13,14 @@ import (
 // around are surroundings that are known in full.
 type around struct {
 	namespaces map[string]map[string]string
+	created    metav1.Time
 	classes    map[string]RuntimeClass
 	pvcs       map[string]bool
 }
 
-func (a around) NamespaceLabels(name string) (map[string]string, bool) {
+func (a around) Namespace(name string) (Namespace, bool) {
 	labels, ok := a.namespaces[name]
-	return labels, ok
+	return Namespace{Labels: labels, Created: a.created}, ok
 }
 
 func (a around) RuntimeClass(name string) (RuntimeClass, bool) {
@@ -126,6 +127,37 @@ func TestPlatformNamespaceSelector(t *testing.T) {
 		if got.Platform() != want {
 			t.Errorf("a pod of a namespace with team=%s: got %s, want platform: %t", label, got, want)
 		}
+	}
+}
+
+// A pod that is older than its namespace was made in another one of that name. A platform
+// namespace is no exception.
+func TestPodOlderThanItsNamespace(t *testing.T) {
+	made := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		namespace string
+		pod       metav1.Time
+		older     bool
+	}{
+		"older":                             {"acme-web", metav1.NewTime(made.Add(-2 * time.Second)), true},
+		"older, of the platform":            {"kube-system", metav1.NewTime(made.Add(-2 * time.Second)), true},
+		"older, of no tenant":               {"legacy", metav1.NewTime(made.Add(-2 * time.Second)), true},
+		"older by what clocks may differ":   {"acme-web", metav1.NewTime(made.Add(-time.Second)), false},
+		"made with it":                      {"acme-web", metav1.NewTime(made), false},
+		"younger":                           {"acme-web", metav1.NewTime(made.Add(time.Hour)), false},
+		"of a manifest, which says no time": {"acme-web", metav1.Time{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := newPod(tc.namespace, func(p *v1.Pod) { p.CreationTimestamp = tc.pod })
+			facts := newGatherer(t).Gather(pod)
+			subject := newRules(t).Subject(pod, &facts, around{
+				namespaces: map[string]map[string]string{"acme-web": {"tenantisolation.dev/tenant": "acme"}, "kube-system": nil, "legacy": nil},
+				created:    metav1.NewTime(made),
+			})
+			if reason, _ := subject.Denied(); (reason == isolation.OlderThanNamespace) != tc.older {
+				t.Errorf("denied for %s, want %s: %t", reason, isolation.OlderThanNamespace, tc.older)
+			}
+		})
 	}
 }
 

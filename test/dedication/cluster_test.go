@@ -184,6 +184,10 @@ type process struct {
 
 var _ dedication.Cluster = &process{}
 
+// HasPlainNodeFor and LocalTenants are of no account here: all nodes are alike, and have no disks.
+func (p *process) HasPlainNodeFor(*v1.Pod) bool { return false }
+func (p *process) LocalTenants(string) []string { return nil }
+
 // start starts a process that leads and has taken over.
 func (w *environment) start(change ...func(*dedication.Config)) *process {
 	w.t.Helper()

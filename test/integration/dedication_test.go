@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	limitReached = "node(s) are free, but the pod's tenant has as many nodes as it may have"
+	limitReached = "node(s) would take the pod, but its tenant has as many nodes as it may have (maxNodesPerTenant): free one of them, or ask an administrator for more"
+	keptForVMs   = "node(s) are kept for pods in VMs while others can take the pod (containersOnVMNodes): remove what selects them, or name a VM-isolated RuntimeClass"
 
 	acmeInternal = "tenant=acme:NoSchedule,data-class=internal:NoSchedule"
 	acmeAlone    = "tenant=acme:NoSchedule,data-class=unclassified:NoSchedule"
@@ -275,6 +276,22 @@ func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 	c.expectOn(node, waiting)
 }
 
+// A pod that another scheduler bound while the node was being dedicated takes its room there.
+func TestDedicationCountsOtherSchedulersPods(t *testing.T) {
+	c := newDedicating(t, map[string]any{"settleTime": "1s", "releaseAfter": "1s"})
+	acme := c.namespace(tenant("acme"))
+	node := c.node(cpus("2"))
+	waiting := c.tenantPod(acme, cpu("1500m"))
+	c.eventually("the dedication of "+node, func(context.Context) (bool, error) { return c.dedicationOn(node) != "", nil })
+	later := c.tenantPod(acme, cpu("400m"), named("later"))
+	// Of the same trust domain, so the rule admits both.
+	stray := c.pod(acme, boundTo(node), cpu("800m"), named("stray"))
+	c.expectOn(node, later)
+	c.refused(waiting, "Insufficient cpu")
+	c.remove(stray)
+	c.expectOn(node, waiting)
+}
+
 func TestDedicationDisabledWritesNoNode(t *testing.T) {
 	c := newFixture(t)
 	node := c.node()
@@ -287,4 +304,50 @@ func TestDedicationDisabledWritesNoNode(t *testing.T) {
 	if token, ok := c.get(pod).Annotations[dedication.TokenAnnotation]; ok {
 		t.Errorf("the pod has the token %q", token)
 	}
+}
+
+// A tenant puts a tiny VM on each node that another one has opened, and stays when that one
+// leaves: it has as many nodes as it may have then, and the other one has none.
+func TestSharedNodesAreChargedToThoseWhoAreThere(t *testing.T) {
+	c := newDedicating(t, map[string]any{"maxNodesPerTenant": 2})
+	acme, globex := c.namespace(tenant("acme")), c.namespace(tenant("globex"))
+	var victims []*corev1.Pod
+	for range 2 {
+		node := c.node(kataCapable)
+		victim := c.tenantPod(acme, runtimeClass(kata), onlyOn(node))
+		c.expectOn(node, victim)
+		c.expectOn(node, c.tenantPod(globex, runtimeClass(kata), cpu("1m"), onlyOn(node)))
+		victims = append(victims, victim)
+	}
+	free := c.node(kataCapable)
+	another := c.tenantPod(globex, runtimeClass(kata), onlyOn(free))
+	c.refused(another, limitReached)
+	for _, victim := range victims {
+		c.remove(victim)
+	}
+	c.expectOn(free, c.tenantPod(acme, runtimeClass(kata), onlyOn(free)))
+	c.stillRefused(another)
+}
+
+// Containers select nodes for VMs, one each: those stay free for VMs while there are others.
+func TestContainersAvoidNodesForVMs(t *testing.T) {
+	c := newDedicating(t)
+	acme := c.namespace(tenant("acme"))
+	forVMs := c.node(kataCapable)
+	alone := c.tenantPod(acme, onlyOn(forVMs), named("alone"))
+	c.expectOn(forVMs, alone)
+	c.remove(alone)
+	c.released(forVMs)
+
+	plain := c.node(plainOnly, cpus("1"))
+	selecting := c.tenantPod(acme, onlyOn(forVMs), named("selecting"))
+	c.refused(selecting, keptForVMs)
+	c.expectOn(plain, c.tenantPod(acme, cpu("1"), named("at-home")))
+	// That the others are full or another tenant's does not open the nodes for VMs.
+	c.refused(c.tenantPod(acme, cpu("1"), named("second")), keptForVMs)
+	c.refused(c.tenantPod(c.namespace(tenant("globex")), named("guest")), keptForVMs)
+	c.stillRefused(selecting)
+	// A pod for which there are no others has to have them.
+	large := c.tenantPod(acme, cpu("2"), named("large"))
+	c.expectOn(forVMs, large)
 }

@@ -202,7 +202,9 @@ func dedicationSettings(spec *v1alpha1.IsolationPolicySpec, beside map[string]st
 		SettleTime:   d.SettleTime.Duration,
 		ReleaseAfter: d.ReleaseAfter.Duration,
 		NodeReuse:    dedication.NodeReuse(d.NodeReuse),
-		Beside:       beside,
+
+		ContainersOnVMNodes: dedication.ContainersOnVMNodes(d.ContainersOnVMNodes),
+		Beside:              beside,
 	}
 	if d.MaxNodesPerTenant != nil {
 		settings.MaxNodesPerTenant = *d.MaxNodesPerTenant

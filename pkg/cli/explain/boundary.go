@@ -12,8 +12,8 @@ import (
 
 func (x *Explainer) boundary(pod *v1.Pod, facts *podfacts.Facts, subject isolation.Subject) Boundary {
 	b := Boundary{Value: subject.Boundary().String(), RuntimeClass: podfacts.RuntimeClassName(pod)}
-	if labels, known := x.Store.NamespaceLabels(pod.Namespace); known {
-		b.Demanded = labels[isolation.BoundaryLabel]
+	if namespace, known := x.Store.Namespace(pod.Namespace); known {
+		b.Demanded = namespace.Labels[isolation.BoundaryLabel]
 	}
 	if b.RuntimeClass == "" {
 		return b

@@ -21,7 +21,7 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 	if !managed {
 		domain = isolation.TrustDomain{Tenant: "none", DataClass: "none"}
 	}
-	namespaceLabels, known := x.Store.NamespaceLabels(pod.Namespace)
+	namespace, known := x.Store.Namespace(pod.Namespace)
 	tenant := newPart(isolation.AxisTenant, domain.Tenant)
 	class := newPart(isolation.AxisDataClass, domain.DataClass)
 	privilege := newPart(isolation.AxisPrivilege, domain.Privilege.String())
@@ -30,9 +30,9 @@ func (x *Explainer) parts(pod *v1.Pod, facts *podfacts.Facts, subject isolation.
 	if !known {
 		tenant.add("namespace "+pod.Namespace, "not known")
 	} else {
-		tenant.label("namespace", isolation.TenantLabel, namespaceLabels, "no tenant")
-		class.label("namespace", isolation.DataClassLabel, namespaceLabels, "")
-		privilege.label("namespace", isolation.PrivilegeLabel, namespaceLabels, "")
+		tenant.label("namespace", isolation.TenantLabel, namespace.Labels, "no tenant")
+		class.label("namespace", isolation.DataClassLabel, namespace.Labels, "")
+		privilege.label("namespace", isolation.PrivilegeLabel, namespace.Labels, "")
 	}
 	tenant.label("pod", isolation.TenantLabel, pod.Labels, "")
 	class.label("pod", isolation.DataClassLabel, pod.Labels, "")

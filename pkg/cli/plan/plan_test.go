@@ -19,8 +19,8 @@ import (
 // lookup is for a cluster in which every namespace "x" belongs to tenant "x".
 type lookup struct{}
 
-func (lookup) NamespaceLabels(name string) (map[string]string, bool) {
-	return map[string]string{"tenantisolation.dev/tenant": name}, true
+func (lookup) Namespace(name string) (podfacts.Namespace, bool) {
+	return podfacts.Namespace{Labels: map[string]string{"tenantisolation.dev/tenant": name}}, true
 }
 
 func (lookup) RuntimeClass(name string) (podfacts.RuntimeClass, bool) {

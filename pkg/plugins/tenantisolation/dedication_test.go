@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -57,9 +58,12 @@ func (e *fakeEngine) Lead()                   { e.leads++ }
 func (e *fakeEngine) Ready() bool             { return e.ready }
 func (e *fakeEngine) NodeChanged(node string) { e.touched = append(e.touched, node) }
 
-func (e *fakeEngine) Dedication(node string) (isolation.Dedication, bool) {
+func (e *fakeEngine) Dedicated(node string) cluster.Dedicated {
 	to, ok := e.nodes[node]
-	return to, ok
+	if !ok {
+		return cluster.Dedicated{}
+	}
+	return cluster.Dedicated{Dedication: to, Dedicated: true, Charged: []string{e.openedBy[node]}}
 }
 
 func (e *fakeEngine) mayOpen(tenant string) bool {
@@ -72,7 +76,10 @@ func (e *fakeEngine) mayOpen(tenant string) bool {
 	return opened < e.limit
 }
 
-func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Subject {
+func (e *fakeEngine) Confine(pod *v1.Pod, subject isolation.Subject, wait bool) isolation.Subject {
+	if e.world.store.HasPlainNodeFor(pod) {
+		subject = subject.AvoidingVMNodes()
+	}
 	domain, ok := subject.TrustDomain()
 	if !ok || e.mayOpen(domain.Tenant) {
 		return subject
@@ -82,6 +89,8 @@ func (e *fakeEngine) Confine(subject isolation.Subject, wait bool) isolation.Sub
 	}
 	return subject.Confined()
 }
+
+func (e *fakeEngine) KeepsVMNodes() bool { return true }
 
 func (e *fakeEngine) TenantsBelowLimit() map[string]bool {
 	tenants := map[string]bool{}
@@ -147,17 +156,13 @@ func (e *fakeEngine) Release(uid types.UID, node string, outcome dedication.Outc
 
 // change changes a node's dedication and reports it.
 func (e *fakeEngine) change(node string, change func()) {
-	said := func() cluster.Dedicated {
-		to, ok := e.nodes[node]
-		return cluster.Dedicated{Dedication: to, Dedicated: ok}
-	}
-	before := said()
+	before := e.Dedicated(node)
 	change()
 	if e.denied[node] {
 		before = cluster.Dedicated{Dedicated: true}
 		delete(e.denied, node)
 	}
-	e.world.store.DedicationChanged(node, before, said())
+	e.world.store.DedicationChanged(node, before, e.Dedicated(node))
 }
 
 // open dedicates a node.
@@ -330,6 +335,45 @@ func TestPreBindErrors(t *testing.T) {
 			w := tenants(t)
 			w.dedicating().ensure = tc.err
 			status := w.pl.PreBind(t.Context(), framework.NewCycleState(), w.add(w.pod("red", "p")), "n1")
+			if got := status.AsError(); !errors.Is(got, tc.want) || (got == nil) != (tc.want == nil) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// Another scheduler's pod is bound while the node is being dedicated: the pod was placed without
+// it, and fits no more.
+func TestPreBindCountsWhoCameMeanwhile(t *testing.T) {
+	asking := func(cpu string) func(*v1.Pod) {
+		return func(p *v1.Pod) {
+			p.Spec.Containers = []v1.Container{{Name: "app", Resources: v1.ResourceRequirements{
+				Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu), "example.com/elsewhere": resource.MustParse("1")},
+			}}}
+		}
+	}
+	for name, tc := range map[string]struct {
+		came, assumed string
+		want          error
+	}{
+		"nobody":                           {},
+		"one beside whom the pod fits":     {came: "23"},
+		"one beside whom the pod does not": {came: "25", want: errNoRoom},
+		"one that is about to be bound":    {assumed: "25", want: errNoRoom},
+		"two that fill it together":        {came: "20", assumed: "5", want: errNoRoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := tenants(t)
+			w.dedicating()
+			pod := w.add(w.pod("red", "p", asking("40")))
+			w.store.Assume(w.store.Rules(), pod, "n1")
+			if tc.came != "" {
+				w.set(w.pod("red", "came", on("n1"), asking(tc.came)))
+			}
+			if tc.assumed != "" {
+				w.store.Assume(w.store.Rules(), w.add(w.pod("red", "assumed", asking(tc.assumed))), "n1")
+			}
+			status := w.pl.PreBind(t.Context(), framework.NewCycleState(), pod, "n1")
 			if got := status.AsError(); !errors.Is(got, tc.want) || (got == nil) != (tc.want == nil) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}

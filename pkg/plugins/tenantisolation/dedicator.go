@@ -18,9 +18,11 @@ type Dedicator interface {
 	Ready() bool
 	// NodeChanged reports that something has changed on a node.
 	NodeChanged(node string)
-	// Confine returns the subject as its tenant may open nodes now. A pod that is to wait
-	// for that is woken by TenantsBelowLimit.
-	Confine(subject isolation.Subject, wait bool) isolation.Subject
+	// Confine returns the subject of a pending pod as to which nodes it may open now. One that
+	// is to wait for its tenant's limit is woken by TenantsBelowLimit.
+	Confine(pod *v1.Pod, subject isolation.Subject, wait bool) isolation.Subject
+	// KeepsVMNodes reports whether Confine may keep containers off nodes that can start VMs.
+	KeepsVMNodes() bool
 	// TenantsBelowLimit returns the tenants that waited for another node and may open one now.
 	TenantsBelowLimit() map[string]bool
 	// Homes returns nodes with the dedication that the subject would bring, at most so many.
@@ -55,8 +57,13 @@ func (NoDedication) Ready() bool { return true }
 // NodeChanged does nothing.
 func (NoDedication) NodeChanged(string) {}
 
-// Confine returns the subject as it is: no tenant is limited.
-func (NoDedication) Confine(subject isolation.Subject, _ bool) isolation.Subject { return subject }
+// Confine returns the subject as it is: no pod opens a node.
+func (NoDedication) Confine(_ *v1.Pod, subject isolation.Subject, _ bool) isolation.Subject {
+	return subject
+}
+
+// KeepsVMNodes returns false.
+func (NoDedication) KeepsVMNodes() bool { return false }
 
 // TenantsBelowLimit returns nil: no tenant is limited.
 func (NoDedication) TenantsBelowLimit() map[string]bool { return nil }

@@ -56,7 +56,7 @@ func (pl *Plugin) PreFilter(ctx context.Context, state fwk.CycleState, pod *v1.P
 		return nil, denial(isolation.NoPolicy)
 	}
 	ready := pl.ready()
-	c.subject = pl.dedicator.Confine(c.subject, true)
+	c.subject = pl.dedicator.Confine(pod, c.subject, true)
 	c.request = newRequest(pod)
 	shared().resolved(&c.subject)
 	state.Write(cycleKey, c)

@@ -116,11 +116,11 @@ func (h *history) subjects() map[string]isolation.Subject {
 	return all
 }
 
-// confined are the pending pods whose tenant may open no other node.
-func (h *history) confined() map[string]bool {
-	all := map[string]bool{}
-	for key, subject := range h.subjects() {
-		all[key] = h.engine != nil && h.engine.Confine(subject, false) != subject
+// confined are the pending pods as to which nodes they may open.
+func (h *history) confined() map[string]isolation.Subject {
+	all := map[string]isolation.Subject{}
+	for key, pod := range h.pending() {
+		all[key] = h.pl.dedicator.Confine(pod, h.subject(pod), false)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +17,7 @@ import (
 
 // These end a binding, and the framework tries the pod again. Tenants read them.
 const (
+	errNoRoom       = unsent("node(s) have no room left for the pod: another one was bound while they were being dedicated")
 	errNotDedicated = unsent("node(s) could not be dedicated for the pod")
 	errNotTakenOver = unsent("dedicated nodes have not been taken over yet: the pod is retried as soon as they are")
 )
@@ -38,11 +40,15 @@ func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		return nil
 	}
 	err := pl.dedicator.Ensure(ctx, pod, nodeName, &c.subject)
+	if err == nil && !pl.hasRoom(pod, nodeName) {
+		err = errNoRoom
+	}
 	if err == nil {
 		return nil
 	}
 	klog.FromContext(ctx).Info("Node could not be dedicated", "pod", klog.KObj(pod), "node", klog.KRef("", nodeName), "err", err)
 	switch {
+	case errors.Is(err, errNoRoom):
 	case errors.Is(err, dedication.ErrTaken), errors.Is(err, dedication.ErrDedicated):
 		err = errNodeTaken
 	case errors.Is(err, dedication.ErrNotReady):
@@ -51,6 +57,20 @@ func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		err = errNotDedicated
 	}
 	return fwk.AsStatus(err)
+}
+
+// hasRoom reports whether the pod still fits on its node beside everybody who is known to be
+// there: pods that others bound while the node was being dedicated were not in the snapshot by
+// which the pod was placed, and the store has them by now.
+func (pl *Plugin) hasRoom(pod *v1.Pod, nodeName string) bool {
+	node, exists := pl.store.Node(nodeName)
+	if !exists {
+		return true // the bind will say so
+	}
+	others := slices.DeleteFunc(append(pl.store.PodsOn(nodeName), pl.store.AssumedOn(nodeName)...), func(other *v1.Pod) bool {
+		return other.UID == pod.UID
+	})
+	return hasRoom(pod, node, others)
 }
 
 // cycleOf returns what the cycle knows, or works it out if PreFilter is switched off.

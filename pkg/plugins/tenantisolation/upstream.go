@@ -3,9 +3,13 @@ package tenantisolation
 import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/features"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/noderesources"
 
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
@@ -71,4 +75,20 @@ func skipped(state fwk.CycleState, pod *v1.Pod) sets.Set[string] {
 		skip.Insert(names.VolumeBinding)
 	}
 	return skip
+}
+
+// hasRoom reports whether a node with these other pods has the resources that the pod requests.
+// What a node never has is not looked at: another filter has found it elsewhere.
+func hasRoom(pod *v1.Pod, node *v1.Node, others []*v1.Pod) bool {
+	info := framework.NewNodeInfo(others...)
+	info.SetNode(node)
+	missing := noderesources.Fits(pod, info, nil, noderesources.ResourceRequestsOptions{
+		EnablePodLevelResources: utilfeature.DefaultFeatureGate.Enabled(features.PodLevelResources),
+	})
+	for i := range missing {
+		if !missing[i].Unresolvable {
+			return false
+		}
+	}
+	return true
 }

@@ -32,7 +32,31 @@ func (pl *Plugin) changed(e cluster.Event) {
 	case cluster.NamespaceChanged, cluster.RuntimeClassChanged, cluster.PVCChanged, cluster.PodChanged:
 	}
 	pl.addHelped(rules, e.Nodes, wake)
+	pl.addToVMNodes(&e, wake)
 	pl.wake(string(e.Cause), wake)
+}
+
+// addToVMNodes adds the pending pods that may go to nodes that were kept for VMs, because the
+// last other one is gone.
+func (pl *Plugin) addToVMNodes(e *cluster.Event, wake map[string]*v1.Pod) {
+	if !e.LosesPlainNodes() || !pl.dedicator.KeepsVMNodes() {
+		return
+	}
+	rules := pl.store.Rules()
+	nodes := pl.store.VMCapableNodes(rules)
+	for _, pod := range pl.store.Pending() {
+		if !pl.responsible(pod) || !pl.store.FreesVMNodes(e, pod) {
+			continue
+		}
+		subject := pl.waiting(rules, pod)
+		avoiding := subject.AvoidingVMNodes()
+		for i := range nodes {
+			if isolation.Decide(&subject, &nodes[i]).Allowed() && !isolation.Decide(&avoiding, &nodes[i]).Allowed() {
+				wake[cluster.PodKey(pod)] = pod
+				break
+			}
+		}
+	}
 }
 
 // addHelped adds the pending pods for which one of the nodes has been cleared.
@@ -102,5 +126,5 @@ func (pl *Plugin) wake(why string, pods map[string]*v1.Pod) {
 
 // waiting returns what the rule makes of a pending pod, as its tenant may open nodes now.
 func (pl *Plugin) waiting(rules *podfacts.Rules, pod *v1.Pod) isolation.Subject {
-	return pl.dedicator.Confine(pl.store.Subject(rules, pod), false)
+	return pl.dedicator.Confine(pod, pl.store.Subject(rules, pod), false)
 }
