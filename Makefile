@@ -27,6 +27,8 @@ ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control
 MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
 verify lint fmt: MODULES += hack/tools
 test test-unit verify lint release: MODULES += hack/release
+test: MODULES += hack/helm
+test-skew: MODULES := . hack/control-plane hack/skew hack/helm
 
 .PHONY: help
 help: ## List all targets
@@ -66,6 +68,13 @@ test: download ## Run all tests, with the race detector and a real control plane
 .PHONY: test-unit
 test-unit: download ## Run the tests that need no cluster, -short and without the race detector: seconds (PKG, RUN)
 	@PKG='$(PKG)' RUN='$(RUN)' hack/test.sh unit
+
+.PHONY: test-skew
+test-skew: download ## Run the integration tests against a kube-apiserver of the oldest release that works, which is built first
+	@hack/control-plane.sh bin/control-plane
+	@hack/skew.sh bin/skew
+	@# The left out ones compare with rights of the current release, and emulate versions that the oldest cannot.
+	@KUBEBUILDER_ASSETS='$(CURDIR)/bin/skew' go test -count=1 -timeout 30m ./test/integration -skip '^Test(ManifestsRightsAreExact|SchedulerFollowsTheAPIServer)$$'
 
 .PHONY: fuzz
 fuzz: download ## Run every fuzz target, each for TIME=1m

@@ -80,6 +80,11 @@ fi
 if ((${#cluster[@]} > 0 && ${#failed[@]} == 0)); then
 	# One package after the other: side by side, on two cores, they would measure each other.
 	tests "on a control plane" -p 1 -timeout 30m "${cluster[@]}" || failed+=("on a control plane")
+	if [[ -z ${PKG:-} && -z ${RUN:-} ]]; then
+		# The oldest API server that the scheduler works with, as far as one can be emulated.
+		run=(-run '^Test(Placement|VM|Dedicat|Release|Requeue|Preemption|Spoofed|Waiting)')
+		tests "on an older API server" ./test/integration -emulated-version=1.36 || failed+=("on an older API server")
+	fi
 fi
 if ((${#failed[@]} > 0)); then
 	echo "test: FAILED ${failed[*]}"

@@ -2,6 +2,10 @@
 # Pins k8s.io/kubernetes and all of its staging modules to one release.
 #
 #   hack/update-kubernetes.sh v1.37.2
+#   hack/update-kubernetes.sh v1.36.3 hack/skew
+#
+# Without a folder it moves every module that the product is built and tested with. hack/skew has the
+# oldest API server that the scheduler works with, and moves alone.
 #
 # k8s.io/kubernetes requires its staging modules at v0.0.0 and replaces them by
 # paths inside its own tree, and a replace directive of a dependency is ignored. So whoever
@@ -10,8 +14,9 @@
 set -euo pipefail
 
 version=${1:-}
+shift || true
 if [[ ! ${version} =~ ^v1\.[0-9]+\.[0-9]+$ ]]; then
-	echo "usage: hack/update-kubernetes.sh v1.MINOR.PATCH" >&2
+	echo "usage: hack/update-kubernetes.sh v1.MINOR.PATCH [FOLDER]" >&2
 	exit 2
 fi
 staging="v0.${version#v1.}"
@@ -41,7 +46,10 @@ requires() { grep -qE "^(require )?\s*$1 v" go.mod; }
 
 # Every module of this repository that imports Kubernetes moves together, so
 # that the scheduler, its tests and the control plane share one build cache.
-for dir in . hack/control-plane hack/tools; do
+if (($# == 0)); then
+	set -- . hack/control-plane hack/tools
+fi
+for dir in "$@"; do
 	cd "${root}/${dir}"
 	edits=()
 	if requires k8s.io/kubernetes; then

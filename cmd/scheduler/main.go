@@ -1,6 +1,6 @@
 // Command scheduler is the stock kube-scheduler with the TenantIsolation plugin
-// registered and a signal of who leads, and nothing else: every flag, endpoint and configuration
-// field is kube-scheduler's own.
+// registered, a signal of who leads, and --emulated-version set by the API servers, and nothing else:
+// every flag, endpoint and configuration field is kube-scheduler's own.
 package main
 
 import (
@@ -12,16 +12,12 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/restclient"    // package leadership has those, under their usual names
 	_ "k8s.io/component-base/metrics/prometheus/version"       // for the build_info metric
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
-	kubescheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 
 	"tenantisolation.dev/scheduler/cmd/scheduler/app"
 	"tenantisolation.dev/scheduler/pkg/leadership"
-	"tenantisolation.dev/scheduler/pkg/plugins/tenantisolation"
 )
 
 func main() {
 	process := &app.Process{Election: leadership.Install()}
-	os.Exit(cli.Run(kubescheduler.NewSchedulerCommand(
-		kubescheduler.WithPlugin(tenantisolation.Name, process.NewPlugin),
-	)))
+	os.Exit(cli.Run(app.NewCommand(process)))
 }

@@ -120,9 +120,10 @@ func (c *ControlPlane) configurePlane(o Options) error {
 
 	flags := server.Configure()
 	// Otherwise it looks for an address of this machine that is not loopback, and exits if
-	// there is none. No client connects to the one that it advertises (a
-	// documentation address, RFC 5737).
+	// there is none. No client can connect to this one (a documentation address, RFC 5737), so
+	// it is not published either.
 	flags.Set("advertise-address", "192.0.2.1")
+	flags.Set("endpoint-reconciler-type", "none")
 	flags.Set("allow-privileged", "true")
 	flags.Set("authorization-mode", "Node,RBAC")
 	flags.Set("enable-admission-plugins", "NodeRestriction")

@@ -29,14 +29,15 @@ func (c *ControlPlane) RestartEtcd(ctx context.Context) error {
 	return c.restart(ctx, etcdName)
 }
 
-// RestartAPIServer kills kube-apiserver and starts it again, and returns when it is ready.
-func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
-	return c.restart(ctx, apiServerName)
+// RestartAPIServer kills kube-apiserver and starts it again, and returns when it is ready. The flags,
+// such as --emulated-version=1.36, replace those of the same names.
+func (c *ControlPlane) RestartAPIServer(ctx context.Context, flags ...string) error {
+	return c.restart(ctx, apiServerName, flags...)
 }
 
 // restart replaces a program that envtest started by one with the same arguments, which
-// the launcher has noted.
-func (c *ControlPlane) restart(ctx context.Context, name string) error {
+// the launcher has noted, but for the flags given.
+func (c *ControlPlane) restart(ctx context.Context, name string, flags ...string) error {
 	pid := c.pidOf(name)
 	if pid == 0 {
 		return fmt.Errorf("%s does not run", name)
@@ -45,6 +46,11 @@ func (c *ControlPlane) restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	for _, flag := range flags {
+		prefix := strings.SplitAfterN(flag, "=", 2)[0]
+		arguments = slices.DeleteFunc(arguments, func(old string) bool { return strings.HasPrefix(old, prefix) })
+	}
+	arguments = append(arguments, flags...)
 	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil {
 		return err
 	}

@@ -47,6 +47,12 @@ func declaresModule(goMod string) bool {
 // programs is where each program of a control plane is on this machine.
 type programs map[string]string
 
+// Program returns where a program of a control plane is on this machine.
+func Program(name string) (string, error) {
+	found, err := findPrograms(name)
+	return found[name], err
+}
+
 // findPrograms looks each name up on its own, because a KUBEBUILDER_ASSETS that was
 // made by other means has etcd, kube-apiserver and kubectl but not the rest.
 func findPrograms(names ...string) (programs, error) {

@@ -56,7 +56,7 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	}
 	results, err := (&preflight.Checker{
 		Client: c.client, Policy: c.policy, Rules: c.rules, Engine: c.engine, Store: c.store,
-		Server: c.Server, Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
+		Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
 	}).Run(ctx)
 	if err != nil {
 		return err

@@ -17,10 +17,11 @@ var commands = map[string]proof{
 	"make demo":     {target: "demo"},
 	"make test":     {target: "test"},
 	"make simulate": {test: "TestSimulateDemo"},
-	"kubectl isolation audit --tenant-key=namespace": {test: "TestKubectlPlugin"},
-	"kubectl isolation plan --tenant-key=namespace":  {test: "TestKubectlPlugin"},
-	"kubectl apply -k manifests/crds":                {test: "TestManifestsApplyTwice"},
-	"kubectl apply -k manifests/overlays/default":    {test: "TestManifestsApplyTwice"},
+	"kubectl isolation audit --tenant-key=namespace":                                {test: "TestKubectlPlugin"},
+	"kubectl isolation plan --tenant-key=namespace":                                 {test: "TestKubectlPlugin"},
+	"kubectl apply -k manifests/crds":                                               {test: "TestManifestsApplyTwice"},
+	"kubectl apply -k manifests/overlays/default":                                   {test: "TestManifestsApplyTwice"},
+	"helm install tenant-isolation charts/tenant-isolation --namespace kube-system": {test: "TestChartTakesOver"},
 }
 
 func TestCommandsOfTheReadmeAreRun(t *testing.T) {

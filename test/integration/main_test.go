@@ -8,6 +8,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,6 +25,9 @@ import (
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 )
+
+// Tests on an API server of their own are not affected.
+var emulatedVersion = flag.String("emulated-version", "", "run most tests against an API server that emulates this older release")
 
 // RuntimeClasses and PriorityClasses that exist in every test.
 const (
@@ -98,7 +102,11 @@ func startEnvironment() (*environment, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	plane, err := controlplane.Start(ctx, controlplane.Options{})
+	flags := map[string]string{}
+	if *emulatedVersion != "" {
+		flags["emulated-version"] = *emulatedVersion
+	}
+	plane, err := controlplane.Start(ctx, controlplane.Options{APIServerFlags: flags})
 	if err != nil {
 		return nil, err
 	}

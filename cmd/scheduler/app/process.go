@@ -54,6 +54,9 @@ type Process struct {
 	// logs and exits with status 1: started anew, the process waits for its turn.
 	Exit func(error)
 
+	// servers keeps the process at the version of the API servers, nil if nothing does.
+	servers *follower
+
 	mu sync.Mutex
 	// plugins counts the profiles with the plugin, dedicating those that dedicate nodes.
 	plugins, dedicating int
@@ -80,6 +83,7 @@ func (p *Process) NewPlugin(ctx context.Context, obj runtime.Object, handle fwk.
 	if err != nil {
 		return nil, fmt.Errorf("pod security checks: %w", err)
 	}
+	p.servers.start(ctx)
 	parts := &parts{
 		logger: klog.LoggerWithName(klog.FromContext(ctx), tenantisolation.Name),
 		handle: handle,

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
@@ -43,12 +44,13 @@ func (c *Checker) livePolicies(ctx context.Context) (*admission.Policies, error)
 	if err != nil {
 		return nil, err
 	}
+	// Before 1.36 there are none, and so they are missing.
 	mutating, err := api.MutatingAdmissionPolicies().List(ctx, listOptions())
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
 	mutatingBindings, err := api.MutatingAdmissionPolicyBindings().List(ctx, listOptions())
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
 	return &admission.Policies{

@@ -55,7 +55,6 @@ type Checker struct {
 	Engine *audit.Engine
 	Store  *cluster.Store
 
-	Server         string
 	Nodes          []*v1.Node
 	Namespaces     []*v1.Namespace
 	Pods           []*v1.Pod
@@ -63,7 +62,8 @@ type Checker struct {
 }
 
 // Run runs every check, in a fixed order. A check that the user has no right to make is a
-// warning; any other error of the API server ends the run.
+// warning, a kind that the API server does not serve is a failure; any other error of the API
+// server ends the run.
 func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 	var all []Result
 	for _, check := range []struct {
@@ -89,6 +89,8 @@ func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 			results = append(results, Result{
 				Status: Warn, Says: "could not be checked: " + err.Error(), Fix: "run preflight as a user who may read this",
 			})
+		case apierrors.IsNotFound(err):
+			results = append(results, fail("upgrade the API server", "could not be checked: the API server does not serve what is asked for: %v", err))
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", check.name, err)
 		}

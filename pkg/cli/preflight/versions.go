@@ -2,35 +2,46 @@ package preflight
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
-)
 
-// The API server is supported from oldestServer up to, but without, tooNewServer.
-const (
-	oldestServer = "1.37.0"
-	tooNewServer = "1.39.0"
+	"tenantisolation.dev/scheduler/pkg/serverversion"
 )
 
 func (c *Checker) apiServer(context.Context) ([]Result, error) {
-	server, err := version.ParseGeneric(c.Server)
-	switch {
-	case err != nil:
-		//nolint:nilerr // an unknown version is a finding, not an error of the check
-		return []Result{warn("look at `kubectl version`", "version %q of the API server is unknown", c.Server)}, nil
-	case server.LessThan(version.MustParseGeneric(oldestServer)):
-		return []Result{fail("upgrade it, or use an older release of this project", "version %s is older than %s", c.Server, oldestServer)}, nil
-	case server.AtLeast(version.MustParseGeneric(tooNewServer)):
-		return []Result{warn("upgrade the scheduler", "version %s is newer than the tested ones", c.Server)}, nil
+	info, err := c.Client.Discovery().ServerVersion()
+	if err != nil {
+		return nil, err
 	}
-	return pass("version %s", c.Server), nil
+	offered, err := serverversion.Of(info)
+	if err != nil {
+		//nolint:nilerr // an unknown version is a finding, not an error of the check
+		return []Result{warn("look at `kubectl version`", "version %q of the API server is unknown", info.GitVersion)}, nil
+	}
+	says := "version " + info.GitVersion
+	if own, err := version.ParseGeneric(info.GitVersion); err == nil && offered.Minor() != own.Minor() {
+		says += fmt.Sprintf(", which emulates %s,", offered)
+	}
+	switch {
+	case offered.LessThan(version.MustParseGeneric(serverversion.Oldest)):
+		return []Result{fail("upgrade the API server", "%s is older than %s, the oldest that this release works with", says, serverversion.Oldest)}, nil
+	case offered.GreaterThan(version.MustParseGeneric(serverversion.Newest)):
+		return []Result{warn("upgrade the scheduler", "%s is newer than %s, the newest that this release was tested with", says, serverversion.Newest)}, nil
+	}
+	return pass("%s works with this release", says), nil
 }
 
 // admissionTypes checks that the API server serves the types of the policies.
 func (c *Checker) admissionTypes(context.Context) ([]Result, error) {
 	const group = "admissionregistration.k8s.io/v1"
 	list, err := c.Client.Discovery().ServerResourcesForGroupVersion(group)
+	if apierrors.IsNotFound(err) {
+		list, err = &metav1.APIResourceList{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
