@@ -104,7 +104,7 @@ fmt: download ## Format the code and order its imports
 .PHONY: generate
 generate: download ## Write the generated files anew: deep copies, conversions, reference pages
 	go generate ./...
-	go run ./hack/docs/argumentsdoc
+	go run ./hack/docs/policydoc
 	go run ./hack/docs/kubectldoc
 	go run ./hack/docs/metricsdoc
 

@@ -19,6 +19,7 @@ var commands = map[string]proof{
 	"make simulate": {test: "TestSimulateDemo"},
 	"kubectl isolation audit --tenant-key=namespace":                                {test: "TestKubectlPlugin"},
 	"kubectl isolation plan --tenant-key=namespace":                                 {test: "TestKubectlPlugin"},
+	"kubectl apply -k manifests/crds":                                               {test: "TestManifestsApplyTwice"},
 	"kubectl apply -k manifests/overlays/default":                                   {test: "TestManifestsApplyTwice"},
 	"helm install tenant-isolation charts/tenant-isolation --namespace kube-system": {test: "TestChartTakesOver"},
 }

@@ -101,7 +101,10 @@ type kustomization struct {
 	Kind       string   `json:"kind"`
 	Resources  []string `json:"resources"`
 	Components []string `json:"components"`
-	Images     []struct {
+	Patches    []struct {
+		Path string `json:"path"`
+	} `json:"patches"`
+	Images []struct {
 		Name    string `json:"name"`
 		NewName string `json:"newName"`
 		NewTag  string `json:"newTag"`
