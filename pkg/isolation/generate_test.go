@@ -269,7 +269,8 @@ func (s scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "separate by %v, share classes %v, share privileges %v, minimum %v, preemption %d\n",
 		s.config.SeparateBy, s.config.ShareDataClasses, s.config.SharePrivileges, s.config.MinimumBoundary, s.config.Preemption)
-	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t, for VMs %t, avoids those %t\n", s.handlers, s.taints, s.charged, s.confined, s.vmCapable, s.avoids)
+	fmt.Fprintf(&b, "handlers %v, dedicated by taints %v, charged to %v, confined %t, for VMs %t, avoids those %t\n",
+		s.handlers, s.taints, s.charged, s.confined, s.vmCapable, s.avoids)
 	write := func(who string, p Pod) {
 		j := s.oracle().judge(p)
 		fmt.Fprintf(&b, "%s: %+v\n  in namespace %+v\n  which the oracle takes for %+v\n", who, p, p.Namespace, j)
