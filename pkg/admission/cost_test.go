@@ -21,6 +21,7 @@ func TestPoliciesCostOfALargePod(t *testing.T) {
 
 	large, bound, debugged := largePod(50, 0), largePod(50, 0), largePod(50, 50)
 	bound.Spec.NodeName, debugged.Spec.NodeName = "node-1", "node-1"
+	delete(large.Annotations, isolation.EvidenceAnnotation)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{
 		"tenantisolation.dev/tenant": "acme", "tenantisolation.dev/data-class": "internal",
 		"tenantisolation.dev/privilege": "restricted", "tenantisolation.dev/boundary": "vm",
@@ -31,7 +32,6 @@ func TestPoliciesCostOfALargePod(t *testing.T) {
 	}
 	requests := map[string]request{
 		"tenant-isolation-pods":                 create,
-		"tenant-isolation-mirror-pods":          create,
 		"tenant-isolation-evidence":             update(""),
 		"tenant-isolation-updates":              update("status"),
 		"tenant-isolation-ephemeral-containers": update("ephemeralcontainers"),

@@ -32,6 +32,9 @@ const (
 // condition.
 type notEnforced struct{ reason, message string }
 
+// reasonObserving: nothing is to be enforced.
+const reasonObserving = "Observing"
+
 func unknown(err error) *notEnforced { return &notEnforced{"Unknown", err.Error()} }
 
 // staleParameter says what to do: the API server follows a kind of parameter no more once no binding has
@@ -45,7 +48,7 @@ func newNonce() string { return strings.ToLower(rand.Text()) }
 // check returns what is not enforced, nil if everything is.
 func (l *Leader) check(ctx context.Context, inForce *v1alpha1.InForce) *notEnforced {
 	if inForce.Spec.Enforcement == v1alpha1.EnforcementAudit {
-		return &notEnforced{"Observing", "enforcement is Audit: what breaks the rule is reported, and nothing is refused"}
+		return &notEnforced{reasonObserving, "enforcement is Audit: what breaks the rule is reported, and nothing is refused"}
 	}
 	differences, err := l.Controls.Differences(ctx, inForce)
 	if err != nil {

@@ -291,10 +291,15 @@ func (l *Leader) copyTenants(ctx context.Context, inForce *v1alpha1.InForce) err
 	if inForce.Spec.TenantFrom == nil {
 		return nil
 	}
+	rules, err := podfacts.NewRules(&inForce.Spec)
+	if err != nil {
+		return err
+	}
 	copied := 0
 	for _, ns := range l.Cluster.Namespaces() {
 		tenant := ns.Labels[inForce.Spec.TenantFrom.NamespaceLabel]
-		if tenant == "" || ns.Labels[tenantLabel] == tenant || ns.DeletionTimestamp != nil {
+		// Some products label every namespace; those of the platform are no tenant's.
+		if tenant == "" || ns.Labels[tenantLabel] == tenant || ns.DeletionTimestamp != nil || rules.IsPlatform(ns.Name, ns.Labels) {
 			continue
 		}
 		if copied++; copied > namespacesPerLook {

@@ -15,7 +15,7 @@ var shared = sync.OnceValue(func() *metrics {
 		Subsystem: "tenant_isolation",
 		Name:      "policy_condition",
 		Help: "The conditions of the IsolationPolicy, 1 for true and 0 for false; only the leader has them. Accepted: its newest spec is in force. " +
-			"Enforced: every admission policy is as shipped, and the API server answers by the parameter in force. Dedication: nodes are dedicated.",
+			"Enforced: every admission policy is as shipped, and the API server answers by the parameter in force; missing while enforcement is Audit. Dedication: nodes are dedicated.",
 		StabilityLevel: k8smetrics.ALPHA,
 	}, []string{"type"})}
 })
@@ -25,6 +25,10 @@ func Metrics() []k8smetrics.Registerable { return []k8smetrics.Registerable{shar
 
 // registerMetrics shows the metrics on the process's /metrics.
 var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(Metrics()...) })
+
+func (m *metrics) unknown(kind string) {
+	m.conditions.Delete(map[string]string{"type": kind})
+}
 
 func (m *metrics) condition(kind string, holds bool) {
 	value := 0.0

@@ -37,6 +37,10 @@ func (l *Leader) set(status *v1alpha1.IsolationPolicyStatus, kind string, holds 
 func (l *Leader) setEnforced(status *v1alpha1.IsolationPolicyStatus, missing *notEnforced) {
 	if missing != nil {
 		l.set(status, v1alpha1.ConditionEnforced, false, missing.reason, missing.message)
+		if missing.reason == reasonObserving {
+			// By choice, so that nobody is to be alerted.
+			shared().unknown(v1alpha1.ConditionEnforced)
+		}
 		return
 	}
 	l.set(status, v1alpha1.ConditionEnforced, true, "AsShipped", "every admission policy is as shipped, and the API server answers by the parameter in force")

@@ -158,6 +158,9 @@ func NewPolicy(c Config) (*Policy, error) {
 // InForce reports whether there is a policy to judge by: the zero Policy is none.
 func (p *Policy) InForce() bool { return p.made() }
 
+// IsPlatform reports whether a namespace is listed as the platform's.
+func (p *Policy) IsPlatform(namespace string) bool { return p.platform[namespace] }
+
 // made reports whether p came out of NewPolicy, which takes no BoundaryContainer for
 // the minimum; the zero Policy did not.
 func (p *Policy) made() bool { return p.minimumBoundary != BoundaryContainer }

@@ -25,6 +25,12 @@ type Rules struct {
 // NoRules returns the rules of a scheduler that knows no policy: they deny every pod.
 func NoRules() *Rules { return &Rules{Policy: &isolation.Policy{}, platform: labels.Nothing()} }
 
+// IsPlatform reports whether a namespace is listed or selected as the platform's, whatever its tenant label
+// says.
+func (r *Rules) IsPlatform(name string, set map[string]string) bool {
+	return r.Policy.IsPlatform(name) || r.platform.Matches(labels.Set(set))
+}
+
 // NewRules translates a spec that has its defaults. The error names every field at fault.
 func NewRules(spec *v1alpha1.IsolationPolicySpec) (*Rules, error) {
 	c := isolation.Config{

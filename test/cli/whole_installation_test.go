@@ -30,8 +30,12 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 		}
 	}
 
-	if _, err := w.plane.Kubectl(t.Context(), "apply", "-k", repository(t, "manifests", "overlays", "audit")); err != nil {
-		t.Fatal(err)
+	for _, args := range [][]string{
+		{"-f", repository(t, "manifests", "crds", "keepers.yaml")}, {"-k", repository(t, "manifests", "overlays", "audit")},
+	} {
+		if _, err := w.plane.Kubectl(t.Context(), append([]string{"apply"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := worst(preflightOf(t, w), "policies"); got != preflight.Warn {
 		t.Errorf("policies that only observe: %s, want %s", got, preflight.Warn)

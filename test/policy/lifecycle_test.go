@@ -97,7 +97,8 @@ func TestEnforceAuditEnforce(t *testing.T) {
 func TestTenantFrom(t *testing.T) {
 	c := install(t)
 	const theirs = "capsule.clastix.io/tenant"
-	old := c.namespace(theirs + "=acme")
+	old, agents := c.namespace(theirs+"=acme"), c.namespace(theirs+"=acme")
+	c.mustChange(map[string]any{"platformNamespaces": map[string]any{"names": []string{"kube-system", systemNamespace, agents}}})
 	c.mustChange(map[string]any{"tenantFrom": map[string]any{"namespaceLabel": theirs}})
 	c.inForce()
 	label := func(namespace string) string {
@@ -110,6 +111,9 @@ func TestTenantFrom(t *testing.T) {
 		got := label(c.namespace(theirs + "=globex"))
 		return got == "globex", got
 	})
+	if got := label(agents); got != "" {
+		t.Errorf("a namespace of the platform is %s's", got)
+	}
 }
 
 // What is removed in the order of docs/operations.md leaves nothing.

@@ -9,6 +9,7 @@
 //	install.go    the scheduler, its rights and its arguments
 //	nodes.go      RuntimeClasses, handlers, DaemonSets
 //	tenants.go    namespaces and the pods in them
+//	placement.go  templates and pods that reach into others' placement
 //	people.go     who may undo the isolation
 package preflight
 
@@ -81,6 +82,7 @@ func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 		{"daemon sets", c.daemonSets},
 		{"namespaces", c.namespaces},
 		{"pods", c.pods},
+		{"placement", c.placement},
 		{"who administers", c.people},
 	} {
 		results, err := check.run(ctx)
