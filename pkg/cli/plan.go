@@ -35,7 +35,7 @@ func newPlanCommand(o *options) *cobra.Command {
 	p := &planOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Estimate what enforcing the rule costs in nodes, and what would save some",
+		Short: "Estimate what enforcing the rule costs in nodes, or what another policy would change",
 		Long: paragraphs(
 			`Packs the pods of the cluster anew, into nodes of the same sizes: without the rule, with it, and with VMs
 where they save nodes. Lists the workloads that share a node against the rule today and would move, and those
@@ -43,6 +43,13 @@ that are in a trust domain of their own only because of their privilege, where a
 			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
 disks are ignored. Pods of DaemonSets and of the platform are assumed on every node.`,
 			`For manifests without nodes, the pods are packed into nodes of --node-cpu and --node-memory.`,
+			`With --policy, and a cluster or files with pods on nodes, it says instead what would change with that policy in
+force in place of the one that is: findings that would begin and end, RuntimeClasses that would be taken for
+another boundary, pods that would be refused or judged to be something else, and dedicated nodes that would
+have to be released. For files without pods on nodes, --policy is the policy of the estimate.`,
+			`Exit status: 0 if done, and with --policy if nothing would change; 1 with --policy if something would; 2 if the
+input or the request is invalid, or if it was not judged: no namespace has a tenant, or, with --policy, it is
+unknown which policy is in force. A field that takes effect only later, such as enforcement, is a change.`,
 		),
 		Example: examples(
 			"# The cluster of the current context, with the tenants of Capsule",
@@ -50,6 +57,9 @@ disks are ignored. Pods of DaemonSets and of the platform are assumed on every n
 			"",
 			"# Manifests, on nodes of a given size",
 			"kubectl isolation plan -f manifests/ -R --tenant-key=namespace --node-cpu=16 --node-memory=64Gi",
+			"",
+			"# What another policy would change, before it is applied",
+			"kubectl isolation plan --policy new.yaml",
 		),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,9 +84,16 @@ func (p *planOptions) run(ctx context.Context) error {
 	if err := oneOf(p.output, "", "json", "yaml"); err != nil {
 		return err
 	}
-	c, err := p.load(ctx)
+	given, err := p.readPolicy()
 	if err != nil {
 		return err
+	}
+	c, compares, err := p.loadToPlan(ctx)
+	if err != nil {
+		return err
+	}
+	if compares {
+		return p.comparePolicies(c, given)
 	}
 	in, notes, err := p.input(c)
 	if err != nil {
@@ -84,11 +101,23 @@ func (p *planOptions) run(ctx context.Context) error {
 	}
 	c.Warnings = append(c.Warnings, notes...)
 	p.warn(c)
-	made := plan.Make(in)
+	made := planned{c.judgement(c.unjudgedTenants()), plan.Make(in)}
 	if p.output != "" {
-		return p.printObject(p.output, made)
+		err = p.printObject(p.output, made)
+	} else {
+		err = printPlan(p.Out, c, in, made.Plan)
+		printNotJudged(p.Out, newColour(p.Out), &made.judgement)
 	}
-	return printPlan(p.Out, c, in, made)
+	if err != nil {
+		return err
+	}
+	return made.status(false)
+}
+
+// planned is the output for programs.
+type planned struct {
+	judgement
+	*plan.Plan
 }
 
 // input gathers pods and sizes. Notes name the assumptions.

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"tenantisolation.dev/scheduler/pkg/cli/compare"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
@@ -37,6 +38,9 @@ func newReportCommand(o *options) *cobra.Command {
 the last report, versions, and the evidence: which objects were judged, in which version. The page is one file,
 needs no network, works with keyboard and screen reader, and has a light and a dark theme.`,
 			`The page contains its data: keep it, and compare the next report with it by --since.`,
+			`Exit status: 0 if everything was judged and nothing found, 1 if something was found, 2 if the input or the
+request is invalid, or nothing was found and not everything was judged. The page is written in each case but
+an invalid one.`,
 		),
 		Example: examples(
 			"kubectl isolation report --html > isolation.html",
@@ -79,7 +83,8 @@ func (r *reportOptions) run(ctx context.Context) error {
 		return err
 	}
 	r.warn(c)
-	data, err := c.report(r.now())
+	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedPolicy(r.options))
+	data, err := c.report(r.now(), &j)
 	if err != nil {
 		return err
 	}
@@ -87,19 +92,25 @@ func (r *reportOptions) run(ctx context.Context) error {
 		data.History = report.Compare(earlier, data)
 	}
 	if r.output == "json" {
-		return r.printObject("json", data)
+		err = r.printObject("json", data)
+	} else {
+		err = data.WriteHTML(r.Out)
 	}
-	return data.WriteHTML(r.Out)
+	if err != nil {
+		return err
+	}
+	return j.status(len(data.Findings) > 0)
 }
 
 // report gathers the data of the page.
-func (c *judgedCluster) report(made time.Time) (*report.Data, error) {
+func (c *judgedCluster) report(made time.Time, j *judgement) (*report.Data, error) {
 	found := c.engine.Report()
 	d := &report.Data{
 		Format: 1, Made: made.UTC().Truncate(time.Second), Tool: "kubectl-isolation " + Version(), Server: c.Server, Source: c.Source,
 		Summary: report.Summary{
 			Nodes: found.Nodes, Pods: found.Pods, PairsChecked: found.PairsChecked, PairsBreaking: found.PairsBreaking,
 		},
+		Judged: j.Judged, NotJudged: j.NotJudged, PolicyGeneration: j.PolicyGeneration,
 		Findings: []report.Finding{},
 		Warnings: c.Warnings,
 	}
@@ -112,7 +123,7 @@ func (c *judgedCluster) report(made time.Time) (*report.Data, error) {
 	for i := range found.Findings {
 		f := &found.Findings[i]
 		a := adviceOn(f.Reason)
-		pods := podsOf(f)
+		pods := compare.PodsOf(f)
 		for _, pod := range pods {
 			involved[pod] = true
 		}

@@ -24,7 +24,14 @@ type Data struct {
 	Server string `json:"server,omitempty"`
 	Source string `json:"source"`
 
-	Policy   []Setting   `json:"policy"`
+	// Judged reports whether everything was judged that the result depends on, NotJudged what was not.
+	Judged    bool     `json:"judged"`
+	NotJudged []string `json:"notJudged"`
+
+	Policy []Setting `json:"policy"`
+	// PolicyGeneration is that of the IsolationPolicy in force, 0 if the rule was another.
+	PolicyGeneration int64 `json:"policyGeneration"`
+
 	Summary  Summary     `json:"summary"`
 	Findings []Finding   `json:"findings"`
 	Domains  []Domain    `json:"trustDomains"`
