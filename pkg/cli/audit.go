@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -72,6 +74,9 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
 		return err
 	}
+	if err := a.wholeCluster(cmd); err != nil {
+		return err
+	}
 	c, err := a.load(cmd.Context())
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (a *auditOptions) print(c *judgedCluster, report audit.Report, j *judgement
 func (o *options) printObject(format string, object any) error {
 	text, err := json.MarshalIndent(object, "", "  ")
 	if err == nil && format == "yaml" {
-		text, err = yaml.JSONToYAML(text)
+		text, err = yaml.JSONToYAML(bytes.Map(allowedInYAML, text))
 	}
 	if err != nil {
 		return err
@@ -111,6 +116,14 @@ func (o *options) printObject(format string, object any) error {
 	}
 	_, err = o.Out.Write(text)
 	return err
+}
+
+// allowedInYAML replaces the control characters that JSON leaves as they are, and YAML refuses.
+func allowedInYAML(r rune) rune {
+	if commands(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 func compactJSON(value any) (string, error) {

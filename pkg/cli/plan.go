@@ -65,6 +65,9 @@ unknown which policy is in force. A field that takes effect only later, such as 
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.cpuGiven = cmd.Flags().Changed("node-cpu") || cmd.Flags().Changed("node-memory")
 			p.vmCPUGiven = cmd.Flags().Changed("vm-cpu") || cmd.Flags().Changed("vm-memory")
+			if err := p.wholeCluster(cmd); err != nil {
+				return err
+			}
 			return p.run(cmd.Context())
 		},
 	}

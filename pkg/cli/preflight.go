@@ -36,7 +36,12 @@ isolation labels or bind pods. Prints a line for each: pass, warn or fail, and t
 			"kubectl isolation preflight -o json | jq '.[] | select(.status != \"pass\")'",
 		),
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.wholeCluster(cmd); err != nil {
+				return err
+			}
+			return p.run(cmd.Context())
+		},
 	}
 	o.addInputFlags(cmd)
 	outputFlag(cmd, &p.output, "json", "yaml")

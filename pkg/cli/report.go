@@ -49,7 +49,12 @@ an invalid one.`,
 			"kubectl isolation report --html --since=isolation.html > isolation-2.html",
 		),
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.wholeCluster(cmd); err != nil {
+				return err
+			}
+			return r.run(cmd.Context())
+		},
 	}
 	o.addInputFlags(cmd)
 	cmd.Flags().BoolVar(&r.html, "html", false, "Write the page to standard output")

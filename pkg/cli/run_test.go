@@ -33,9 +33,7 @@ func run(t *testing.T, stdin string, args ...string) result {
 	command := cli.NewCommand(genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut})
 	command.SetArgs(args)
 	err := command.ExecuteContext(t.Context())
-	if err != nil && !cli.Silent(err) {
-		errOut.WriteString("error: " + err.Error() + "\n")
-	}
+	cli.PrintError(&errOut, err)
 	return result{out.String(), errOut.String(), cli.ExitStatus(err)}
 }
 
