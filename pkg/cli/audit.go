@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -96,11 +98,11 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 func (a *auditOptions) print(c *judgedCluster, report audit.Report, j *judgement) error {
 	switch a.output {
 	case "json", "yaml":
-		return a.printObject(a.output, newAuditResult(report, j))
+		return a.printObject(a.output, newAuditResult(c, report, j))
 	case "sarif":
 		return printSARIF(a.Out, c, report, j)
 	}
-	return printFindings(a.Out, report, j, a.output == "wide")
+	return printFindings(a.Out, c, report, j, a.output == "wide")
 }
 
 func (o *options) printObject(format string, object any) error {
@@ -153,9 +155,11 @@ type auditFinding struct {
 	Volume string `json:"volume,omitempty"`
 	// Pods are "namespace/name", in order.
 	Pods []string `json:"pods"`
+	// Restart are the pods whose RuntimeClass was made again after they had been started.
+	Restart []string `json:"restart,omitempty"`
 }
 
-func newAuditResult(report audit.Report, j *judgement) auditResult {
+func newAuditResult(c *judgedCluster, report audit.Report, j *judgement) auditResult {
 	result := auditResult{
 		judgement: *j,
 		Summary: auditSummary{
@@ -168,6 +172,7 @@ func newAuditResult(report audit.Report, j *judgement) auditResult {
 		f := &report.Findings[i]
 		result.Findings = append(result.Findings, auditFinding{
 			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f),
+			Restart: slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(c.recreatedIn(f)))...))),
 		})
 	}
 	return result

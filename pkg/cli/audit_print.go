@@ -14,7 +14,7 @@ import (
 // fewPods is how many pods of a finding are named.
 const fewPods = 4
 
-func printFindings(out io.Writer, report audit.Report, j *judgement, wide bool) error {
+func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judgement, wide bool) error {
 	paint := newColour(out)
 	if len(report.Findings) > 0 {
 		table := printers.GetNewTabWriter(out)
@@ -36,6 +36,9 @@ func printFindings(out io.Writer, report audit.Report, j *judgement, wide bool) 
 		}
 		fmt.Fprintln(out)
 		printAdvice(out, paint, report)
+		for _, sentence := range sentencesOfRecreated(c.recreated(report.Findings)) {
+			fmt.Fprintf(out, "%s %s.\n\n", paint.warn("note:"), sentence)
+		}
 	}
 	printNotJudged(out, paint, j)
 	_, err := fmt.Fprint(out, conclusion(paint, report, j))

@@ -119,6 +119,7 @@ func (c *judgedCluster) report(made time.Time, j *judgement) (*report.Data, erro
 		Findings: []report.Finding{},
 		Warnings: c.Warnings,
 	}
+	d.Warnings = append(d.Warnings, sentencesOfRecreated(c.recreated(found.Findings))...)
 	var err error
 	if d.Policy, err = c.settings(); err != nil {
 		return nil, err

@@ -28,7 +28,8 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 			`audit, explain, plan and report need nothing installed in the cluster, and no command writes to it. A trust
 domain is (tenant, data class, privilege, user namespace). The tenant is the value of a namespace label, chosen
 by --tenant-key.`,
-			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is invalid.`,
+			`Exit status: 0 if everything was judged and nothing found, 1 if something was found, 2 if the input or the
+request is invalid, or nothing was found and not everything was judged.`,
 		),
 		Example: examples(
 			"# Which pods share a kernel today, on a cluster with the tenants of Capsule",

@@ -61,8 +61,18 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 		t.Errorf("policies without the binding of the fence: %s, want %s", got, preflight.Fail)
 	}
 	// The rule that is asked is the one in force.
-	if got := w.run(t, w.plane.AdminKubeconfig(), "audit"); !strings.Contains(got.out, "rule: IsolationPolicy default, generation 2 in force") {
+	got := w.run(t, w.plane.AdminKubeconfig(), "audit")
+	if !strings.Contains(got.out, "rule: IsolationPolicy default, generation 2 in force") {
 		t.Errorf("the policy in force was not taken:\n%s%s", got.out, got.errOut)
+	}
+	// No leader has said that the admission policies are enforced.
+	if got.status != 2 || !strings.Contains(got.out, "Not judged: it is unknown whether the admission policies are enforced") {
+		t.Errorf("status %d, want 2 and what is unknown:\n%s%s", got.status, got.out, got.errOut)
+	}
+	w.namespace(t, "installed-acme", "acme")
+	changed := w.run(t, w.plane.AdminKubeconfig(), "plan", "--policy", repository(t, "manifests", "overlays", "audit", "policy.yaml"))
+	if changed.status != 1 || !strings.Contains(changed.out, "enforcement: Audit, instead of Enforce") {
+		t.Errorf("plan --policy: status %d, want 1 and what differs:\n%s%s", changed.status, changed.out, changed.errOut)
 	}
 }
 
