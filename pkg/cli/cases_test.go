@@ -16,6 +16,7 @@ func TestCases(t *testing.T) {
 	recreated := list(node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")),
 		strings.Replace(kata, "  name:", "  creationTimestamp: \"2026-02-01T00:00:00Z\"\n  name:", 1), started("shop"), started("api"))
 	elsewhere := list(node("n1"), node("n2"), namespace("shop", tenant("acme")), kata+"\nscheduling:\n  nodeSelector:\n    kata: \"true\"", pod("shop", "web", "", inVM))
+	daemons := list(node("m1"), workload("DaemonSet", "monitoring", "node-exporter", "hostNetwork: true"), workload("Deployment", "monitoring", "web"), workload("Deployment", "shop", "web"))
 	tests := map[string]struct {
 		input string
 		args  []string
@@ -29,7 +30,10 @@ func TestCases(t *testing.T) {
 		"a RuntimeClass that was made again":           {recreated, []string{"audit"}, 1, []string{"RuntimeClass kata-qemu was made again after api/vm, shop/vm had been started", "restart them"}},
 		"a RuntimeClass that was made again, in JSON":  {recreated, []string{"audit", "-o", "json"}, 1, []string{`"restart"`}},
 		"a RuntimeClass that was made again, the page": {recreated, []string{"report", "--html"}, 1, []string{"RuntimeClass kata-qemu was made again"}},
-		"a RuntimeClass that is for other nodes":       {elsewhere, []string{"explain", "web", "-n", "shop"}, 1, []string{"0 of 2 admit it", "2  denied  RuntimeClassNodeSelector: the node selector of the pod's RuntimeClass"}},
+		"a tenant's DaemonSet is a resident of every node": {daemons, []string{"plan", "--tenant-key=namespace"}, 0, []string{
+			"shop/deployment/web (1 pod) is left out: each node has a pod of monitoring/daemonset/node-exporter", "monitoring/deployment/web (1 pod) is left out",
+		}},
+		"a RuntimeClass that is for other nodes": {elsewhere, []string{"explain", "web", "-n", "shop"}, 1, []string{"0 of 2 admit it", "2  denied  RuntimeClassNodeSelector: the node selector of the pod's RuntimeClass"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -44,4 +48,13 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+func workload(kind, namespace, name string, spec ...string) string {
+	text := "apiVersion: apps/v1\nkind: " + kind + "\nmetadata:\n  name: " + name + "\n  namespace: " + namespace +
+		"\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec:\n      containers: [{name: app, image: example.com/app}]"
+	for _, line := range spec {
+		text += "\n      " + line
+	}
+	return text
 }

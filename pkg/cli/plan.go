@@ -16,9 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/explain"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 	"tenantisolation.dev/scheduler/pkg/cli/plan"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 type planOptions struct {
@@ -41,7 +43,8 @@ func newPlanCommand(o *options) *cobra.Command {
 where they save nodes. Lists the workloads that share a node against the rule today and would move, and those
 that are in a trust domain of their own only because of their privilege, where a fix would save nodes.`,
 			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
-disks are ignored. Pods of DaemonSets and of the platform are assumed on every node.`,
+disks are ignored. Pods of DaemonSets and of the platform are assumed on every node; a DaemonSet of a tenant keeps off
+what the rule denies beside it.`,
 			`For manifests without nodes, the pods are packed into nodes of --node-cpu and --node-memory.`,
 			`With --policy, and a cluster or files with pods on nodes, it says instead what would change with that policy in
 force in place of the one that is: findings that would begin and end, RuntimeClasses that would be taken for
@@ -125,8 +128,16 @@ type planned struct {
 
 // input gathers pods and sizes. Notes name the assumptions.
 func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, err error) {
-	in = plan.Input{Rules: c.rules, Lookup: c.store}
-	pods, common := p.gather(c)
+	in = plan.Input{Rules: c.rules, Lookup: c.store, Dedicating: c.policy.Dedication.Mode == v1alpha1.ModeEnabled}
+	pods, daemons := p.gather(c)
+	var common plan.Size
+	for _, daemon := range daemons {
+		common = plan.Size{MilliCPU: common.MilliCPU + daemon.size.MilliCPU, Memory: common.Memory + daemon.size.Memory, Pods: common.Pods + daemon.size.Pods}
+		if daemon.everywhere(len(c.Nodes)) {
+			in.Everywhere = append(in.Everywhere, plan.Everywhere{Workload: daemon.workload, Subject: daemon.subject})
+		}
+	}
+	slices.SortFunc(in.Everywhere, func(a, b plan.Everywhere) int { return cmp.Compare(a.Workload, b.Workload) })
 	if len(pods) == 0 {
 		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, because every node has its own")
 	}
@@ -165,18 +176,37 @@ func less(size, common plan.Size) plan.Size {
 	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
 }
 
-// gather lists the pods to be placed, and what the DaemonSets take of every node.
-func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, common plan.Size) {
-	daemons := map[string]plan.Size{}
-	add := func(workload string, object *v1.Pod, daemon bool, copies int) {
+// daemon is a DaemonSet, or a static pod.
+type daemon struct {
+	workload string
+	size     plan.Size
+	subject  isolation.Subject
+	// placed is the number of its pods on nodes, selective whether it is only for some nodes.
+	placed    int
+	selective bool
+}
+
+// everywhere reports whether each of the nodes has a pod of it, or will have one.
+func (d *daemon) everywhere(nodes int) bool {
+	if d.subject.Platform() {
+		return false
+	}
+	return d.placed > 0 && d.placed >= nodes || d.placed == 0 && !d.selective
+}
+
+// gather lists the pods to be placed, and the DaemonSets.
+func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, daemons map[string]*daemon) {
+	daemons = map[string]*daemon{}
+	add := func(workload string, object *v1.Pod, ofDaemon bool, copies int) {
 		facts := c.gatherer.Gather(object)
 		subject := c.rules.Subject(object, &facts, c.store)
-		if daemon {
-			// Each node has one. If their requests differ, the largest counts.
-			size := plan.Request(object)
-			if old := daemons[workload]; size.MilliCPU > old.MilliCPU || size.Memory > old.Memory {
-				daemons[workload] = size
+		if ofDaemon {
+			d := daemons[workload]
+			if d == nil {
+				d = &daemon{workload: workload, subject: subject}
+				daemons[workload] = d
 			}
+			d.add(object)
 			return
 		}
 		if subject.Platform() || copies == 0 {
@@ -199,10 +229,18 @@ func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, common plan.Siz
 			add(fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name), w.Pod, w.Kind == "DaemonSet", w.Replicas)
 		}
 	}
-	for _, size := range daemons {
-		common = plan.Size{MilliCPU: common.MilliCPU + size.MilliCPU, Memory: common.Memory + size.Memory, Pods: common.Pods + size.Pods}
+	return pods, daemons
+}
+
+// add adds a pod. If the requests of a DaemonSet's pods differ, the largest counts.
+func (d *daemon) add(pod *v1.Pod) {
+	if size := plan.Request(pod); size.MilliCPU > d.size.MilliCPU || size.Memory > d.size.Memory {
+		d.size = size
 	}
-	return pods, common
+	if pod.Spec.NodeName != "" {
+		d.placed++
+	}
+	d.selective = d.selective || len(pod.Spec.NodeSelector) > 0 || (pod.Spec.Affinity != nil && pod.Spec.Affinity.NodeAffinity != nil)
 }
 
 // ownerOf names the workload of a pod: its controller, or the Deployment if that is the
