@@ -17,6 +17,12 @@ func TestCases(t *testing.T) {
 		strings.Replace(kata, "  name:", "  creationTimestamp: \"2026-02-01T00:00:00Z\"\n  name:", 1), started("shop"), started("api"))
 	elsewhere := list(node("n1"), node("n2"), namespace("shop", tenant("acme")), kata+"\nscheduling:\n  nodeSelector:\n    kata: \"true\"", pod("shop", "web", "", inVM))
 	daemons := list(node("m1"), workload("DaemonSet", "monitoring", "node-exporter", "hostNetwork: true"), workload("Deployment", "monitoring", "web"), workload("Deployment", "shop", "web"))
+	untyped := `{"apiVersion": "v1", "kind": "List", "items": [
+		{"metadata": {"name": "n1"}, "status": {"nodeInfo": {"kubeletVersion": "v1.37.0"}}},
+		{"metadata": {"name": "shop", "labels": {"tenantisolation.dev/tenant": "acme"}}, "spec": {"finalizers": ["kubernetes"]}},
+		{"metadata": {"name": "api", "labels": {"tenantisolation.dev/tenant": "globex"}}, "spec": {"finalizers": ["kubernetes"]}},
+		{"metadata": {"name": "web", "namespace": "shop"}, "spec": {"nodeName": "n1", "containers": [{"name": "c"}]}},
+		{"metadata": {"name": "web", "namespace": "api"}, "spec": {"nodeName": "n1", "containers": [{"name": "c"}]}}]}`
 	tests := map[string]struct {
 		input string
 		args  []string
@@ -33,6 +39,7 @@ func TestCases(t *testing.T) {
 		"a tenant's DaemonSet is a resident of every node": {daemons, []string{"plan", "--tenant-key=namespace"}, 0, []string{
 			"shop/deployment/web (1 pod) is left out: each node has a pod of monitoring/daemonset/node-exporter", "monitoring/deployment/web (1 pod) is left out",
 		}},
+		"items without a kind":                   {untyped, []string{"audit"}, 1, []string{"ForeignResident", "5 objects have no kind"}},
 		"a RuntimeClass that is for other nodes": {elsewhere, []string{"explain", "web", "-n", "shop"}, 1, []string{"0 of 2 admit it", "2  denied  RuntimeClassNodeSelector: the node selector of the pod's RuntimeClass"}},
 	}
 	for name, tc := range tests {

@@ -68,16 +68,25 @@ func TestFindingsGoBeforeWhatWasNotJudged(t *testing.T) {
 
 func TestPlanPolicyExitStatus(t *testing.T) {
 	same := list(policyInForce(2, nil), node("n1"), namespace("shop", tenant("acme")), pod("shop", "web", "n1"))
+	sharedNode := strings.Replace(node("n1"), "\nstatus:", "\nspec:\n  taints:\n  - effect: NoSchedule\n    key: tenantisolation.dev/boundary\n    value: vm\nstatus:", 1)
 	tests := map[string]struct {
 		input  string
 		policy string
 		want   int
 		says   string
 	}{
-		"nothing would change":                         {same, "{}", 0, "Nothing would change"},
-		"a platform namespace that does not exist":     {same, "{platformNamespaces: {names: [kube-system, tenant-isolation-system, none]}}", 0, "platformNamespaces.names"},
-		"a field that takes effect only later":         {same, "{enforcement: Audit}", 1, "enforcement: Audit, instead of Enforce"},
-		"a policy that the API server would refuse":    {same, "{separateBy: [data-class]}", 2, "spec.separateBy"},
+		"nothing would change":                      {same, "{}", 0, "Nothing would change"},
+		"a platform namespace that does not exist":  {same, "{platformNamespaces: {names: [kube-system, tenant-isolation-system, none]}}", 0, "platformNamespaces.names"},
+		"a field that takes effect only later":      {same, "{enforcement: Audit}", 1, "enforcement: Audit, instead of Enforce"},
+		"a policy that the API server would refuse": {same, "{separateBy: [data-class]}", 2, "spec.separateBy"},
+		"a label that would make tenants": {
+			list(policyInForce(2, nil), node("n1"), namespace("shop", tenant("acme")), namespace("wiki", "example.com/team: docs"), pod("shop", "web", "n1"), pod("wiki", "page", "n1")),
+			"{tenantFrom: {namespaceLabel: example.com/team}}", 1, "docs: 1 pod, unmanaged -> tenant=docs",
+		},
+		"a node that would be of others": {
+			list(policyInForce(2, dedicating), sharedNode, namespace("shop", tenant("acme")), kata, pod("shop", "vm", "n1", inVM)),
+			"{dedication: {mode: Enabled}, boundaries: {handlers: {kata-qemu: container}}}", 1, "pods on it would not be of those to whom it is dedicated",
+		},
 		"no namespace has a tenant":                    {list(node("n1"), namespace("shop"), pod("shop", "web", "n1")), "{}", 2, "Not judged"},
 		"files without pods on nodes are planned":      {list(namespace("shop", tenant("acme")), pod("shop", "web", "")), "{}", 0, "with the rule"},
 		"pods beside which others may not be any more": {separate() + "---\n" + policyInForce(2, nil), "{boundaries: {handlers: {kata-qemu: container}}}", 1, "vm -> container, weaker"},

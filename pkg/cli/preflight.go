@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
@@ -66,6 +67,7 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	results = append(p.policyInForce(c), results...)
 	if p.output != "" {
 		err = p.printObject(p.output, results)
 	} else {
@@ -81,6 +83,23 @@ func (p *preflightOptions) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// policyInForce names the policy that is in force, and what is wrong with it.
+func (p *preflightOptions) policyInForce(c *judgedCluster) []preflight.Result {
+	const check = "policy in force"
+	reasons := c.unjudgedPolicy(p.options)
+	if len(reasons) == 0 {
+		return []preflight.Result{{Check: check, Status: preflight.Pass, Says: c.policyFrom}}
+	}
+	results := make([]preflight.Result, 0, len(reasons))
+	for _, reason := range reasons {
+		results = append(results, preflight.Result{
+			Check: check, Status: preflight.Fail, Says: reason,
+			Fix: "look at the conditions of `kubectl describe isolationpolicy " + v1alpha1.DefaultName + "`, and at the logs of the scheduler; without an IsolationPolicy, install the project",
+		})
+	}
+	return results
 }
 
 func printPreflight(out io.Writer, results []preflight.Result) error {

@@ -28,7 +28,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	before := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
 		"api server": preflight.Pass, "admission types": preflight.Pass, "policies": preflight.Fail, "scheduler": preflight.Fail,
-		"scheduler rights": preflight.Fail, "daemon sets": preflight.Pass,
+		"scheduler rights": preflight.Fail, "daemon sets": preflight.Pass, "policy in force": preflight.Fail,
 	} {
 		if got := worst(before, check); got != want {
 			t.Errorf("before: %s: %s, want %s: %+v", check, got, want, before)
