@@ -28,7 +28,7 @@ func newAuditCommand(o *options) *cobra.Command {
 		Short: "Find every pair of pods that shares a kernel against the rule",
 		Long: paragraphs(
 			`Looks at every pod on a node, whichever scheduler placed it, and lists what breaks the rule: by node and reason,
-worst first. Pods of the platform (kube-system and what the arguments list) may share a node with any pod.`,
+worst first. Pods of the platform (kube-system and what the policy lists) may share a node with any pod.`,
 			`Nothing has to be installed. If another label names the tenants of your cluster, give it with --tenant-key;
 --tenant-key=namespace makes every namespace a tenant of its own.`,
 			`Nothing that was found is no answer if not everything could be judged: the output then says "not judged" and

@@ -10,7 +10,7 @@
 //	audit.go     kubectl isolation audit; audit_print.go, recreated.go, sarif.go
 //	explain.go   kubectl isolation explain; package explain
 //	preflight.go kubectl isolation preflight; package preflight
-//	plan.go      kubectl isolation plan; package plan
+//	plan.go      kubectl isolation plan; plan_input.go, plan_print.go; package plan
 //	plan_policy.go  plan --policy; package compare
 //	report.go    kubectl isolation report; package report
 //	wording.go   the meaning of each reason, and its fix

@@ -96,7 +96,7 @@ func (p *preflightOptions) policyInForce(c *judgedCluster) []preflight.Result {
 	for _, reason := range reasons {
 		results = append(results, preflight.Result{
 			Check: check, Status: preflight.Fail, Says: reason,
-			Fix: "look at the conditions of `kubectl describe isolationpolicy " + v1alpha1.DefaultName + "`, and at the logs of the scheduler; without an IsolationPolicy, install the project",
+			Fix: "kubectl describe isolationpolicy " + v1alpha1.DefaultName + ", and look at the logs of the scheduler; without an IsolationPolicy, install the project",
 		})
 	}
 	return results

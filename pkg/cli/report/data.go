@@ -41,7 +41,7 @@ type Data struct {
 	History  *Comparison `json:"-"`
 }
 
-// Setting is an argument of the plugin.
+// Setting is a field of the policy.
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
