@@ -66,6 +66,25 @@ func TestFindingsGoBeforeWhatWasNotJudged(t *testing.T) {
 	}
 }
 
+// Two clusters with objects of the same names have another digest if pods are on other nodes.
+func TestReportDigest(t *testing.T) {
+	digest := func(input string) string {
+		var data struct{ Evidence struct{ Digest string } }
+		got := run(t, input, "report", "-o", "json", "-f", "-")
+		if err := json.Unmarshal([]byte(got.out), &data); err != nil {
+			t.Fatalf("%v: %s%s", err, got.out, got.errOut)
+		}
+		return data.Evidence.Digest
+	}
+	moved := strings.Replace(separate(), "nodeName: n2", "nodeName: n3", 1)
+	if digest(separate()) == digest(moved) {
+		t.Error("the same digest, although a pod is on another node")
+	}
+	if digest(separate()) != digest(separate()) {
+		t.Error("another digest of the same objects")
+	}
+}
+
 func TestPlanPolicyExitStatus(t *testing.T) {
 	same := list(policyInForce(2, nil), node("n1"), namespace("shop", tenant("acme")), pod("shop", "web", "n1"))
 	sharedNode := strings.Replace(node("n1"), "\nstatus:", "\nspec:\n  taints:\n  - effect: NoSchedule\n    key: tenantisolation.dev/boundary\n    value: vm\nstatus:", 1)

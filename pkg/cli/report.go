@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"tenantisolation.dev/scheduler/pkg/cli/compare"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
@@ -179,7 +181,7 @@ func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 	c.Objects(func(object runtime.Object) bool {
 		if meta, ok := object.(metav1.Object); ok {
 			kind := reflect.TypeOf(object).Elem().Name()
-			lines = append(lines, fmt.Sprintf("%s %s/%s %s %s\n", kind, meta.GetNamespace(), meta.GetName(), meta.GetUID(), meta.GetResourceVersion()))
+			lines = append(lines, fmt.Sprintf("%s %s/%s %s %s\n", kind, meta.GetNamespace(), meta.GetName(), meta.GetUID(), versionOf(object, meta)))
 		}
 		return true
 	})
@@ -194,6 +196,17 @@ func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 			d.Evidence.Pods = append(d.Evidence.Pods, report.Object{Name: name, UID: string(pod.UID), ResourceVersion: pod.ResourceVersion})
 		}
 	}
+}
+
+// versionOf is the resourceVersion of an object, or a digest of what was read of it.
+func versionOf(object runtime.Object, meta metav1.Object) string {
+	if version := meta.GetResourceVersion(); version != "" {
+		return version
+	}
+	text, err := json.Marshal(object)
+	utilruntime.Must(err)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // settings are the fields of the policy.

@@ -101,7 +101,8 @@ type Evidence struct {
 	// Lists are the resourceVersions of the lists that were read, by resource.
 	Lists map[string]string `json:"lists,omitempty"`
 	// Digest is the SHA-256 of a line for every object, with kind, name, UID and
-	// resourceVersion, sorted: two reports with the same digest are of the same objects.
+	// resourceVersion, sorted: two reports with the same digest are of the same objects. Of an object
+	// without a resourceVersion, as in a manifest, it is what was read of it.
 	Digest string `json:"digest"`
 	// Objects is the number of those lines.
 	Objects int `json:"objects"`
