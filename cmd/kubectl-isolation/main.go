@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -27,8 +26,6 @@ func run() int {
 	defer stop()
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 	err := cli.NewCommand(streams).ExecuteContext(ctx)
-	if err != nil && !cli.Silent(err) {
-		fmt.Fprintf(os.Stderr, "error: %v\n", err)
-	}
+	cli.PrintError(os.Stderr, err)
 	return cli.ExitStatus(err)
 }

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli/compare"
 )
 
 type auditOptions struct {
@@ -24,10 +28,13 @@ func newAuditCommand(o *options) *cobra.Command {
 		Short: "Find every pair of pods that shares a kernel against the rule",
 		Long: paragraphs(
 			`Looks at every pod on a node, whichever scheduler placed it, and lists what breaks the rule: by node and reason,
-worst first. Pods of the platform (kube-system and what the arguments list) may share a node with any pod.`,
+worst first. Pods of the platform (kube-system and what the policy lists) may share a node with any pod.`,
 			`Nothing has to be installed. If another label names the tenants of your cluster, give it with --tenant-key;
 --tenant-key=namespace makes every namespace a tenant of its own.`,
-			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is invalid.`,
+			`Nothing that was found is no answer if not everything could be judged: the output then says "not judged" and
+why, such as a policy that is not in force or admission policies that are not enforced.`,
+			`Exit status: 0 if everything was judged and nothing found, 1 if something was found, 2 if the input or the
+request is invalid, or nothing was found and not everything was judged.`,
 		),
 		Example: examples(
 			"# The cluster of the current context",
@@ -69,6 +76,9 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
 		return err
 	}
+	if err := a.wholeCluster(cmd); err != nil {
+		return err
+	}
 	c, err := a.load(cmd.Context())
 	if err != nil {
 		return err
@@ -78,29 +88,27 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	}
 	a.warn(c)
 	report := c.engine.Report()
-	if err := a.print(c, report); err != nil {
+	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedPolicy(a.options))
+	if err := a.print(c, report, &j); err != nil {
 		return err
 	}
-	if len(report.Findings) > 0 {
-		return errFindings
-	}
-	return nil
+	return j.status(len(report.Findings) > 0)
 }
 
-func (a *auditOptions) print(c *judgedCluster, report audit.Report) error {
+func (a *auditOptions) print(c *judgedCluster, report audit.Report, j *judgement) error {
 	switch a.output {
 	case "json", "yaml":
-		return a.printObject(a.output, newAuditResult(report))
+		return a.printObject(a.output, newAuditResult(c, report, j))
 	case "sarif":
-		return printSARIF(a.Out, c, report)
+		return printSARIF(a.Out, c, report, j)
 	}
-	return printFindings(a.Out, c, report, a.output == "wide")
+	return printFindings(a.Out, c, report, j, a.output == "wide")
 }
 
 func (o *options) printObject(format string, object any) error {
 	text, err := json.MarshalIndent(object, "", "  ")
 	if err == nil && format == "yaml" {
-		text, err = yaml.JSONToYAML(text)
+		text, err = yaml.JSONToYAML(bytes.Map(allowedInYAML, text))
 	}
 	if err != nil {
 		return err
@@ -112,6 +120,14 @@ func (o *options) printObject(format string, object any) error {
 	return err
 }
 
+// allowedInYAML replaces the control characters that JSON leaves as they are, and YAML refuses.
+func allowedInYAML(r rune) rune {
+	if commands(r) {
+		return unicode.ReplacementChar
+	}
+	return r
+}
+
 func compactJSON(value any) (string, error) {
 	text, err := json.Marshal(value)
 	return string(text), err
@@ -119,6 +135,7 @@ func compactJSON(value any) (string, error) {
 
 // auditResult is the output for programs. Its fields are a contract.
 type auditResult struct {
+	judgement
 	Summary  auditSummary   `json:"summary"`
 	Findings []auditFinding `json:"findings"`
 }
@@ -138,10 +155,13 @@ type auditFinding struct {
 	Volume string `json:"volume,omitempty"`
 	// Pods are "namespace/name", in order.
 	Pods []string `json:"pods"`
+	// Restart are the pods whose RuntimeClass was made again after they had been started.
+	Restart []string `json:"restart,omitempty"`
 }
 
-func newAuditResult(report audit.Report) auditResult {
+func newAuditResult(c *judgedCluster, report audit.Report, j *judgement) auditResult {
 	result := auditResult{
+		judgement: *j,
 		Summary: auditSummary{
 			Nodes: report.Nodes, Pods: report.Pods,
 			PairsChecked: report.PairsChecked, PairsBreaking: report.PairsBreaking,
@@ -151,20 +171,9 @@ func newAuditResult(report audit.Report) auditResult {
 	for i := range report.Findings {
 		f := &report.Findings[i]
 		result.Findings = append(result.Findings, auditFinding{
-			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: podsOf(f),
+			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f),
+			Restart: slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(c.recreatedIn(f)))...))),
 		})
 	}
 	return result
-}
-
-// podsOf returns the pods of a finding, each once.
-func podsOf(f *audit.Finding) []string {
-	var pods []string
-	for i := range f.Parties {
-		for _, pod := range f.Parties[i].Pods {
-			pods = append(pods, pod.String())
-		}
-	}
-	slices.Sort(pods)
-	return slices.Compact(pods)
 }

@@ -14,7 +14,7 @@ import (
 // fewPods is how many pods of a finding are named.
 const fewPods = 4
 
-func printFindings(out io.Writer, c *judgedCluster, report audit.Report, wide bool) error {
+func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judgement, wide bool) error {
 	paint := newColour(out)
 	if len(report.Findings) > 0 {
 		table := printers.GetNewTabWriter(out)
@@ -36,17 +36,24 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, wide bo
 		}
 		fmt.Fprintln(out)
 		printAdvice(out, paint, report)
+		for _, sentence := range sentencesOfRecreated(c.recreated(report.Findings)) {
+			fmt.Fprintf(out, "%s %s.\n\n", paint.warn("note:"), sentence)
+		}
 	}
-	_, err := fmt.Fprint(out, conclusion(paint, c, report))
+	printNotJudged(out, paint, j)
+	_, err := fmt.Fprint(out, conclusion(paint, report, j))
 	return err
 }
 
 // conclusion also says how much was examined: "no findings" means little for an empty
 // cluster.
-func conclusion(paint colour, c *judgedCluster, report audit.Report) string {
+func conclusion(paint colour, report audit.Report, j *judgement) string {
 	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)\n",
-		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), c.policyFrom)
-	if len(report.Findings) == 0 {
+		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), j.Policy)
+	switch {
+	case len(report.Findings) == 0 && !j.Judged:
+		return "No finding in what was judged: " + examined
+	case len(report.Findings) == 0:
 		return paint.good("Nothing breaks the rule") + ": " + examined
 	}
 	return paint.bad(count(len(report.Findings), "finding")) + ", " +

@@ -26,7 +26,7 @@ func TestAuditExitStatus(t *testing.T) {
 		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
 		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
 		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"is not a valid label key"}},
-		"no namespace has the tenant label":                   {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 0, says: []string{"no namespace has the label", "--tenant-key"}},
+		"no namespace has the tenant label":                   {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 2, says: []string{"Not judged: no namespace has the label", "--tenant-key"}},
 		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},
 	}
 	for name, tc := range tests {
@@ -46,6 +46,11 @@ func TestAuditExitStatus(t *testing.T) {
 
 func TestAuditJSON(t *testing.T) {
 	const want = `{
+  "judged": true,
+  "notJudged": [],
+  "source": "files -",
+  "policy": "the defaults: no IsolationPolicy is there",
+  "policyGeneration": 0,
   "summary": {
     "nodes": 2,
     "pods": 4,

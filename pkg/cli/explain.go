@@ -33,7 +33,8 @@ nodes by verdict, and which changes would let more nodes admit the pod.`,
 current context, or against the nodes in the files if there are any. Deployments, StatefulSets, DaemonSets,
 ReplicaSets, Jobs and CronJobs stand for the pods that they create.`,
 			`It applies the isolation rule alone. CPU and memory, taints, selectors and volumes may leave fewer nodes.`,
-			`Exit status: 0 if a node admits the pod, 1 if none does, 2 if the input or the request is invalid.`,
+			`Exit status: 0 if a node admits the pod, 1 if none does, 2 if the input or the request is invalid, or if it was
+not judged: no node is known, the policy is not in force, or the admission policies are not enforced.`,
 		),
 		Example: examples(
 			"# Why a pod is Pending",
@@ -98,24 +99,44 @@ func (e *explainOptions) explainAll(c *judgedCluster, pods []candidate) error {
 		all = append(all, x)
 		nowhere = nowhere || x.Denied != "" || (x.Admitting == 0 && x.Total > 0)
 	}
-	if e.output != "" {
-		var object any = all
-		if len(all) == 1 {
-			object = all[0]
-		}
-		if err := e.printObject(e.output, object); err != nil {
-			return err
-		}
-	} else {
+	j := c.judgement(c.unjudgedNodes(), c.Unread, c.unjudgedPolicy(e.options))
+	if err := e.printAll(c, all, &j); err != nil {
+		return err
+	}
+	return j.status(nowhere)
+}
+
+// explained is the output for programs.
+type explained struct {
+	judgement
+	*explain.Explanation
+}
+
+func (e *explainOptions) printAll(c *judgedCluster, all []*explain.Explanation, j *judgement) error {
+	if e.output == "" {
 		for i, x := range all {
 			if i > 0 {
 				fmt.Fprintln(e.Out)
 			}
 			printExplanation(e.Out, c, x)
 		}
+		printNotJudged(e.Out, newColour(e.Out), j)
+		return nil
 	}
-	if nowhere {
-		return errFindings
+	objects := make([]explained, 0, len(all))
+	for _, x := range all {
+		objects = append(objects, explained{*j, x})
+	}
+	if len(objects) == 1 {
+		return e.printObject(e.output, objects[0])
+	}
+	return e.printObject(e.output, objects)
+}
+
+// unjudgedNodes is for input without nodes, where it is unknown what admits a pod.
+func (c *judgedCluster) unjudgedNodes() []string {
+	if len(c.Nodes) == 0 {
+		return []string{"no node is known, so it is unknown which one admits it"}
 	}
 	return nil
 }

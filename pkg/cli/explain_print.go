@@ -114,7 +114,7 @@ func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 		if v.Admits {
 			verdict = paint.good("admitted")
 		}
-		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v.Why), v.Example)
+		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v), v.Example)
 	}
 	if x.OnNode != "" {
 		fmt.Fprintf(out, "  its own node %s, without it: %s\n", x.Node, x.OnNode)
@@ -145,11 +145,14 @@ var meanings = map[isolation.Reason]string{
 }
 
 // meaning says what a verdict on a node means.
-func meaning(r isolation.Reason) string {
-	if text, ok := meanings[r]; ok {
+func meaning(v explain.Verdicts) string {
+	if v.Reason == explain.OtherNodes {
+		return "the node selector of the pod's RuntimeClass does not match it"
+	}
+	if text, ok := meanings[v.Why]; ok {
 		return text
 	}
-	return r.Sentence()
+	return v.Why.Sentence()
 }
 
 func printChanges(out io.Writer, paint colour, x *explain.Explanation) {

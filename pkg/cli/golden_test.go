@@ -8,6 +8,11 @@ import (
 	"tenantisolation.dev/scheduler/internal/goldentest"
 )
 
+type golden struct {
+	input string
+	args  []string
+}
+
 // The output for people.
 func TestGolden(t *testing.T) {
 	unmanaged := list(node("n1"), node("n2"), namespace("shop", tenant("acme"), "tenantisolation.dev/data-class: confidential"),
@@ -22,10 +27,7 @@ func TestGolden(t *testing.T) {
 		pod("api", "server-0", "n1"), pod("api", "server-1", "n1"), pod("api", "server-2", "n3"))
 	vms := list(node("n1"), node("n2"), node("n3"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), kata,
 		pod("api", "vm-0", "n1", inVM), pod("api", "vm-1", "n2", inVM), pod("api", "plain", "n3"), pod("shop", "new", ""))
-	tests := map[string]struct {
-		input string
-		args  []string
-	}{
+	tests := map[string]golden{
 		"audit":                {shared(), []string{"audit"}},
 		"audit-clean":          {separate(), []string{"audit"}},
 		"audit-wide":           {unmanaged, []string{"audit", "-o", "wide"}},
@@ -50,6 +52,10 @@ func TestGolden(t *testing.T) {
 		"explain-elsewhere":     {shared(), []string{"explain", "server", "-n", "shop"}},
 		"explain-without-nodes": {list(namespace("shop", tenant("acme")), pod("shop", "web", "")), []string{"explain", "web"}},
 	}
+	const newPolicy = "testdata/new-policy.yaml"
+	tests["plan-policy"] = golden{underPolicy(policyInForce(3, dedicating)), []string{"plan", "--policy", newPolicy}}
+	tests["plan-policy-json"] = golden{underPolicy(policyInForce(3, dedicating)), []string{"plan", "--policy", newPolicy, "-o", "json"}}
+	tests["plan-policy-same"] = golden{underPolicy(policyInForce(3, dedicating)), []string{"plan", "--policy", "testdata/dedication.yaml"}}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, tc.input, append(tc.args, "-f", "-")...)

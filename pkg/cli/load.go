@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,10 +26,16 @@ type judgedCluster struct {
 	// policy is what the rule goes by, and policyFrom where it comes from, for people.
 	policy     *v1alpha1.IsolationPolicySpec
 	policyFrom string
-	rules      *podfacts.Rules
-	gatherer   *podfacts.Gatherer
-	store      *judged.Store
-	engine     *audit.Engine
+	// generation is that of the IsolationPolicy in force, 0 if the rule is another.
+	generation int64
+	// policyUnread says why it is unknown which policy is in force, empty if it is known.
+	policyUnread string
+	// asRead are the namespaces before the policy, or --tenant-key, gave them tenants.
+	asRead   []*v1.Namespace
+	rules    *podfacts.Rules
+	gatherer *podfacts.Gatherer
+	store    *judged.Store
+	engine   *audit.Engine
 	// client is nil for files.
 	client kubernetes.Interface
 }
@@ -84,10 +91,11 @@ func (o *options) loadWith(ctx context.Context, manifests *inventory.Inventory) 
 	if c.Inventory, err = inventory.Fetch(ctx, client, func(objects int) { p.say("read %d objects", objects) }); err != nil {
 		return nil, err
 	}
-	if o.policyFile == "" {
-		if err := c.policyInForce(ctx, o); err != nil {
+	if err := c.policyInForce(ctx, o); err != nil {
+		if o.policyFile == "" {
 			return nil, err
 		}
+		c.policyUnread = "the policy in force is unknown: " + err.Error()
 	}
 	if manifests != nil {
 		c.apply(manifests)
@@ -133,10 +141,11 @@ func (c *judgedCluster) finish(o *options) error {
 		c.policy, c.policyFrom = &given.Spec, "--policy "+o.policyFile
 	case c.policy != nil:
 	case c.Policy != nil:
-		c.policy, c.policyFrom = inForceOf(c.Policy)
+		c.usePolicyInForce()
 	default:
 		c.policy, c.policyFrom = policy.Default(), "the defaults: no IsolationPolicy is there"
 	}
+	c.asRead = slices.Clone(c.Namespaces)
 	if err := useTenantKey(o.tenantKey, c.policy, c.Inventory); err != nil {
 		return err
 	}
@@ -155,24 +164,27 @@ func (c *judgedCluster) policyInForce(ctx context.Context, o *options) error {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
-		return fmt.Errorf("reading the IsolationPolicy %s: %w\nGive the policy with --policy", v1alpha1.DefaultName, err)
+		return fmt.Errorf("reading the IsolationPolicy %s: %w; --policy judges by a file", v1alpha1.DefaultName, err)
 	}
 	c.Policy, err = policy.FromObject(object.Object)
 	if err != nil {
 		return fmt.Errorf("the IsolationPolicy %s is of another release: %w", v1alpha1.DefaultName, err)
 	}
-	if c.Policy.Status.InForce == nil {
-		c.Warnings = append(c.Warnings, "the IsolationPolicy is not in force: no scheduler has accepted it, and the pods of tenants are refused")
-	}
 	return nil
 }
 
-// inForceOf returns what is in force of a policy, or else what it asks for, and its name for people.
-func inForceOf(object *v1alpha1.IsolationPolicy) (*v1alpha1.IsolationPolicySpec, string) {
-	if inForce := object.Status.InForce; inForce != nil {
-		return &inForce.Spec, fmt.Sprintf("IsolationPolicy %s, generation %d in force", object.Name, inForce.Generation)
+// usePolicyInForce takes what is in force of the IsolationPolicy, or else what it asks for.
+func (c *judgedCluster) usePolicyInForce() {
+	inForce := c.Policy.Status.InForce
+	if inForce == nil {
+		c.policy, c.policyFrom = &c.Policy.Spec, fmt.Sprintf("IsolationPolicy %s, not in force", c.Policy.Name)
+		return
 	}
-	return &object.Spec, fmt.Sprintf("IsolationPolicy %s, not in force", object.Name)
+	c.policy, c.generation = &inForce.Spec, inForce.Generation
+	c.policyFrom = fmt.Sprintf("IsolationPolicy %s, generation %d in force", c.Policy.Name, inForce.Generation)
+	if c.Policy.Generation > inForce.Generation {
+		c.policyFrom += fmt.Sprintf(", and not generation %d, which it has now", c.Policy.Generation)
+	}
 }
 
 func (c *judgedCluster) judge() error {
@@ -214,10 +226,6 @@ func (c *judgedCluster) complete() error {
 	}
 	c.warnOfUnknownNamespaces()
 	c.warnOfUnknownPVCs()
-	if len(c.Namespaces) > 0 && !c.anyTenant() {
-		c.Warnings = append(c.Warnings, fmt.Sprintf(
-			"no namespace has the label %s, so no pod has a tenant and nothing can be found. Give the label of your tenants with --tenant-key", isolation.TenantLabel))
-	}
 	return nil
 }
 

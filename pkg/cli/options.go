@@ -33,7 +33,7 @@ type options struct {
 func (o *options) addInputFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
-		"Files or folders to read instead of the cluster: manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`. - is standard input")
+		"Files or folders to read instead of the cluster: manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` (and isolationpolicies, where installed). - is standard input")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the subfolders of the folders given with -f")
 	flags.StringVar(&o.policyFile, "policy", "",
 		"File with an IsolationPolicy to judge by. The default is the one that is in force, of files the one among them, or else the defaults")
@@ -87,6 +87,15 @@ func (o *options) namespace() (string, error) {
 	}
 	namespace, _, err := o.kube.ToRawKubeConfigLoader().Namespace()
 	return namespace, err
+}
+
+// wholeCluster refuses a namespace for a command that looks at all of them.
+func (o *options) wholeCluster(cmd *cobra.Command) error {
+	if !o.fromFiles() && *o.kube.Namespace != "" {
+		return fmt.Errorf("%s looks at the whole cluster, because a node has pods of many namespaces: leave --namespace out. `%s explain POD -n %s` is about one pod",
+			cmd.Name(), name, *o.kube.Namespace)
+	}
+	return nil
 }
 
 func (o *options) fromFiles() bool { return len(o.files) > 0 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
@@ -36,7 +37,12 @@ isolation labels or bind pods. Prints a line for each: pass, warn or fail, and t
 			"kubectl isolation preflight -o json | jq '.[] | select(.status != \"pass\")'",
 		),
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.wholeCluster(cmd); err != nil {
+				return err
+			}
+			return p.run(cmd.Context())
+		},
 	}
 	o.addInputFlags(cmd)
 	outputFlag(cmd, &p.output, "json", "yaml")
@@ -61,6 +67,7 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	results = append(p.policyInForce(c), results...)
 	if p.output != "" {
 		err = p.printObject(p.output, results)
 	} else {
@@ -76,6 +83,23 @@ func (p *preflightOptions) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// policyInForce names the policy that is in force, and what is wrong with it.
+func (p *preflightOptions) policyInForce(c *judgedCluster) []preflight.Result {
+	const check = "policy in force"
+	reasons := c.unjudgedPolicy(p.options)
+	if len(reasons) == 0 {
+		return []preflight.Result{{Check: check, Status: preflight.Pass, Says: c.policyFrom}}
+	}
+	results := make([]preflight.Result, 0, len(reasons))
+	for _, reason := range reasons {
+		results = append(results, preflight.Result{
+			Check: check, Status: preflight.Fail, Says: reason,
+			Fix: "kubectl describe isolationpolicy " + v1alpha1.DefaultName + ", and look at the logs of the scheduler; without an IsolationPolicy, install the project",
+		})
+	}
+	return results
 }
 
 func printPreflight(out io.Writer, results []preflight.Result) error {

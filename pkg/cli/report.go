@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
+	"tenantisolation.dev/scheduler/pkg/cli/compare"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
@@ -37,6 +40,9 @@ func newReportCommand(o *options) *cobra.Command {
 the last report, versions, and the evidence: which objects were judged, in which version. The page is one file,
 needs no network, works with keyboard and screen reader, and has a light and a dark theme.`,
 			`The page contains its data: keep it, and compare the next report with it by --since.`,
+			`Exit status: 0 if everything was judged and nothing found, 1 if something was found, 2 if the input or the
+request is invalid, or nothing was found and not everything was judged. The page is written in each case but
+an invalid one.`,
 		),
 		Example: examples(
 			"kubectl isolation report --html > isolation.html",
@@ -45,7 +51,12 @@ needs no network, works with keyboard and screen reader, and has a light and a d
 			"kubectl isolation report --html --since=isolation.html > isolation-2.html",
 		),
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.wholeCluster(cmd); err != nil {
+				return err
+			}
+			return r.run(cmd.Context())
+		},
 	}
 	o.addInputFlags(cmd)
 	cmd.Flags().BoolVar(&r.html, "html", false, "Write the page to standard output")
@@ -79,7 +90,8 @@ func (r *reportOptions) run(ctx context.Context) error {
 		return err
 	}
 	r.warn(c)
-	data, err := c.report(r.now())
+	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedPolicy(r.options))
+	data, err := c.report(r.now(), &j)
 	if err != nil {
 		return err
 	}
@@ -87,22 +99,29 @@ func (r *reportOptions) run(ctx context.Context) error {
 		data.History = report.Compare(earlier, data)
 	}
 	if r.output == "json" {
-		return r.printObject("json", data)
+		err = r.printObject("json", data)
+	} else {
+		err = data.WriteHTML(r.Out)
 	}
-	return data.WriteHTML(r.Out)
+	if err != nil {
+		return err
+	}
+	return j.status(len(data.Findings) > 0)
 }
 
 // report gathers the data of the page.
-func (c *judgedCluster) report(made time.Time) (*report.Data, error) {
+func (c *judgedCluster) report(made time.Time, j *judgement) (*report.Data, error) {
 	found := c.engine.Report()
 	d := &report.Data{
 		Format: 1, Made: made.UTC().Truncate(time.Second), Tool: "kubectl-isolation " + Version(), Server: c.Server, Source: c.Source,
 		Summary: report.Summary{
 			Nodes: found.Nodes, Pods: found.Pods, PairsChecked: found.PairsChecked, PairsBreaking: found.PairsBreaking,
 		},
+		Judged: j.Judged, NotJudged: j.NotJudged, PolicyGeneration: j.PolicyGeneration,
 		Findings: []report.Finding{},
 		Warnings: c.Warnings,
 	}
+	d.Warnings = append(d.Warnings, sentencesOfRecreated(c.recreated(found.Findings))...)
 	var err error
 	if d.Policy, err = c.settings(); err != nil {
 		return nil, err
@@ -112,7 +131,7 @@ func (c *judgedCluster) report(made time.Time) (*report.Data, error) {
 	for i := range found.Findings {
 		f := &found.Findings[i]
 		a := adviceOn(f.Reason)
-		pods := podsOf(f)
+		pods := compare.PodsOf(f)
 		for _, pod := range pods {
 			involved[pod] = true
 		}
@@ -162,7 +181,7 @@ func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 	c.Objects(func(object runtime.Object) bool {
 		if meta, ok := object.(metav1.Object); ok {
 			kind := reflect.TypeOf(object).Elem().Name()
-			lines = append(lines, fmt.Sprintf("%s %s/%s %s %s\n", kind, meta.GetNamespace(), meta.GetName(), meta.GetUID(), meta.GetResourceVersion()))
+			lines = append(lines, fmt.Sprintf("%s %s/%s %s %s\n", kind, meta.GetNamespace(), meta.GetName(), meta.GetUID(), versionOf(object, meta)))
 		}
 		return true
 	})
@@ -177,6 +196,17 @@ func (c *judgedCluster) evidence(d *report.Data, involved map[string]bool) {
 			d.Evidence.Pods = append(d.Evidence.Pods, report.Object{Name: name, UID: string(pod.UID), ResourceVersion: pod.ResourceVersion})
 		}
 	}
+}
+
+// versionOf is the resourceVersion of an object, or a digest of what was read of it.
+func versionOf(object runtime.Object, meta metav1.Object) string {
+	if version := meta.GetResourceVersion(); version != "" {
+		return version
+	}
+	text, err := json.Marshal(object)
+	utilruntime.Must(err)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // settings are the fields of the policy.

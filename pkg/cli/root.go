@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
@@ -14,6 +16,7 @@ const name = "kubectl isolation"
 
 // NewCommand returns the command with all of its subcommands.
 func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	streams.Out, streams.ErrOut = &printable{out: streams.Out}, &printable{out: streams.ErrOut}
 	o := &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true)}
 	root := &cobra.Command{
 		Use:   "kubectl-isolation",
@@ -25,7 +28,8 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 			`audit, explain, plan and report need nothing installed in the cluster, and no command writes to it. A trust
 domain is (tenant, data class, privilege, user namespace). The tenant is the value of a namespace label, chosen
 by --tenant-key.`,
-			`Exit status: 0 if nothing was found, 1 if something was, 2 if the input or the request is invalid.`,
+			`Exit status: 0 if everything was judged and nothing found, 1 if something was found, 2 if the input or the
+request is invalid, or nothing was found and not everything was judged.`,
 		),
 		Example: examples(
 			"# Which pods share a kernel today, on a cluster with the tenants of Capsule",
@@ -41,7 +45,7 @@ by --tenant-key.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       Version(),
-		Args:          cobra.NoArgs,
+		Args:          noUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -52,7 +56,7 @@ by --tenant-key.`,
 	root.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
 	o.kube.AddFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w\nSee `%s --help`", err, cmd.CommandPath())
+		return fmt.Errorf("%w%s\nSee `%s --help`", err, similarFlag(cmd, err), commandPath(cmd))
 	})
 	root.AddCommand(
 		newAuditCommand(o),
@@ -63,6 +67,50 @@ by --tenant-key.`,
 		newVersionCommand(o),
 	)
 	return root
+}
+
+// commandPath is what users type: the name of the binary is another.
+func commandPath(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return name
+	}
+	return commandPath(cmd.Parent()) + " " + cmd.Name()
+}
+
+// noUnknownCommand names the commands that are spelled like an unknown one.
+func noUnknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.SuggestionsMinimumDistance <= 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	return fmt.Errorf("unknown command %q%s\nSee `%s --help`", args[0], didYouMean(cmd.SuggestionsFor(args[0])), name)
+}
+
+// similarFlag names the flags that are spelled like an unknown one, "" for another error.
+func similarFlag(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	// Cobra compares the names of commands.
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	var names []string
+	for _, similar := range flags.SuggestionsFor(unknown.GetSpecifiedName()) {
+		names = append(names, "--"+similar)
+	}
+	return didYouMean(names)
+}
+
+func didYouMean(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ": did you mean " + joinOr(names) + "?"
 }
 
 // paragraphs joins the parts of a long help text.

@@ -7,9 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/yaml"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // result is the output of the command.
@@ -28,9 +33,7 @@ func run(t *testing.T, stdin string, args ...string) result {
 	command := cli.NewCommand(genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut})
 	command.SetArgs(args)
 	err := command.ExecuteContext(t.Context())
-	if err != nil && !cli.Silent(err) {
-		errOut.WriteString("error: " + err.Error() + "\n")
-	}
+	cli.PrintError(&errOut, err)
 	return result{out.String(), errOut.String(), cli.ExitStatus(err)}
 }
 
@@ -91,6 +94,37 @@ func pod(namespace, name, node string, spec ...string) string {
 const kata = "apiVersion: node.k8s.io/v1\nhandler: kata-qemu\nkind: RuntimeClass\nmetadata:\n  name: kata-qemu"
 
 const inVM = "runtimeClassName: kata-qemu"
+
+// policyInForce is the IsolationPolicy of a cluster whose admission policies are enforced.
+func policyInForce(generation int64, change func(*v1alpha1.IsolationPolicySpec)) string {
+	object := &v1alpha1.IsolationPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: v1alpha1.Kind.Kind},
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.DefaultName, Generation: generation},
+		Spec:       *policy.Default(),
+	}
+	if change != nil {
+		change(&object.Spec)
+	}
+	object.Status = v1alpha1.IsolationPolicyStatus{
+		ObservedGeneration: generation, InForce: &v1alpha1.InForce{Generation: generation, Spec: object.Spec},
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionEnforced, Status: metav1.ConditionTrue, Reason: "AsShipped", Message: "every admission policy is as shipped"}},
+	}
+	text, err := yaml.Marshal(object)
+	utilruntime.Must(err)
+	return string(text)
+}
+
+func dedicating(spec *v1alpha1.IsolationPolicySpec) { spec.Dedication.Mode = v1alpha1.ModeEnabled }
+
+// underPolicy is a cluster of which another policy would change much.
+func underPolicy(policy string) string {
+	return list(policy, dedicatedNode("n1", "acme"), node("n2"), node("n3"), kata,
+		namespace("shop", tenant("acme")), namespace("api", tenant("globex")), namespace("vault", tenant("acme"), "tenantisolation.dev/data-class: restricted"),
+		namespace("wiki"), namespace("locked", tenant("globex"), "tenantisolation.dev/boundary: vm"),
+		pod("shop", "web-0", "n1"), pod("shop", "tool", "n1", "hostPID: true"),
+		pod("shop", "vm-0", "n2", inVM), pod("api", "vm-0", "n2", inVM), pod("locked", "vm-0", "n2", inVM),
+		pod("api", "server", "n3"), pod("wiki", "page", "n3"), pod("vault", "db", ""))
+}
 
 // shared is a cluster with one finding: acme and globex on n1.
 func shared() string {

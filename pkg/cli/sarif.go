@@ -8,15 +8,17 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli/compare"
 )
 
 const informationURI = "https://tenantisolation.dev"
 
 // printSARIF prints findings for tools that collect those of many scanners.
-func printSARIF(out io.Writer, c *judgedCluster, report audit.Report) error {
+func printSARIF(out io.Writer, c *judgedCluster, report audit.Report, j *judgement) error {
 	version, _, _ := strings.Cut(Version(), " ")
 	run := sarif.NewRunWithInformationURI("kubectl-isolation", informationURI)
 	run.Tool.Driver.WithVersion(version)
+	run.AddInvocation(invocation(j))
 	for i := range report.Findings {
 		f := &report.Findings[i]
 		a := adviceOn(f.Reason)
@@ -37,12 +39,23 @@ func printSARIF(out io.Writer, c *judgedCluster, report audit.Report) error {
 	return document.PrettyWrite(out)
 }
 
+// invocation says by what was judged. One that did not judge everything was not successful, and collectors
+// do not close earlier results by it.
+func invocation(j *judgement) *sarif.Invocation {
+	properties := sarif.NewPropertyBag().Add("policy", j.Policy).Add("policyGeneration", j.PolicyGeneration).Add("source", j.Source).Add("judged", j.Judged)
+	made := sarif.NewInvocation().WithExecutionSuccessful(j.Judged).WithProperties(properties)
+	for _, reason := range j.NotJudged {
+		made.AddToolExecutionNotification(sarif.NewNotification().WithLevel("error").WithMessage(sarif.NewTextMessage("Not judged: " + reason + ".")))
+	}
+	return made
+}
+
 func findingText(f *audit.Finding, a advice) string {
 	where := "Node " + f.Node
 	if f.Node == "" {
 		where = "Volume " + f.Volume
 	}
-	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(podsOf(f)))
+	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(compare.PodsOf(f)))
 }
 
 // location is a file, which is all that collectors know, and the object in the cluster.

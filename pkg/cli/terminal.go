@@ -12,7 +12,7 @@ import (
 
 // isTerminal reports whether the output is a terminal.
 func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+	file, ok := raw(w).(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
@@ -23,17 +23,21 @@ func newColour(w io.Writer) colour {
 	return colour{on: isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-func (c colour) paint(code, text string) string {
+// colourCodes are the codes of a terminal, in the order of their marks; the first ends a colour.
+var colourCodes = [...]string{"0", "1", "31", "32", "33"}
+
+// paint puts marks around a text, which printable replaces by codes.
+func (c colour) paint(code int, text string) string {
 	if !c.on {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return string(rune(firstMark+code)) + text + string(rune(firstMark))
 }
 
-func (c colour) bad(text string) string  { return c.paint("31", text) }
-func (c colour) warn(text string) string { return c.paint("33", text) }
-func (c colour) good(text string) string { return c.paint("32", text) }
-func (c colour) bold(text string) string { return c.paint("1", text) }
+func (c colour) bold(text string) string { return c.paint(1, text) }
+func (c colour) bad(text string) string  { return c.paint(2, text) }
+func (c colour) good(text string) string { return c.paint(3, text) }
+func (c colour) warn(text string) string { return c.paint(4, text) }
 
 // progress shows a line of progress, on a terminal only and from the first second on.
 type progress struct {
@@ -48,7 +52,7 @@ type progress struct {
 const progressEvery = time.Second
 
 func newProgress(out io.Writer) *progress {
-	return &progress{out: out, on: isTerminal(out), next: now().Add(progressEvery)}
+	return &progress{out: raw(out), on: isTerminal(out), next: now().Add(progressEvery)}
 }
 
 // now is only for the progress line and the time of a report.

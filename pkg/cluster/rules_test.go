@@ -15,7 +15,7 @@ import (
 func TestSetRules(t *testing.T) {
 	w := newWorld(t)
 	vm := w.pod("red", "m", on("n1"), kata, mountsData, stamped("vm"))
-	w.set(makeNamespace("red", "tenant=red"), makeNode("n1"), dataPVC(), volume(network), vm)
+	w.set(makeNamespace("red", "tenant=red"), makeNode("n1"), makeClass("kata", "kata-qemu"), dataPVC(), volume(network), vm)
 	w.events = nil
 	if got := w.Judge(vm).Boundary(); got != isolation.BoundaryVM {
 		t.Fatalf("boundary %s to begin with", got)

@@ -19,14 +19,14 @@ func TestKubectlPlugin(t *testing.T) {
 	binary := build(t)
 	w.namespace(t, "plugin", "")
 	w.pod(t, plainPod("plugin", "web", "plugin-1"))
-	// The flags of the README.
-	for _, command := range []string{"audit --tenant-key=namespace", "plan --tenant-key=namespace"} {
+	// The flags of the README. Nothing is installed, so nothing keeps the rule.
+	for command, want := range map[string]int{"audit --tenant-key=namespace": 2, "plan --tenant-key=namespace": 0} {
 		args := append([]string{"isolation"}, strings.Fields(command)...)
 		cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), append(args, "--kubeconfig", w.plane.AdminKubeconfig(), "-o", "json")...)
 		cmd.Env = []string{"PATH=" + filepath.Dir(binary), "HOME=" + t.TempDir()}
 		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), `"pods": 1`) {
-			t.Errorf("%s: %v\n%s", command, err, out)
+		if got := cmd.ProcessState.ExitCode(); got != want || !strings.Contains(string(out), `"pods": 1`) {
+			t.Errorf("%s: %v, want status %d\n%s", command, err, want, out)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), "isolation", "audit", "--context", "none")
@@ -80,11 +80,12 @@ func TestAuditOfAnotherSchedulersPods(t *testing.T) {
 	w.namespace(t, "live-acme", "acme")
 	w.namespace(t, "live-wiki", "")
 	w.pod(t, plainPod("live-acme", "web", "live-1"))
-	if got := w.run(t, w.plane.AdminKubeconfig(), "audit"); got.status != 0 {
-		t.Errorf("status %d before, want 0:\n%s%s", got.status, got.out, got.errOut)
+	got := w.run(t, w.plane.AdminKubeconfig(), "audit")
+	if got.status != 2 || !strings.Contains(got.out, "Not judged: no IsolationPolicy is in the cluster") || strings.Contains(got.out, "FINDING") {
+		t.Errorf("status %d before, want 2, no finding, and that nothing keeps the rule:\n%s%s", got.status, got.out, got.errOut)
 	}
 	w.pod(t, plainPod("live-wiki", "page", "live-1"))
-	got := w.run(t, w.plane.AdminKubeconfig(), "audit")
+	got = w.run(t, w.plane.AdminKubeconfig(), "audit")
 	if got.status != 1 || !strings.Contains(got.out, "UnmanagedResident") || !strings.Contains(got.out, "live-1") {
 		t.Errorf("status %d, want 1 and UnmanagedResident on live-1:\n%s%s", got.status, got.out, got.errOut)
 	}
@@ -92,7 +93,7 @@ func TestAuditOfAnotherSchedulersPods(t *testing.T) {
 		t.Errorf("explain: status %d:\n%s%s", got.status, got.out, got.errOut)
 	}
 	// Nothing writes.
-	if got := w.run(t, w.plane.AdminKubeconfig(), "report", "-o", "json"); got.status != 0 || !strings.Contains(got.out, `"digest"`) {
+	if got := w.run(t, w.plane.AdminKubeconfig(), "report", "-o", "json"); got.status != 1 || !strings.Contains(got.out, `"digest"`) {
 		t.Errorf("report: status %d:\n%.500s%s", got.status, got.out, got.errOut)
 	}
 }

@@ -77,9 +77,7 @@ func (w *environment) run(t *testing.T, kubeconfig string, args ...string) resul
 	command := tool.NewCommand(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
 	command.SetArgs(args)
 	err := command.ExecuteContext(t.Context())
-	if err != nil && !tool.Silent(err) {
-		errOut.WriteString("error: " + err.Error() + "\n")
-	}
+	tool.PrintError(&errOut, err)
 	return result{out.String(), errOut.String(), tool.ExitStatus(err)}
 }
 

@@ -5,7 +5,17 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/admission"
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 // This test installs the policies, which stay. It is in the last file, because tests run in the
@@ -18,7 +28,7 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	before := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
 		"api server": preflight.Pass, "admission types": preflight.Pass, "policies": preflight.Fail, "scheduler": preflight.Fail,
-		"scheduler rights": preflight.Fail, "daemon sets": preflight.Pass,
+		"scheduler rights": preflight.Fail, "daemon sets": preflight.Pass, "policy in force": preflight.Fail,
 	} {
 		if got := worst(before, check); got != want {
 			t.Errorf("before: %s: %s, want %s: %+v", check, got, want, before)
@@ -30,19 +40,11 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 		}
 	}
 
-	for _, args := range [][]string{
-		{"-f", repository(t, "manifests", "crds", "keepers.yaml")}, {"-k", repository(t, "manifests", "overlays", "audit")},
-	} {
-		if _, err := w.plane.Kubectl(t.Context(), append([]string{"apply"}, args...)...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.install(t, "audit")
 	if got := worst(preflightOf(t, w), "policies"); got != preflight.Warn {
 		t.Errorf("policies that only observe: %s, want %s", got, preflight.Warn)
 	}
-	if _, err := w.plane.Kubectl(t.Context(), "apply", "-k", repository(t, "manifests", "overlays", "default")); err != nil {
-		t.Fatal(err)
-	}
+	w.install(t, "default")
 	after := preflightOf(t, w)
 	for check, want := range map[string]preflight.Status{
 		"policies": preflight.Pass, "scheduler rights": preflight.Pass,
@@ -54,15 +56,84 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 		}
 	}
 	// Where nodes are dedicated, the policies for that are looked for as well.
-	if _, err := w.plane.Kubectl(t.Context(), "delete", "validatingadmissionpolicybinding", "tenant-isolation-fence"); err != nil {
-		t.Fatal(err)
-	}
+	w.kubectl(t, "delete", "validatingadmissionpolicybinding", "tenant-isolation-fence")
 	if got := worst(preflightOf(t, w), "policies"); got != preflight.Fail {
 		t.Errorf("policies without the binding of the fence: %s, want %s", got, preflight.Fail)
 	}
-	// The rule that is asked is that of the installed scheduler.
-	if got := w.run(t, w.plane.AdminKubeconfig(), "audit"); !strings.Contains(got.out, "rule: ConfigMap tenant-isolation-system/tenant-isolation-scheduler-config-") {
-		t.Errorf("the arguments of the installed scheduler were not taken:\n%s%s", got.out, got.errOut)
+	// The rule that is asked is the one in force.
+	got := w.run(t, w.plane.AdminKubeconfig(), "audit")
+	if !strings.Contains(got.out, "rule: IsolationPolicy default, generation 2 in force") {
+		t.Errorf("the policy in force was not taken:\n%s%s", got.out, got.errOut)
+	}
+	// No leader has said that the admission policies are enforced.
+	if got.status != 2 || !strings.Contains(got.out, "Not judged: it is unknown whether the admission policies are enforced") {
+		t.Errorf("status %d, want 2 and what is unknown:\n%s%s", got.status, got.out, got.errOut)
+	}
+	w.namespace(t, "installed-acme", "acme")
+	changed := w.run(t, w.plane.AdminKubeconfig(), "plan", "--policy", repository(t, "manifests", "overlays", "audit", "policy.yaml"))
+	if changed.status != 1 || !strings.Contains(changed.out, "enforcement: Audit, instead of Enforce") {
+		t.Errorf("plan --policy: status %d, want 1 and what differs:\n%s%s", changed.status, changed.out, changed.errOut)
+	}
+}
+
+// install applies an overlay as an administrator does, and puts its policy in force as the leader of the
+// scheduler does, which does not run here.
+func (w *environment) install(t *testing.T, overlay string) {
+	t.Helper()
+	w.kubectl(t, "apply", "-k", repository(t, "manifests", "crds"))
+	w.kubectl(t, "wait", "--for=condition=Established", "crd/isolationpolicies.tenantisolation.dev")
+	w.kubectl(t, "apply", "-k", repository(t, "manifests", "base"))
+	w.kubectl(t, "apply", "-f", repository(t, "manifests", "overlays", overlay, "policy.yaml"))
+	w.putInForce(t)
+	w.kubectl(t, "apply", "-k", repository(t, "manifests", "overlays", overlay))
+}
+
+func (w *environment) kubectl(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := w.plane.Kubectl(t.Context(), args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// putInForce writes what the leader writes of the IsolationPolicy. No policy forbids it yet to others: it is
+// called before those that deny are installed.
+func (w *environment) putInForce(t *testing.T) {
+	t.Helper()
+	config := w.plane.Admin()
+	config.WarningHandler = rest.NoWarnings{}
+	api, err := dynamic.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := api.Resource(v1alpha1.Resource).Get(t.Context(), v1alpha1.DefaultName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := policy.FromObject(object.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Status.InForce = &v1alpha1.InForce{Generation: read.Generation, Spec: read.Spec}
+	if object.Object["status"], err = runtime.DefaultUnstructuredConverter.ToUnstructured(&read.Status); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Resource(v1alpha1.Resource).UpdateStatus(t.Context(), object, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	parameters := admission.Parameters(read.Status.InForce, []string{"tenant-isolation-scheduler"})
+	w.apply(t, parameters)
+}
+
+// apply creates a ConfigMap, or changes it.
+func (w *environment) apply(t *testing.T, parameters *corev1.ConfigMap) {
+	t.Helper()
+	maps := w.api.CoreV1().ConfigMaps(admission.Namespace)
+	_, err := maps.Create(t.Context(), parameters, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = maps.Update(t.Context(), parameters, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -4,6 +4,8 @@
 package explain
 
 import (
+	"cmp"
+
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 
@@ -98,6 +100,9 @@ type Verdicts struct {
 	Example string           `json:"example"`
 }
 
+// OtherNodes is the reason of nodes that the node selector of the pod's RuntimeClass does not match.
+const OtherNodes = "RuntimeClassNodeSelector"
+
 // WhatIf is a change of the pod, and its effect.
 type WhatIf struct {
 	Change string `json:"change"`
@@ -150,9 +155,15 @@ func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 // verdicts returns the verdicts of the rule on every node.
 func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
 	byReason := map[isolation.Reason]*Verdicts{}
+	others := Verdicts{Reason: OtherNodes}
 	for _, object := range x.Nodes {
 		node, known := x.node(object, pod)
-		if !known || !x.reaches(pod, object) {
+		if !known {
+			continue
+		}
+		if !x.reaches(pod, object) {
+			others.Count++
+			others.Example = cmp.Or(others.Example, object.Name)
 			continue
 		}
 		reason := isolation.Decide(&subject, &node).Reason()
@@ -170,6 +181,9 @@ func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verd
 		if v := byReason[reason]; v != nil {
 			all = append(all, *v)
 		}
+	}
+	if others.Count > 0 {
+		all = append(all, others)
 	}
 	return all, admitting
 }

@@ -18,6 +18,9 @@ const maxNamed = 5
 // checkObject refuses what no API server would have stored: names that could break a
 // terminal or a page, and labels that are too long.
 func checkObject(kind string, meta metav1.Object) error {
+	if meta.GetName() == "" && meta.GetGenerateName() != "" {
+		return checkGenerated(kind, meta)
+	}
 	if meta.GetName() == "" {
 		return fmt.Errorf("%s without a metadata.name", kind)
 	}
@@ -33,6 +36,39 @@ func checkObject(kind string, meta metav1.Object) error {
 			return fmt.Errorf("%s: metadata.namespace: %s", where, faults[0])
 		}
 	}
+	return checkLabels(where, meta)
+}
+
+// anyName stands for what the API server adds to a metadata.generateName.
+const anyName = "*"
+
+// checkGenerated gives an object the name "prefix-*", once it is checked.
+func checkGenerated(kind string, meta metav1.Object) error {
+	prefix := meta.GetGenerateName()
+	meta.SetName(prefix + "x")
+	err := checkObject(kind, meta)
+	meta.SetName(prefix + anyName)
+	return err
+}
+
+// distinguish numbers the objects of a sorted list that have the same generateName.
+func distinguish[T interface {
+	named
+	SetName(name string)
+}](sorted []T) {
+	number := 1
+	for i := 1; i < len(sorted); i++ {
+		prefix, generated := strings.CutSuffix(sorted[i].GetName(), anyName)
+		if !generated || sorted[i].GetNamespace() != sorted[i-1].GetNamespace() || !strings.HasPrefix(sorted[i-1].GetName(), prefix+anyName) {
+			number = 1
+			continue
+		}
+		number++
+		sorted[i].SetName(fmt.Sprintf("%s%s%d", prefix, anyName, number))
+	}
+}
+
+func checkLabels(where string, meta metav1.Object) error {
 	for key, value := range meta.GetLabels() {
 		if len(value) > validation.LabelValueMaxLength {
 			return fmt.Errorf("%s: metadata.labels[%s] is %d bytes long, and the maximum is %d: use the output of `kubectl get`",
@@ -71,6 +107,7 @@ func shown(text string) string {
 
 // check refuses objects that the input contains twice, as it is unknown which one runs.
 func (inv *Inventory) check() error {
+	distinguish(inv.Pods)
 	var errs []error
 	errs = append(errs, distinct("Node", inv.Nodes), distinct("Namespace", inv.Namespaces), distinct("Pod", inv.Pods),
 		distinct("RuntimeClass", inv.RuntimeClasses), distinct("PersistentVolumeClaim", inv.PVCs),
@@ -80,6 +117,7 @@ func (inv *Inventory) check() error {
 		workloads[w.Kind] = append(workloads[w.Kind], w.Pod)
 	}
 	for kind, pods := range workloads {
+		distinguish(pods)
 		errs = append(errs, distinct(kind, pods))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -114,6 +114,7 @@ func (f *fetcher) volumes(client kubernetes.Interface) error {
 	} {
 		err := f.list(list.resource, list.page)
 		if apierrors.IsForbidden(err) {
+			f.inv.Unread = append(f.inv.Unread, fmt.Sprintf("no right to list %s, so it is unknown who shares their files", list.resource))
 			f.inv.Warnings = append(f.inv.Warnings, fmt.Sprintf(
 				"no right to list %s: PVCs count as directories of the host, so pods that mount them count as containers", list.resource))
 			continue
@@ -130,8 +131,9 @@ func (f *fetcher) need(resource, without string, page func(metav1.ListOptions) (
 	err := f.list(resource, page)
 	if apierrors.IsForbidden(err) {
 		return fmt.Errorf("no right to list %s, so %s: %w\n"+
-			"Ask for the ClusterRole in docs/kubectl/README.md, or have an administrator run "+
-			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` and read its output with -f", resource, without, err)
+			"Ask an administrator for the right (kubectl create clusterrole tenant-isolation-reader --verb=list --resource=nodes,namespaces,pods,"+
+			"persistentvolumeclaims,persistentvolumes,runtimeclasses.node.k8s.io,storageclasses.storage.k8s.io), or for the output of "+
+			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`, and read that with -f", resource, without, err)
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", resource, err)

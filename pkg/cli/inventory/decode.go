@@ -29,12 +29,14 @@ type object interface {
 type decoded struct {
 	object object
 	other  schema.GroupVersionKind
+	// guessed: the object has no kind, and its fields show which one it is.
+	guessed bool
 }
 
 // decode makes a typed object, without the parts that the tool does not read. namespace is for objects
 // without one.
 func decode(from *manifest.Object, namespace string) (decoded, error) {
-	gvk, err := from.Kind()
+	gvk, guessed, err := kindOf(from)
 	if err != nil {
 		return decoded{}, err
 	}
@@ -59,7 +61,7 @@ func decode(from *manifest.Object, namespace string) (decoded, error) {
 		return decoded{}, fmt.Errorf("%s: %w", from.At(), err)
 	}
 	slim(made)
-	return decoded{object: made}, nil
+	return decoded{object: made, guessed: guessed}, nil
 }
 
 // decodePolicy reads an IsolationPolicy as the API server would.

@@ -7,6 +7,7 @@
 //	check.go      refuses what no API server would have stored
 //	files.go      files, folders and standard input
 //	decode.go     an object's text -> a typed object
+//	untyped.go    the kind of an object that has none
 //	slim.go       drops the parts of an object that the tool does not read
 //	workload.go   a workload -> the pod that it will create
 //	cluster.go    an API server

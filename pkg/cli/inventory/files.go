@@ -98,9 +98,11 @@ type collector struct {
 	inv       *Inventory
 	namespace string
 
-	mu     sync.Mutex
-	count  int
-	others map[schema.GroupVersionKind]int
+	mu    sync.Mutex
+	count int
+	// guessed counts the objects without a kind.
+	guessed int
+	others  map[schema.GroupVersionKind]int
 }
 
 func newCollector(inv *Inventory, namespace string) *collector {
@@ -195,6 +197,9 @@ func (c *collector) take(results []decoded) int {
 	defer c.mu.Unlock()
 	for _, r := range results {
 		c.count++
+		if r.guessed {
+			c.guessed++
+		}
 		if r.object == nil {
 			c.others[r.other]++
 			continue
@@ -204,8 +209,11 @@ func (c *collector) take(results []decoded) int {
 	return c.count
 }
 
-// warn names unknown kinds, which may create pods that are not judged.
+// warn names objects without a kind, and unknown kinds, which may create pods that are not judged.
 func (c *collector) warn() {
+	if c.guessed > 0 {
+		c.inv.Warnings = append(c.inv.Warnings, fmt.Sprintf("%d objects have no kind, as in the output of `kubectl get --raw`: they are taken for what their fields show", c.guessed))
+	}
 	var unknown []string
 	for gvk, count := range c.others {
 		if !wellKnown(gvk) {

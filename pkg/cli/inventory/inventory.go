@@ -36,6 +36,8 @@ type Inventory struct {
 	// Versions are the resourceVersions of the lists that were read of a live cluster, by
 	// the resource's name.
 	Versions map[string]string
+	// Unread says what could not be read for want of rights, one sentence each.
+	Unread []string
 	// Warnings say what is missing in the input, one sentence each.
 	Warnings []string
 }

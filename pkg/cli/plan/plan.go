@@ -7,6 +7,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -38,6 +39,10 @@ type Input struct {
 	// Pods are the pods to be placed, without those that every node has: of DaemonSets and
 	// of the platform.
 	Pods []Pod
+	// Everywhere are the pods of DaemonSets of which every node has one. They are residents like others.
+	Everywhere []Everywhere
+	// Dedicating: nodes are dedicated, which keeps the DaemonSets of others off them.
+	Dedicating bool
 	// Nodes are the sizes of the nodes of the cluster, less the pods that every node has.
 	Nodes []Size
 	// More is the size of further nodes.
@@ -45,6 +50,12 @@ type Input struct {
 	// VMClass is the RuntimeClass for VMs, VMOverhead its cost for a pod.
 	VMClass    string
 	VMOverhead Size
+}
+
+// Everywhere is a DaemonSet, and what its pods are judged to be.
+type Everywhere struct {
+	Workload string
+	Subject  isolation.Subject
 }
 
 // Size is the free capacity of a node, or the request of a pod.
@@ -172,11 +183,28 @@ func (in *Input) whyNot(pod *Pod) string {
 	if reason, wrong := pod.Subject.Kind().Wrong(); wrong {
 		return "the rule denies it everywhere: " + reason.String()
 	}
+	for i := range in.Everywhere {
+		if daemon := &in.Everywhere[i]; in.keepsOff(daemon, pod) {
+			return fmt.Sprintf("each node has a pod of %s, beside which the rule denies it", daemon.Workload)
+		}
+	}
 	size := Request(pod.Object)
 	if !size.fits(in.More) && !slices.ContainsFunc(in.Nodes, size.fits) {
 		return "it requests more than a node has"
 	}
 	return ""
+}
+
+// keepsOff reports whether the pods of a DaemonSet keep a pod off every node.
+func (in *Input) keepsOff(daemon *Everywhere, pod *Pod) bool {
+	if _, managed := pod.Subject.TrustDomain(); !managed {
+		return false
+	}
+	if _, breaks := pod.Subject.Kind().SharesKernel(daemon.Subject.Kind()); !breaks {
+		return false
+	}
+	dedication, opens := pod.Subject.Dedication()
+	return !in.Dedicating || !opens || dedication.Admits(&daemon.Subject)
 }
 
 // group is the pods that may share a node: a trust domain, or all pods without a tenant.

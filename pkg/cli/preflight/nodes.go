@@ -39,10 +39,10 @@ func (c *Checker) runtimeClasses(context.Context) ([]Result, error) {
 	case len(isolating) > 0:
 		results = append(results, pass("pods of %s may share a node with other trust domains", some(isolating))...)
 	case len(demanding) > 0:
-		results = append(results, fail("install Kata Containers, and manifests/examples/kata-runtimeclasses",
+		results = append(results, fail("install Kata Containers with its RuntimeClasses (chart kata-deploy)",
 			"there is none for VMs, and %s demand one: their pods stay Pending", some(demanding)))
 	default:
-		results = append(results, warn("install Kata Containers, and manifests/examples/kata-runtimeclasses, if nodes are to be shared",
+		results = append(results, warn("install Kata Containers with its RuntimeClasses (chart kata-deploy), if nodes are to be shared",
 			"there is none for VMs: every trust domain needs nodes of its own"))
 	}
 	return results, nil

@@ -24,7 +24,14 @@ type Data struct {
 	Server string `json:"server,omitempty"`
 	Source string `json:"source"`
 
-	Policy   []Setting   `json:"policy"`
+	// Judged reports whether everything was judged that the result depends on, NotJudged what was not.
+	Judged    bool     `json:"judged"`
+	NotJudged []string `json:"notJudged"`
+
+	Policy []Setting `json:"policy"`
+	// PolicyGeneration is that of the IsolationPolicy in force, 0 if the rule was another.
+	PolicyGeneration int64 `json:"policyGeneration"`
+
 	Summary  Summary     `json:"summary"`
 	Findings []Finding   `json:"findings"`
 	Domains  []Domain    `json:"trustDomains"`
@@ -34,7 +41,7 @@ type Data struct {
 	History  *Comparison `json:"-"`
 }
 
-// Setting is an argument of the plugin.
+// Setting is a field of the policy.
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -94,7 +101,8 @@ type Evidence struct {
 	// Lists are the resourceVersions of the lists that were read, by resource.
 	Lists map[string]string `json:"lists,omitempty"`
 	// Digest is the SHA-256 of a line for every object, with kind, name, UID and
-	// resourceVersion, sorted: two reports with the same digest are of the same objects.
+	// resourceVersion, sorted: two reports with the same digest are of the same objects. Of an object
+	// without a resourceVersion, as in a manifest, it is what was read of it.
 	Digest string `json:"digest"`
 	// Objects is the number of those lines.
 	Objects int `json:"objects"`
