@@ -94,7 +94,7 @@ func TestArgumentsTypoStopsTheStart(t *testing.T) {
 func TestArgumentsReportEveryFault(t *testing.T) {
 	output, exit := schedulerCommand(t, writeConfig(t, alone("mistaken"), adminKubeconfig, inline(map[string]any{
 		"sharing":            map[string]any{"privileges": []any{[]any{"baseline", "root"}}},
-		"boundaries":         map[string]any{"handlers": map[string]any{"kata-qemu": "fortress"}, "minimum": "container", "hostPathProvisioners": []any{""}},
+		"boundaries":         map[string]any{"handlers": map[string]any{"kata-qemu": "fortress"}, "hostPathProvisioners": []any{""}},
 		"platformNamespaces": map[string]any{"names": []any{"Not_A_Name"}},
 		"preemption":         "Sometimes",
 		"separateBy":         []any{"data-class", "colour"},
@@ -103,7 +103,7 @@ func TestArgumentsReportEveryFault(t *testing.T) {
 		t.Error("it ends with success")
 	}
 	for _, path := range []string{
-		"sharing.privileges[0][1]", "boundaries.handlers.kata-qemu", "boundaries.minimum", "boundaries.hostPathProvisioners[0]",
+		"sharing.privileges[0][1]", "boundaries.handlers.kata-qemu", "boundaries.hostPathProvisioners[0]",
 		"platformNamespaces.names[0]", "preemption", "separateBy[1]",
 	} {
 		if !strings.Contains(output, path) {

@@ -83,8 +83,8 @@ func TestManifestsApplyTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The overlay that was applied last dedicates nodes.
-		want := map[string]string{"scheduler-config.yaml": readFile(t, manifests(t, "components", "dedication", "scheduler-config.yaml"))}
+		// The overlay that was applied last goes by an IsolationPolicy.
+		want := map[string]string{"scheduler-config.yaml": readFile(t, manifests(t, "components", "policy", "scheduler-config.yaml"))}
 		if diff := cmp.Diff(want, mounted.Data); diff != "" {
 			t.Errorf("mounted configuration (-want +got):\n%s", diff)
 		}
@@ -171,22 +171,33 @@ func TestManifestsRightsAreEnough(t *testing.T) {
 
 // The golden file holds the rules of the bound stock roles as well: a release that gives
 // kube-scheduler a new right gives it to this scheduler, too, and this test shows it.
-// Where nodes are dedicated it has a few more, and none where they are not.
+// Where it goes by an IsolationPolicy it has a few more, and none where it does not.
 func TestManifestsRightsAreExact(t *testing.T) {
 	c := controlplanetest.Start(t, controlplane.Options{})
 	client := mustClient(t, c)
+	// What the leader reads and writes for an IsolationPolicy, and to dedicate nodes.
+	policyRights := []string{
+		"everywhere: isolationpolicies.tenantisolation.dev: create,get,list,watch",
+		"everywhere: isolationpolicies/status.tenantisolation.dev: update",
+		"everywhere: mutatingadmissionpolicies.admissionregistration.k8s.io: get,list,watch",
+		"everywhere: mutatingadmissionpolicybindings.admissionregistration.k8s.io: get,list,watch",
+		"everywhere: namespaces: patch",
+		"everywhere: nodes: patch",
+		"everywhere: validatingadmissionpolicies.admissionregistration.k8s.io: get,list,watch",
+		"everywhere: validatingadmissionpolicybindings.admissionregistration.k8s.io: get,list,watch",
+		"in tenant-isolation-system: configmaps: create",
+		"in tenant-isolation-system: configmaps: delete,get,update [tenant-isolation-policy]",
+		"in tenant-isolation-system: configmaps: get,patch,update [tenant-isolation-dedicated-nodes]",
+	}
+	applyCRDs(t, c)
 	base := strings.Split(strings.TrimSpace(readFile(t, filepath.Join("testdata", "scheduler-rights.txt"))), "\n")
 	for _, tc := range []struct {
 		dir  string
 		more []string
 	}{
 		{"base", nil},
-		{"overlays/audit", nil},
-		{"overlays/default", []string{
-			"everywhere: nodes: patch",
-			"in tenant-isolation-system: configmaps: create",
-			"in tenant-isolation-system: configmaps: get,patch,update [tenant-isolation-dedicated-nodes]",
-		}},
+		{"overlays/audit", policyRights},
+		{"overlays/default", policyRights},
 	} {
 		t.Run(tc.dir, func(t *testing.T) {
 			apply(t, c, tc.dir)
@@ -310,6 +321,15 @@ func schedulerConfigFile(t *testing.T) string {
 func apply(t *testing.T, c *controlplane.ControlPlane, dir string) {
 	t.Helper()
 	if _, err := c.Kubectl(t.Context(), "apply", "--warnings-as-errors", "-k", manifests(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// applyCRDs installs what has to be there before an overlay.
+func applyCRDs(t *testing.T, c *controlplane.ControlPlane) {
+	t.Helper()
+	apply(t, c, "crds")
+	if _, err := c.Kubectl(t.Context(), "wait", "--for=condition=Established", "customresourcedefinition/isolationpolicies.tenantisolation.dev"); err != nil {
 		t.Fatal(err)
 	}
 }

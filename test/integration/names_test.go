@@ -70,7 +70,7 @@ func TestNodeMadeAgain(t *testing.T) {
 	c.must(c.api.CoreV1().Nodes().Delete(t.Context(), node, metav1.DeleteOptions{}))
 	_, err := c.api.CoreV1().Nodes().Create(t.Context(), newNode(node), metav1.CreateOptions{})
 	c.must(err)
-	c.expectDedication(node, acmeAlone)
+	c.eventually("the marks of the new Node", func(context.Context) (bool, error) { return c.dedicationOn(node) == acmeAlone, nil })
 	if got := c.getNode(node); got.UID == before.UID || c.entryOf(node) != entry {
 		t.Errorf("node %s of entry %s, was %s of %s: want another node with the same entry", got.UID, c.entryOf(node), before.UID, entry)
 	}

@@ -23,14 +23,16 @@ func TestSchedulerFollowsTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	plane := controlplanetest.Start(t, controlplane.Options{APIServerFlags: map[string]string{"emulated-version": "1.36"}})
-	apply(t, plane, "overlays/default")
 	client := mustClient(t, plane)
+	// Before the policies, which want to know who names tenants.
+	tenantsOf(t, client, "acme", "globex")
+	applyCRDs(t, plane)
+	apply(t, plane, "overlays/default")
 	for _, name := range []string{"node-1", "node-2"} {
 		if _, err := client.CoreV1().Nodes().Create(t.Context(), newNode(name), metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tenantsOf(t, client, "acme", "globex")
 	u := &upgraded{T: t, plane: plane, client: client}
 
 	t.Run("the features of its own release stop it on an older API server", func(t *testing.T) {
@@ -95,7 +97,7 @@ func (u *upgraded) start(ctx context.Context, name string, args ...string) (*con
 	}
 	return u.plane.StartScheduler(ctx, controlplane.SchedulerOptions{
 		Name: name, User: user, Args: append(args, "--v=2"),
-		Config: filepath.Join(manifests(u.T, "components", "dedication"), "scheduler-config.yaml"),
+		Config: filepath.Join(manifests(u.T, "components", "policy"), "scheduler-config.yaml"),
 	})
 }
 
@@ -135,6 +137,9 @@ func (u *upgraded) expectEnd(scheduler *controlplane.Scheduler) {
 // expectTwoNodes puts a pod of each tenant onto a node of its own, and removes both.
 func (u *upgraded) expectTwoNodes(name string) {
 	u.Helper()
+	if _, err := u.plane.Kubectl(u.Context(), "wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout=60s"); err != nil {
+		u.Fatal(err)
+	}
 	nodes := map[string]string{}
 	for _, ns := range []string{"acme", "globex"} {
 		pod := &corev1.Pod{
