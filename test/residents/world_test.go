@@ -52,6 +52,7 @@ func startWorld(t *testing.T) *world {
 	w := &world{t: t, plane: controlplanetest.Start(t, controlplane.Options{}), editors: map[string]*kubernetes.Clientset{}}
 	w.admin = w.client(w.plane.Admin(), nil)
 	w.install(root)
+	w.startScheduler(root)
 	w.addClasses()
 	for i := range nodes {
 		_, err := w.admin.CoreV1().Nodes().Create(t.Context(), newNode(fmt.Sprintf("node-%d", i)), metav1.CreateOptions{})
@@ -65,7 +66,6 @@ func startWorld(t *testing.T) *world {
 	}
 	w.binder, w.protector = controller("persistent-volume-binder"), controller("pvc-protection-controller")
 	w.collector = controller("pod-garbage-collector")
-	w.startScheduler(root)
 	return w
 }
 
