@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,13 +25,17 @@ func TestEndToEnd(t *testing.T) {
 	if err := w.clearWaiting(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// It takes over the table of dedicated nodes; the other tests go on with theirs.
+	// It takes over what the policies read; the other tests go on with theirs.
 	t.Cleanup(func() {
-		if err := w.dedicate(context.WithoutCancel(t.Context())); err != nil {
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(w.writeParameters(ctx), w.dedicate(ctx)); err != nil {
 			t.Fatal(err)
 		}
 	})
-	w.runScheduler(t, program, "ours", ourScheduler, filepath.Join(w.root, "manifests", "components", "dedication", "scheduler-config.yaml"))
+	w.runScheduler(t, program, "ours", ourScheduler, filepath.Join(w.root, "manifests", "components", "policy", "scheduler-config.yaml"))
+	if _, err := w.plane.Kubectl(t.Context(), "wait", "--for=condition=Enforced", "--timeout=1m", "isolationpolicy/default"); err != nil {
+		t.Fatal(err)
+	}
 	// The same code as kube-scheduler, and without a profile of its own the same behaviour.
 	stock := filepath.Join(t.TempDir(), "stock.yaml")
 	if err := os.WriteFile(stock, []byte(stockConfig), 0o600); err != nil {

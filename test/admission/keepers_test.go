@@ -33,9 +33,13 @@ type installation struct {
 func newInstallation(t *testing.T, keepers bool) *installation {
 	t.Helper()
 	i := newPlane(t)
+	crds := filepath.Join(i.root, "manifests", "crds")
 	if keepers {
-		i.kubectl("apply", "-f", filepath.Join(i.root, "manifests", "crds", "keepers.yaml"))
+		i.kubectl("apply", "-k", crds)
+	} else {
+		i.kubectl("apply", "-f", filepath.Join(crds, "tenantisolation.dev_isolationpolicies.yaml"))
 	}
+	i.kubectl("wait", "--for=condition=Established", crdName)
 	i.kubectl("apply", "-k", filepath.Join(i.root, "manifests", "base"))
 	i.write()
 	i.install()

@@ -29,6 +29,7 @@ import (
 const (
 	systemNamespace = "tenant-isolation-system"
 	schedulerName   = "tenant-isolation-scheduler"
+	crdName         = "customresourcedefinition/isolationpolicies.tenantisolation.dev"
 )
 
 // environment is the control plane of all tests.
@@ -106,30 +107,12 @@ func startEnvironment() (*environment, error) {
 	return w, w.rollOut(ctx)
 }
 
-// looseCRD accepts every IsolationPolicy: the policies are tested here, not the schema.
-const looseCRD = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: isolationpolicies.tenantisolation.dev}
-spec:
-  group: tenantisolation.dev
-  names: {kind: IsolationPolicy, listKind: IsolationPolicyList, plural: isolationpolicies, singular: isolationpolicy}
-  scope: Cluster
-  versions:
-  - name: v1alpha1
-    served: true
-    storage: true
-    subresources: {status: {}}
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`
-
-// applyCRDs applies the keepers of manifests/crds, and a kind IsolationPolicy.
+// applyCRDs applies manifests/crds, and returns when the API server knows the kind.
 func (w *environment) applyCRDs(ctx context.Context) error {
-	crd := filepath.Join(w.plane.Dir(), "crd.yaml")
-	if err := os.WriteFile(crd, []byte(looseCRD), 0o600); err != nil {
+	if err := w.apply(ctx, "crds"); err != nil {
 		return err
 	}
-	_, err := w.plane.Kubectl(ctx, "apply", "-f", crd, "-f", filepath.Join(w.root, "manifests", "crds", "keepers.yaml"))
+	_, err := w.plane.Kubectl(ctx, "wait", "--for=condition=Established", crdName)
 	return err
 }
 

@@ -23,8 +23,10 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/tainttoleration"
 	"k8s.io/utils/ptr"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
+	"tenantisolation.dev/scheduler/pkg/admission"
 	judged "tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
@@ -74,10 +76,26 @@ func newSimulation(t *testing.T) *simulation {
 		t.Fatal(err)
 	}
 	c.must(c.store.Set(class))
-	if out, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", "dedication", "policies")); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	c.writeParameter(policy.Default())
+	for _, component := range []string{"admission", "dedication"} {
+		_, err := plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "components", component, "policies"))
+		c.must(err)
 	}
 	return c
+}
+
+// writeParameter does what the leader does, before the policies let nobody else.
+func (c *simulation) writeParameter(spec *v1alpha1.IsolationPolicySpec) {
+	c.Helper()
+	parameter := admission.Parameters(&v1alpha1.InForce{
+		Spec:           *spec,
+		RuntimeClasses: []v1alpha1.RuntimeClassBoundary{{Name: "kata", Handler: kataHandler, Boundary: v1alpha1.BoundaryVM}},
+	}, []string{"tenant-isolation-scheduler"})
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: parameter.Namespace}}
+	_, err := c.api.CoreV1().Namespaces().Create(c.Context(), ns, metav1.CreateOptions{})
+	c.must(err)
+	_, err = c.api.CoreV1().ConfigMaps(parameter.Namespace).Create(c.Context(), parameter, metav1.CreateOptions{})
+	c.must(err)
 }
 
 func (c *simulation) must(err error) {

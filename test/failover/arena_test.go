@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -60,7 +59,6 @@ func newArena(t *testing.T, s burstSize, dedicating bool) *arena {
 	var err error
 	a.api, err = a.plane.Client()
 	a.must(err)
-	a.install()
 	var namespaces []corev1.Namespace
 	for i := range s.tenants {
 		for _, class := range []string{"internal", "restricted"} {
@@ -79,7 +77,7 @@ func newArena(t *testing.T, s burstSize, dedicating bool) *arena {
 	for i := range s.nodes {
 		a.nodes = append(a.nodes, a.node(fmt.Sprintf("node-%03d", i)))
 	}
-	a.activate()
+	a.install()
 	a.witness = startWitness(t, a.plane.EtcdURL(), namespaces)
 	return a
 }
@@ -91,26 +89,25 @@ func (a *arena) must(err error) {
 	}
 }
 
-// install applies the manifests: the policies of dedication only where dedication is on.
+// install applies what is shipped. Nothing of it is in force until there is a leader.
 func (a *arena) install() {
 	a.Helper()
 	root, err := controlplane.ModuleRoot()
 	a.must(err)
-	dir := filepath.Join(a.plane.Dir(), "manifests")
-	a.must(os.Mkdir(dir, 0o700))
-	manifests, err := filepath.Rel(dir, filepath.Join(root, "manifests"))
-	a.must(err)
-	components := []string{"admission"}
+	mode := "Disabled"
 	if a.dedicating {
-		components = append(components, "dedication")
+		mode = "Enabled"
 	}
-	text := "resources: [" + manifests + "/base]\ncomponents:\n"
-	for _, component := range components {
-		text += "- " + manifests + "/components/" + component + "\n"
+	dedication := fmt.Sprintf(`{"spec":{"dedication":{"mode":%q,"settleTime":%q,"releaseAfter":%q}}}`, mode, settleTime, releaseAfter)
+	for _, command := range [][]string{
+		{"apply", "-k", filepath.Join(root, "manifests", "crds")},
+		{"wait", "--for=condition=Established", "customresourcedefinition/isolationpolicies.tenantisolation.dev"},
+		{"apply", "-k", filepath.Join(root, "manifests", "overlays", "default")},
+		{"patch", "isolationpolicy", "default", "--type=merge", "--patch", dedication},
+	} {
+		_, err := a.plane.Kubectl(a.Context(), command...)
+		a.must(err)
 	}
-	a.must(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600))
-	_, err = a.plane.Kubectl(a.Context(), "apply", "-k", dir)
-	a.must(err)
 }
 
 func (a *arena) namespace(name string, labels map[string]string) corev1.Namespace {
@@ -136,46 +133,11 @@ func (a *arena) node(name string) string {
 	return name
 }
 
-const marker = `
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: zz-marker}
-spec:
-  matchConstraints:
-    resourceRules:
-    - {apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["configmaps"], resourceNames: ["zz-marker"]}
-  validations:
-  - {expression: "false", message: marked}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: zz-marker}
-spec: {policyName: zz-marker, validationActions: [Deny]}
-`
-
-// activate returns when the policies are in force: one that came last refuses, and a pod
-// gets what the mutating ones give it.
+// activate returns when the leader has brought the policies into force.
 func (a *arena) activate() {
 	a.Helper()
-	file := filepath.Join(a.plane.Dir(), "marker.yaml")
-	a.must(os.WriteFile(file, []byte(marker), 0o600))
-	_, err := a.plane.Kubectl(a.Context(), "apply", "-f", file)
+	_, err := a.plane.Kubectl(a.Context(), "wait", "--for=condition=Enforced", "--timeout="+patience.String(), "isolationpolicy/default")
 	a.must(err)
-	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
-	a.eventually("the policies to be in force", func(ctx context.Context) (bool, error) {
-		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "zz-marker"}}
-		if _, err := a.api.CoreV1().ConfigMaps(metav1.NamespaceDefault).Create(ctx, probe, dry); !apierrors.IsInvalid(err) {
-			return false, err
-		}
-		pod, err := a.api.CoreV1().Pods(a.managed[0]).Create(ctx, a.newPod(a.managed[0], "probe"), dry)
-		if apierrors.IsForbidden(err) {
-			return false, nil // what mutates is not in force yet
-		}
-		if err != nil {
-			return false, err
-		}
-		return pod.Spec.SchedulerName == schedulerName && (len(pod.Spec.Tolerations) > 0 || !a.dedicating), nil
-	})
 }
 
 func (a *arena) eventually(what string, condition wait.ConditionWithContextFunc) {

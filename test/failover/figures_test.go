@@ -19,6 +19,7 @@ type report struct {
 	// terms are how many leaders' binds were committed.
 	terms                   int
 	tableWrites, nodeWrites int
+	parameterWrites         int
 }
 
 func (w *witness) report() report {
@@ -27,6 +28,7 @@ func (w *witness) report() report {
 	r := report{
 		binds: len(w.binds), pairs: w.pairs, broken: slices.Clone(w.broken), contradictions: slices.Clone(w.contradictions),
 		tableWrites: w.tableWrites, nodeWrites: w.nodeWrites,
+		parameterWrites: w.parameterWrites,
 	}
 	terms := map[string]bool{}
 	for _, b := range w.binds {

@@ -40,14 +40,15 @@ type replica struct {
 	paused bool
 }
 
-// startFleet starts replicas of the shipped binary with the shipped configuration, short
-// leases, and dedication if the arena has it.
+// startFleet starts replicas of the shipped binary with the shipped configuration and short
+// leases, and returns when the policies are in force.
 func (a *arena) startFleet(replicas int) {
 	a.Helper()
 	a.prepareFleet()
 	for range replicas {
 		a.fleet.start()
 	}
+	a.activate()
 }
 
 func (a *arena) prepareFleet() {
@@ -110,7 +111,7 @@ func (a *arena) writeConfig() string {
 	a.Helper()
 	root, err := controlplane.ModuleRoot()
 	a.must(err)
-	text, err := os.ReadFile(filepath.Join(root, "manifests", "base", "scheduler-config.yaml"))
+	text, err := os.ReadFile(filepath.Join(root, "manifests", "components", "policy", "scheduler-config.yaml"))
 	a.must(err)
 	config := map[string]any{}
 	a.must(yaml.UnmarshalStrict(text, &config))
@@ -121,34 +122,11 @@ func (a *arena) writeConfig() string {
 	}
 	// A pod that could not be placed is tried again at once where it can be.
 	config["podMaxBackoffSeconds"] = int64(2)
-	if a.dedicating {
-		args := a.arguments(config)
-		args["policy"] = map[string]any{
-			"dedication": map[string]any{"mode": "Enabled", "settleTime": settleTime, "releaseAfter": releaseAfter},
-		}
-	}
 	text, err = yaml.Marshal(config)
 	a.must(err)
 	path := filepath.Join(a.TempDir(), "config.yaml")
 	a.must(os.WriteFile(path, text, 0o600))
 	return path
-}
-
-// arguments are those of the plugin, in a configuration.
-func (a *arena) arguments(config map[string]any) map[string]any {
-	a.Helper()
-	profiles, _ := config["profiles"].([]any)
-	for _, profile := range profiles {
-		pluginConfig, _, err := unstructured.NestedFieldNoCopy(profile.(map[string]any), "pluginConfig")
-		a.must(err)
-		for _, each := range pluginConfig.([]any) {
-			if plugin := each.(map[string]any); plugin["name"] == "TenantIsolation" {
-				return plugin["args"].(map[string]any)
-			}
-		}
-	}
-	a.Fatal("the shipped configuration has no arguments")
-	return nil
 }
 
 const stockConfig = `

@@ -73,6 +73,7 @@ func TestHeldBackBindOfAPausedLeader(t *testing.T) {
 
 	prompt := d.hold(a, pods["prompt"])
 	old := a.fleet.startAs(d.Config)
+	a.activate()
 	a.create([]*corev1.Pod{pods["prompt"]}, 1)
 	prompt.untilHeld()
 	if code, text := prompt.send(); code != http.StatusCreated {
@@ -125,6 +126,7 @@ func TestHeldBackBindWithALostAnswer(t *testing.T) {
 
 	h := d.hold(a, lost)
 	a.fleet.startAs(d.Config)
+	a.activate()
 	a.create([]*corev1.Pod{lost}, 1)
 	h.untilHeld()
 	// It cannot be tried again, and a pod that is placed by the new label shows that the

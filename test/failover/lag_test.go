@@ -30,7 +30,11 @@ func TestFenceLagOfAnotherAPIServer(t *testing.T) {
 	pod.Spec.SchedulerName = "none"
 	a.create([]*corev1.Pod{pod}, 1)
 
-	tables := a.api.CoreV1().ConfigMaps(systemNamespace)
+	account, err := a.plane.ServiceAccount(t.Context(), systemNamespace, schedulerName)
+	a.must(err)
+	leader, err := kubernetes.NewForConfig(account)
+	a.must(err)
+	tables := leader.CoreV1().ConfigMaps(systemNamespace)
 	table, err := tables.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: tableName}}, metav1.CreateOptions{})
 	a.must(err)
 	// Dry runs are admitted like any other, and leave the pod where it is.

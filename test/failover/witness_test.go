@@ -17,6 +17,7 @@ import (
 const (
 	tokenAnnotation = "tenantisolation.dev/dedication"
 	tableName       = "tenant-isolation-dedicated-nodes"
+	parameterName   = "tenant-isolation-policy"
 	systemNamespace = "tenant-isolation-system"
 )
 
@@ -37,7 +38,9 @@ type witness struct {
 	contradictions []string
 	// Writes for dedication that took effect.
 	tableWrites, nodeWrites int
-	revision                int64
+	// parameterWrites are those by which the leader asks every minute what the API server sees.
+	parameterWrites int
+	revision        int64
 }
 
 // bind is one that was committed.
@@ -76,6 +79,8 @@ func (w *witness) take(e event) error {
 			w.table = &corev1.ConfigMap{}
 			return decode(e.value, w.table)
 		}
+	case kind == "configmaps" && name == systemNamespace+"/"+parameterName:
+		w.parameterWrites++
 	case kind == "pods":
 		if len(e.value) == 0 {
 			w.leave(name)

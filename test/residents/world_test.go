@@ -1,7 +1,6 @@
 package residents
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,10 +11,8 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -54,8 +51,8 @@ func startWorld(t *testing.T) *world {
 	must(t, err)
 	w := &world{t: t, plane: controlplanetest.Start(t, controlplane.Options{}), editors: map[string]*kubernetes.Clientset{}}
 	w.admin = w.client(w.plane.Admin(), nil)
-	_, err = w.plane.Kubectl(t.Context(), "apply", "-k", filepath.Join(root, "manifests", "overlays", "default"))
-	must(t, err)
+	w.install(root)
+	w.startScheduler(root)
 	w.addClasses()
 	for i := range nodes {
 		_, err := w.admin.CoreV1().Nodes().Create(t.Context(), newNode(fmt.Sprintf("node-%d", i)), metav1.CreateOptions{})
@@ -69,8 +66,6 @@ func startWorld(t *testing.T) *world {
 	}
 	w.binder, w.protector = controller("persistent-volume-binder"), controller("pvc-protection-controller")
 	w.collector = controller("pod-garbage-collector")
-	w.startScheduler(root)
-	w.awaitPolicies()
 	return w
 }
 
@@ -136,18 +131,27 @@ func (w *world) addTenant(name string) {
 	w.editors[name] = w.client(w.plane.AddUser("editor-of-" + name))
 }
 
-// startScheduler runs the shipped scheduler with the shipped configuration, but for times: nodes
-// are opened and released quickly.
+// install installs what is shipped, but for times: nodes are opened and released quickly.
+func (w *world) install(root string) {
+	w.t.Helper()
+	for _, command := range [][]string{
+		{"apply", "-k", filepath.Join(root, "manifests", "crds")},
+		{"wait", "--for=condition=Established", "customresourcedefinition/isolationpolicies.tenantisolation.dev"},
+		{"apply", "-k", filepath.Join(root, "manifests", "overlays", "default")},
+		{"patch", "isolationpolicy", "default", "--type=merge", "--patch", `{"spec":{"dedication":{"settleTime":"200ms","releaseAfter":"1s"}}}`},
+	} {
+		_, err := w.plane.Kubectl(w.t.Context(), command...)
+		must(w.t, err)
+	}
+}
+
+// startScheduler runs the shipped scheduler with the shipped configuration, but that it tries a pod
+// again soon. It returns when the policies are enforced.
 func (w *world) startScheduler(root string) {
 	w.t.Helper()
-	shipped, err := os.ReadFile(filepath.Join(root, "manifests", "components", "dedication", "scheduler-config.yaml"))
+	shipped, err := os.ReadFile(filepath.Join(root, "manifests", "components", "policy", "scheduler-config.yaml"))
 	must(w.t, err)
-	const dedication = "claims: {mode: Enabled}"
-	if !strings.Contains(string(shipped), dedication) {
-		w.t.Fatalf("the shipped configuration has no %q", dedication)
-	}
-	config := strings.Replace(string(shipped), dedication, "claims: {mode: Enabled, settleTime: 200ms, releaseAfter: 1s, maxNodesPerTenant: 100%}", 1)
-	config = strings.Replace(config, "profiles:", "podInitialBackoffSeconds: 1\npodMaxBackoffSeconds: 1\nprofiles:", 1)
+	config := strings.Replace(string(shipped), "profiles:", "podInitialBackoffSeconds: 1\npodMaxBackoffSeconds: 1\nprofiles:", 1)
 	path := filepath.Join(w.t.TempDir(), "config.yaml")
 	must(w.t, os.WriteFile(path, []byte(config), 0o600))
 	user, err := w.plane.ServiceAccount(w.t.Context(), systemNamespace, schedulerName)
@@ -155,23 +159,6 @@ func (w *world) startScheduler(root string) {
 	scheduler, err := w.plane.StartScheduler(w.t.Context(), controlplane.SchedulerOptions{Name: "ours", Config: path, User: user})
 	must(w.t, err)
 	w.t.Cleanup(scheduler.Stop)
-}
-
-// awaitPolicies waits until the API server enforces the policies, of which one refuses grace
-// periods of zero.
-func (w *world) awaitPolicies() {
-	w.t.Helper()
-	w.eventually("the policies", func(ctx context.Context) (bool, error) {
-		pod := newPod("probe")
-		pod.Labels = map[string]string{tenantLabel: "another"}
-		_, err := w.editors[tenants[0]].CoreV1().Pods(tenants[0]).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return apierrors.IsForbidden(err) || apierrors.IsInvalid(err), nil
-	})
-}
-
-func (w *world) eventually(what string, done wait.ConditionWithContextFunc) {
-	w.t.Helper()
-	if err := wait.PollUntilContextTimeout(w.t.Context(), pollEvery, patience, true, done); err != nil {
-		w.t.Fatalf("waiting for %s: %v", what, err)
-	}
+	_, err = w.plane.Kubectl(w.t.Context(), "wait", "--for=condition=Enforced", "--timeout="+patience.String(), "isolationpolicy/default")
+	must(w.t, err)
 }
