@@ -196,6 +196,8 @@ func TestChartLifecycle(t *testing.T) {
 	r := &release{
 		chart: &chart{T: t, kubeconfig: plane.AdminKubeconfig()}, plane: plane, client: mustClient(t, plane), hooks: playHooks(t, plane), all: installedNames(t),
 	}
+	// The pods of the hooks go where only the strictest standard is allowed.
+	mustKubectl(t, plane, "label", "namespace", "kube-system", "pod-security.kubernetes.io/enforce=restricted")
 	dir := t.TempDir()
 	r.mustHelm("package", chartFolder(t), "--destination", dir)
 	r.packed = filepath.Join(dir, "tenant-isolation-0.1.0.tgz")
@@ -205,14 +207,12 @@ func TestChartLifecycle(t *testing.T) {
 	scheduler := startShipped(t, plane)
 	dedicateNode(t, r.client)
 
-	// As an older build has left it.
-	mustKubectl(t, plane, "patch", "customresourcedefinition", isolationPolicies, "--type=json", "-p", `[{"op":"remove","path":"/spec/names/categories"}]`)
+	// As an older build has left it, which has a field less.
+	mustKubectl(t, plane, "patch", "customresourcedefinition", isolationPolicies, "--type=json",
+		"-p", `[{"op":"remove","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/preemption"}]`)
 	r.mustHelm("upgrade", "tenant-isolation", r.packed, "--namespace", "kube-system", "--set", "replicas=3,policy.preemption=SameTenant")
 	r.hooks.expect("lifecycle apply-crds")
 	r.expect("3", "SameTenant")
-	if output := mustKubectl(t, plane, "get", "customresourcedefinition", isolationPolicies, "-o", "jsonpath={.spec.names.categories}"); output == "" {
-		t.Error("the CustomResourceDefinition was not upgraded")
-	}
 	r.refused()
 	r.mustHelm("rollback", "tenant-isolation", "1", "--namespace", "kube-system")
 	r.expect("2", "Never")
@@ -239,16 +239,16 @@ type release struct {
 	client kubernetes.Interface
 	hooks  *hookKubelet
 	packed string
-	// all are the objects that belong to it, as arguments of kubectl get.
-	all []string
+	// all are the objects that belong to it, by namespace, as arguments of kubectl get.
+	all map[string][]string
 }
 
 func (r *release) install() {
 	r.Helper()
 	r.mustHelm("install", "tenant-isolation", r.packed, "--namespace", "kube-system")
 	r.hooks.expect("lifecycle apply-crds")
-	for _, object := range r.all {
-		mustKubectl(r.T, r.plane, append([]string{"get"}, strings.Fields(object)...)...)
+	for namespace, objects := range r.all {
+		mustKubectl(r.T, r.plane, append([]string{"get", "--namespace=" + namespace}, objects...)...)
 	}
 }
 
@@ -263,12 +263,14 @@ func (r *release) expect(replicas, preemption string) {
 	}
 }
 
-// refused upgrades by values that the API server refuses.
+// refused upgrades by values that the API server refuses: wrong ones, and one that somebody has changed since.
 func (r *release) refused() {
 	r.Helper()
+	mustKubectl(r.T, r.plane, "patch", "isolationpolicy", "default", "--type=merge", "-p", `{"spec":{"preemption":"Any"}}`)
 	for value, says := range map[string]string{
-		"policy.enforcement=Never": `spec.enforcement: Unsupported value: "Never"`,
-		"policy.enforcment=Audit":  "spec.enforcment",
+		"policy.enforcement=Never":     `spec.enforcement: Unsupported value: "Never"`,
+		"policy.enforcment=Audit":      "spec.enforcment",
+		"policy.preemption=SameTenant": "conflict",
 	} {
 		_, err := r.helm("upgrade", "tenant-isolation", r.packed, "--namespace", "kube-system", "--set", value)
 		if err == nil || !strings.Contains(err.Error(), says) {
@@ -276,6 +278,7 @@ func (r *release) refused() {
 		}
 		r.hooks.expect("lifecycle apply-crds")
 	}
+	mustKubectl(r.T, r.plane, "patch", "isolationpolicy", "default", "--type=json", "-p", `[{"op":"remove","path":"/spec/preemption"}]`)
 }
 
 // uninstall expects that nothing is left. The scheduler runs until its nodes are free.
@@ -288,9 +291,9 @@ func (r *release) uninstall(scheduler *controlplane.Scheduler) {
 		_, err := r.client.CoreV1().Namespaces().Get(ctx, systemNamespace, metav1.GetOptions{})
 		return apierrors.IsNotFound(err), nil
 	})
-	for _, object := range r.all {
-		if output, err := r.plane.Kubectl(r.Context(), append([]string{"get"}, strings.Fields(object)...)...); err == nil {
-			r.Errorf("left: %s", output)
+	for namespace, objects := range r.all {
+		if left := mustKubectl(r.T, r.plane, append([]string{"get", "--ignore-not-found", "-o", "name", "--namespace=" + namespace}, objects...)...); left != "" {
+			r.Errorf("left in namespace %q: %s", namespace, left)
 		}
 	}
 	left := mustKubectl(r.T, r.plane, "get", "jobs,serviceaccounts,pods,clusterroles,clusterrolebindings,secrets", "--namespace", "kube-system", "-o", "name")
@@ -304,22 +307,23 @@ func (r *release) uninstall(scheduler *controlplane.Scheduler) {
 	}
 }
 
-// installedNames are the objects of the default overlay and of manifests/crds as arguments of kubectl get.
-func installedNames(t *testing.T) []string {
+// installedNames are the objects of the default overlay and of manifests/crds, by namespace, as arguments of
+// kubectl get. It leaves out the IsolationPolicy, whose kind goes as well.
+func installedNames(t *testing.T) map[string][]string {
 	t.Helper()
 	objects := objectsOf(t, kustomize(t))
 	maps.Copy(objects, objectsOf(t, readFile(t, manifests(t, "crds", "keepers.yaml"))))
-	names := []string{"customresourcedefinition " + isolationPolicies}
+	names := map[string][]string{"": {"customresourcedefinition/" + isolationPolicies}}
 	for key := range objects {
 		kind, name, _ := strings.Cut(key, " ")
 		namespace, name, _ := strings.Cut(name, "/")
-		if strings.Contains(name, "HASH") {
+		if strings.Contains(name, "HASH") || kind == "IsolationPolicy" {
 			continue
 		}
-		if namespace != "<nil>" {
-			name += " --namespace " + namespace
+		if namespace == "<nil>" {
+			namespace = ""
 		}
-		names = append(names, strings.ToLower(kind)+" "+name)
+		names[namespace] = append(names[namespace], strings.ToLower(kind)+"/"+name)
 	}
 	return names
 }

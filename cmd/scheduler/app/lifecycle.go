@@ -82,7 +82,7 @@ func (step lifecycleStep) run(ctx context.Context, client dynamic.Interface, pat
 			return false, err
 		}
 		if err != nil && (last == nil || err.Error() != last.Error()) {
-			klog.FromContext(ctx).Info("Waiting", "for", err)
+			klog.FromContext(ctx).Info("Not done yet, trying again", "because", err)
 		}
 		last = err
 		return err == nil, nil
