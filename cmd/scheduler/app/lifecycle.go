@@ -26,6 +26,7 @@ import (
 const (
 	lifecycleManager = "tenant-isolation-lifecycle"
 	lifecycleRetry   = time.Second
+	lifecycleRequest = 10 * time.Second
 	// lifecyclePatience ends before the five minutes that Helm waits for a hook, so that Helm has a log to show.
 	lifecyclePatience = 4 * time.Minute
 )
@@ -62,6 +63,7 @@ func newLifecycleCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				config.Timeout = lifecycleRequest
 				client, err := dynamic.NewForConfig(config)
 				if err != nil {
 					return err
@@ -76,7 +78,8 @@ func newLifecycleCommand() *cobra.Command {
 // run tries the step until it is done, and logs what it waits for.
 func (step lifecycleStep) run(ctx context.Context, client dynamic.Interface, patience time.Duration) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, lifecycleRetry, patience, true, func(ctx context.Context) (bool, error) {
+	// A try does not end with the patience: its error would be about that, and not about what is wrong.
+	err := wait.PollUntilContextTimeout(ctx, lifecycleRetry, patience, true, func(context.Context) (bool, error) {
 		err := step(ctx, client)
 		if ctx.Err() != nil {
 			return false, err
