@@ -1,6 +1,7 @@
 // Command scheduler is the stock kube-scheduler with the TenantIsolation plugin
 // registered, a signal of who leads, and --emulated-version set by the API servers, and nothing else:
-// every flag, endpoint and configuration field is kube-scheduler's own.
+// every flag, endpoint and configuration field is kube-scheduler's own. Its subcommand lifecycle does not
+// schedule: it is what the hooks of the Helm chart run, so that one image does for all.
 package main
 
 import (

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
@@ -108,8 +110,10 @@ func TestChartInstallsTheManifests(t *testing.T) {
 		"with monitoring": {[]string{"--set", "monitoring=true"}, []string{"monitoring"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := objectsOf(t, c.mustHelm(append([]string{"template", "tenant-isolation", chartFolder(t), "--namespace", "kube-system"}, tc.values...)...))
+			got := objectsOf(t, c.mustHelm(append([]string{"template", "tenant-isolation", chartFolder(t), "--namespace", "kube-system", "--include-crds", "--no-hooks"}, tc.values...)...))
 			want := objectsOf(t, kustomize(t, tc.components...))
+			// A hook installs the rest of manifests/crds: Helm upgrades nothing that is in its folder crds.
+			maps.Copy(want, objectsOf(t, readFile(t, manifests(t, "crds", "tenantisolation.dev_isolationpolicies.yaml"))))
 			if len(want) < 20 {
 				t.Fatalf("kustomize makes %d objects", len(want))
 			}
@@ -155,10 +159,11 @@ func kustomize(t *testing.T, components ...string) string {
 func TestChartValues(t *testing.T) {
 	c := &chart{T: t}
 	output := c.mustHelm("template", "tenant-isolation", chartFolder(t), "--set-json", `image={"repository":"images.example.com/scheduler","tag":"v1","pullSecrets":[{"name":"pull"}]}`,
-		"--set", "replicas=3,resources.limits.memory=1Gi,remediation=true")
+		"--set-json", `policy={"dataClasses":[],"boundaries":{"minimum":"sandbox"}}`, "--set", "replicas=3,resources.limits.memory=1Gi,remediation=true")
 	for _, want := range []string{
 		"image: images.example.com/scheduler:v1\n", "replicas: 3\n", "memory: 1Gi\n", "imagePullSecrets:\n      - name: pull\n",
 		"remediation: Evict\n", "name: tenant-isolation-scheduler:remediation\n",
+		"enforcement: Enforce\n", "dataClasses: []\n", "minimum: sandbox\n",
 	} {
 		if !strings.Contains(output, want) {
 			t.Errorf("missing: %q", want)
@@ -169,6 +174,8 @@ func TestChartValues(t *testing.T) {
 		says string
 	}{
 		"a value that does not exist":   {[]string{"--set", "replica=3"}, "replica"},
+		"no map":                        {[]string{"--set", "policy=x"}, "/policy"},
+		"remediation without the right": {[]string{"--set", "policy.audit.remediation=Evict"}, "set the value remediation"},
 		"no replica":                    {[]string{"--set", "replicas=0"}, "/replicas"},
 		"a tag in place of a digest":    {[]string{"--set", "image.digest=v1"}, "/image/digest"},
 		"the namespace that it makes":   {[]string{"--namespace", "tenant-isolation-system"}, "--namespace kube-system"},
@@ -183,82 +190,149 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
-// From an empty cluster to an empty cluster. The chart is packed, as whoever has no clone gets it.
+// From an empty cluster to an empty cluster, and again. The chart is packed, as whoever has no clone gets it.
 func TestChartLifecycle(t *testing.T) {
 	plane := controlplanetest.Start(t, controlplane.Options{ControllerManager: true})
-	client := mustClient(t, plane)
-	c := &chart{T: t, kubeconfig: plane.AdminKubeconfig()}
+	r := &release{
+		chart: &chart{T: t, kubeconfig: plane.AdminKubeconfig()}, plane: plane, client: mustClient(t, plane), hooks: playHooks(t, plane), all: installedNames(t),
+	}
+	// The pods of the hooks go where only the strictest standard is allowed.
+	mustKubectl(t, plane, "label", "namespace", "kube-system", "pod-security.kubernetes.io/enforce=restricted")
 	dir := t.TempDir()
-	c.mustHelm("package", chartFolder(t), "--destination", dir)
-	packed := filepath.Join(dir, "tenant-isolation-0.1.0.tgz")
-	all := strings.Split(strings.TrimSpace(kustomizedNames(t)), "\n")
+	r.mustHelm("package", chartFolder(t), "--destination", dir)
+	r.packed = filepath.Join(dir, "tenant-isolation-0.1.0.tgz")
 
-	release := []string{"tenant-isolation", "--namespace", "kube-system"}
-	run := func(command string, args ...string) {
-		t.Helper()
-		c.mustHelm(append(append([]string{command}, release...), args...)...)
+	r.install()
+	r.expect("2", "Never")
+	scheduler := startShipped(t, plane)
+	dedicateNode(t, r.client)
+
+	// As an older build has left it, which has a field less.
+	mustKubectl(t, plane, "patch", "customresourcedefinition", isolationPolicies, "--type=json",
+		"-p", `[{"op":"remove","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/preemption"}]`)
+	r.mustHelm("upgrade", "tenant-isolation", r.packed, "--namespace", "kube-system", "--set", "replicas=3,policy.preemption=SameTenant")
+	r.hooks.expect("lifecycle apply-crds")
+	r.expect("3", "SameTenant")
+	r.refused()
+	r.mustHelm("rollback", "tenant-isolation", "1", "--namespace", "kube-system")
+	r.expect("2", "Never")
+	if traces(t, r.client) == "" {
+		t.Error("the node was freed")
 	}
-	replicas := func(want int32) {
-		t.Helper()
-		if got := *schedulerDeployment(t, client).Spec.Replicas; got != want {
-			t.Errorf("%d replicas, want %d", got, want)
-		}
-	}
-	install := func() {
-		t.Helper()
-		c.mustHelm("install", "tenant-isolation", packed, "--namespace", "kube-system")
-		for _, object := range all {
-			if _, err := plane.Kubectl(t.Context(), append([]string{"get"}, strings.Fields(object)...)...); err != nil {
-				t.Error(err)
-			}
-		}
-		replicas(2)
-	}
-	uninstall := func() {
-		t.Helper()
-		run("uninstall")
-		eventually(t, "the namespace to go", func(ctx context.Context) (bool, error) {
-			_, err := client.CoreV1().Namespaces().Get(ctx, systemNamespace, metav1.GetOptions{})
-			return apierrors.IsNotFound(err), nil
-		})
-		for _, object := range all {
-			if output, err := plane.Kubectl(t.Context(), append([]string{"get"}, strings.Fields(object)...)...); err == nil {
-				t.Errorf("left: %s", output)
-			}
-		}
-	}
-	install()
-	c.mustHelm("upgrade", "tenant-isolation", packed, "--namespace", "kube-system", "--set", "replicas=3")
-	replicas(3)
-	run("rollback", "1")
-	replicas(2)
-	uninstall()
-	install()
-	uninstall()
+	r.uninstall(scheduler)
+
+	r.install()
+	scheduler = startShipped(t, plane)
+	awaitTraces(t, r.client)
+	// Without one the leader frees nothing: the hook makes it once more.
+	mustKubectl(t, plane, "delete", "isolationpolicy", "default")
+	r.uninstall(scheduler)
 }
 
-// kustomizedNames are the objects of the default overlay as arguments of kubectl get, one a line.
-func kustomizedNames(t *testing.T) string {
+const isolationPolicies = "isolationpolicies.tenantisolation.dev"
+
+// release is the chart, installed on a cluster.
+type release struct {
+	*chart
+
+	plane  *controlplane.ControlPlane
+	client kubernetes.Interface
+	hooks  *hookKubelet
+	packed string
+	// all are the objects that belong to it, by namespace, as arguments of kubectl get.
+	all map[string][]string
+}
+
+func (r *release) install() {
+	r.Helper()
+	r.mustHelm("install", "tenant-isolation", r.packed, "--namespace", "kube-system")
+	r.hooks.expect("lifecycle apply-crds")
+	for namespace, objects := range r.all {
+		mustKubectl(r.T, r.plane, append([]string{"get", "--namespace=" + namespace}, objects...)...)
+	}
+}
+
+// expect looks at what a value of the chart has changed.
+func (r *release) expect(replicas, preemption string) {
+	r.Helper()
+	if got := mustKubectl(r.T, r.plane, "-n", systemNamespace, "get", "deployment", schedulerName, "-o", "jsonpath={.spec.replicas}"); got != replicas {
+		r.Errorf("%s replicas, want %s", got, replicas)
+	}
+	if got := mustKubectl(r.T, r.plane, "get", "isolationpolicy", "default", "-o", "jsonpath={.spec.preemption}"); got != preemption {
+		r.Errorf("preemption is %s, want %s", got, preemption)
+	}
+}
+
+// refused upgrades by values that the API server refuses: wrong ones, and one that somebody has changed since.
+func (r *release) refused() {
+	r.Helper()
+	mustKubectl(r.T, r.plane, "patch", "isolationpolicy", "default", "--type=merge", "-p", `{"spec":{"preemption":"Any"}}`)
+	for value, says := range map[string]string{
+		"policy.enforcement=Never":     `spec.enforcement: Unsupported value: "Never"`,
+		"policy.enforcment=Audit":      "spec.enforcment",
+		"policy.preemption=SameTenant": "conflict",
+	} {
+		_, err := r.helm("upgrade", "tenant-isolation", r.packed, "--namespace", "kube-system", "--no-hooks", "--set", value)
+		if err == nil || !strings.Contains(err.Error(), says) {
+			r.Errorf("%s: %v, want an error with %q", value, err, says)
+		}
+	}
+	mustKubectl(r.T, r.plane, "patch", "isolationpolicy", "default", "--type=json", "-p", `[{"op":"remove","path":"/spec/preemption"}]`)
+}
+
+// uninstall expects that nothing is left. The scheduler runs until its nodes are free.
+func (r *release) uninstall(scheduler *controlplane.Scheduler) {
+	r.Helper()
+	r.mustHelm("uninstall", "tenant-isolation", "--namespace", "kube-system")
+	scheduler.Stop()
+	r.hooks.expect("lifecycle drain", "lifecycle remove")
+	eventually(r.T, "the namespace to go", func(ctx context.Context) (bool, error) {
+		_, err := r.client.CoreV1().Namespaces().Get(ctx, systemNamespace, metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
+	})
+	for namespace, objects := range r.all {
+		if left := mustKubectl(r.T, r.plane, append([]string{"get", "--ignore-not-found", "-o", "name", "--namespace=" + namespace}, objects...)...); left != "" {
+			r.Errorf("left in namespace %q: %s", namespace, left)
+		}
+	}
+	left := mustKubectl(r.T, r.plane, "get", "jobs,serviceaccounts,pods,clusterroles,clusterrolebindings,secrets", "--namespace", "kube-system", "-o", "name")
+	for name := range strings.FieldsSeq(left) {
+		if strings.Contains(name, "tenant-isolation") {
+			r.Errorf("left: %s", name)
+		}
+	}
+	if found := traces(r.T, r.client); found != "" {
+		r.Errorf("nodes are not free: %s", found)
+	}
+}
+
+// installedNames are the objects of the default overlay and of manifests/crds, by namespace, as arguments of
+// kubectl get. It leaves out the IsolationPolicy, whose kind goes as well.
+func installedNames(t *testing.T) map[string][]string {
 	t.Helper()
-	var lines strings.Builder
-	for key := range objectsOf(t, kustomize(t)) {
+	objects := objectsOf(t, kustomize(t))
+	maps.Copy(objects, objectsOf(t, readFile(t, manifests(t, "crds", "keepers.yaml"))))
+	names := map[string][]string{"": {"customresourcedefinition/" + isolationPolicies}}
+	for key := range objects {
 		kind, name, _ := strings.Cut(key, " ")
 		namespace, name, _ := strings.Cut(name, "/")
-		if strings.Contains(name, "HASH") {
+		if strings.Contains(name, "HASH") || kind == "IsolationPolicy" {
 			continue
 		}
-		if namespace != "<nil>" {
-			name += " --namespace " + namespace
+		if namespace == "<nil>" {
+			namespace = ""
 		}
-		fmt.Fprintln(&lines, strings.ToLower(kind), name)
+		names[namespace] = append(names[namespace], strings.ToLower(kind)+"/"+name)
 	}
-	return lines.String()
+	return names
 }
 
 // An installation by kubectl becomes a release.
 func TestChartTakesOver(t *testing.T) {
 	plane := controlplanetest.Start(t, controlplane.Options{ControllerManager: true})
 	c := &chart{T: t, kubeconfig: plane.AdminKubeconfig()}
+	playHooks(t, plane)
+	apply(t, plane, "crds")
 	apply(t, plane, "overlays/default")
 	if _, err := c.helm("install", "tenant-isolation", chartFolder(t), "--namespace", "kube-system"); err == nil {
 		t.Error("it takes over what it was not told to")

@@ -39,7 +39,7 @@ of kustomize.
 {{- end -}}
 {{- end -}}
 
-{{/* One object of the manifests, with labels, and a Deployment with what the values say. */}}
+{{/* One object of the manifests, with labels, and a Deployment or an IsolationPolicy with what the values say. */}}
 {{- define "tenant-isolation.object" -}}
 {{- $object := .object -}}
 {{- if .labels -}}
@@ -49,6 +49,8 @@ of kustomize.
 {{- $template := $object.spec.template -}}
 {{- $_ := set $template.metadata "labels" (merge (dict) .labels $template.metadata.labels) -}}
 {{- include "tenant-isolation.deployment" (dict "top" .top "spec" $object.spec) -}}
+{{- else if eq $object.kind "IsolationPolicy" -}}
+{{- $_ := set $object "spec" (include "tenant-isolation.policy" (dict "top" .top "spec" $object.spec) | fromYaml) -}}
 {{- end }}
 ---
 {{ toYaml $object }}

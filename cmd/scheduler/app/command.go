@@ -34,7 +34,7 @@ const (
 )
 
 // NewCommand returns kube-scheduler's command with the plugin. Unless --emulated-version is set, it
-// offers the features of the oldest API server of its cluster.
+// offers the features of the oldest API server of its cluster. The subcommand `lifecycle` is the chart's.
 func NewCommand(process *Process) *cobra.Command {
 	command := kubescheduler.NewSchedulerCommand(kubescheduler.WithPlugin(tenantisolation.Name, process.NewPlugin))
 	setGlobals := command.PersistentPreRunE
@@ -46,6 +46,8 @@ func NewCommand(process *Process) *cobra.Command {
 		process.servers = follower
 		return setGlobals(cmd, args)
 	}
+	command.AddCommand(newLifecycleCommand())
+	command.CompletionOptions.DisableDefaultCmd = true
 	return command
 }
 
