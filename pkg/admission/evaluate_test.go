@@ -131,7 +131,11 @@ func (e *evaluator) ask(tb testing.TB, r request) answer {
 	if r.user.Name == "" {
 		r.user.Name = "edith"
 	}
-	attributes := apiserver.NewAttributesRecord(r.object, r.old, corev1.SchemeGroupVersion.WithKind("Pod"), "ns", "name",
+	namespace := "ns"
+	if r.namespace != nil && r.namespace.Name != "" {
+		namespace = r.namespace.Name
+	}
+	attributes := apiserver.NewAttributesRecord(r.object, r.old, corev1.SchemeGroupVersion.WithKind("Pod"), namespace, "name",
 		corev1.SchemeGroupVersion.WithResource(r.resource), r.subresource, r.operation, &metav1.UpdateOptions{}, false, &r.user)
 	versioned := &apiserver.VersionedAttributes{Attributes: attributes, VersionedKind: attributes.GetKind()}
 	if r.object != nil {

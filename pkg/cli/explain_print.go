@@ -132,6 +132,7 @@ func moreNodes(n int) string {
 // meanings of the verdicts on a node, where the sentence for the pod would mislead.
 var meanings = map[isolation.Reason]string{
 	isolation.ForeignDedication: "the node is dedicated to others",
+	isolation.KeptForVMs:        "the node can start VMs and is kept for them, while others can take the pod",
 	isolation.UnmanagedResident: "it holds pods without a tenant",
 	isolation.UnknownResident:   "it holds a pod whose tenant is unknown",
 	isolation.ForeignResident:   "it holds pods of another trust domain, and not every pod is in a VM",

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"tenantisolation.dev/scheduler/internal/goldentest"
@@ -52,6 +53,11 @@ func TestGolden(t *testing.T) {
 		"explain-elsewhere":     {shared(), []string{"explain", "server", "-n", "shop"}},
 		"explain-without-nodes": {list(namespace("shop", tenant("acme")), pod("shop", "web", "")), []string{"explain", "web"}},
 	}
+	// A node for containers, and a larger one that can start VMs.
+	mixed := list(policyInForce(3, dedicating), node("n1"), strings.Replace(forVMs("n2"), `"4"`, `"16"`, 1), kata,
+		namespace("shop", tenant("acme")), large(pod("shop", "web-0", "")), large(pod("shop", "web-1", "")))
+	tests["explain-kept-for-vms"] = golden{mixed, []string{"explain", "web-0", "-n", "shop"}}
+	tests["plan-kept-for-vms"] = golden{mixed, []string{"plan"}}
 	const newPolicy = "testdata/new-policy.yaml"
 	tests["plan-policy"] = golden{underPolicy(policyInForce(3, dedicating)), []string{"plan", "--policy", newPolicy}}
 	tests["plan-policy-json"] = golden{underPolicy(policyInForce(3, dedicating)), []string{"plan", "--policy", newPolicy, "-o", "json"}}

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/cli/explain"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 	"tenantisolation.dev/scheduler/pkg/cli/plan"
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -44,13 +45,16 @@ func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, er
 		if size.MilliCPU == 0 || size.Memory == 0 {
 			continue
 		}
-		in.Nodes = append(in.Nodes, less(size, common))
+		in.Nodes = append(in.Nodes, plan.Node{Size: less(size, common), VMCapable: c.store.NodeWith(c.rules, node, nil).VMCapable})
 	}
 	if len(in.Nodes) == 0 {
 		notes = append(notes, fmt.Sprintf("no node with a known size: nodes of %s CPU, %s and %d pods are assumed, see --node-cpu",
 			p.cpu, p.memory, p.pods))
 	}
 	in.More = less(usual, common)
+	if kept := keptForVMs(&in); kept != "" {
+		notes = append(notes, kept)
+	}
 	class, note := p.class(c)
 	if note != "" {
 		notes = append(notes, note)
@@ -62,6 +66,23 @@ func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, er
 		}
 	}
 	return in, notes, nil
+}
+
+// keptForVMs says how many nodes the plan does not give to containers.
+func keptForVMs(in *plan.Input) string {
+	if !slices.ContainsFunc(in.Pods, func(pod plan.Pod) bool { return pod.HasPlainNode }) {
+		return ""
+	}
+	kept := 0
+	for _, node := range in.Nodes {
+		if node.VMCapable {
+			kept++
+		}
+	}
+	if kept == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s kept for pods in VMs, while others can take the pods that are not (dedication.containersOnVMNodes)", count(kept, "node"))
 }
 
 func less(size, common plan.Size) plan.Size {
@@ -106,6 +127,7 @@ func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, daemons map[str
 		}
 		pods = append(pods, plan.Pod{
 			Workload: workload, Object: object, Facts: facts, Subject: subject, Node: object.Spec.NodeName, Copies: copies,
+			HasPlainNode: explain.KeepsVMNodes(c.policy) && c.store.HasPlainNodeFor(object),
 		})
 	}
 	for _, pod := range c.Pods {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,6 +66,16 @@ func node(name string) string {
 func dedicatedNode(name, tenant string) string {
 	return strings.Replace(node(name), "\nstatus:", "\nspec:\n  taints:\n  - effect: NoSchedule\n    key: tenantisolation.dev/tenant\n    value: "+tenant+
 		"\n  - effect: NoSchedule\n    key: tenantisolation.dev/data-class\n    value: unclassified\nstatus:", 1)
+}
+
+// forVMs is a node that reports the handler of kata.
+func forVMs(name string) string {
+	return node(name) + "\n  runtimeHandlers:\n  - name: kata-qemu\n  - name: runc"
+}
+
+// large is a pod of which a node of four CPUs holds one.
+func large(pod string) string {
+	return regexp.MustCompile(`cpu: [^ ,}\n]+`).ReplaceAllString(pod, `cpu: "3"`)
 }
 
 // namespace takes labels as "key: value" lines.

@@ -133,7 +133,7 @@ func (w *environment) settle(ctx context.Context, namespace string) error {
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
 			// The star includes this already; here it is explicit.
-			{APIGroups: []string{"isolation.tenantisolation.dev"}, Resources: []string{"*"}, Verbs: []string{"administer"}},
+			{APIGroups: []string{"isolation.tenantisolation.dev"}, Resources: []string{"*"}, Verbs: []string{"administer", "force-delete"}},
 		},
 	}
 	if _, err := w.admin.RbacV1().Roles(namespace).Create(ctx, everything, metav1.CreateOptions{}); err != nil {

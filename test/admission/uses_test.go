@@ -9,6 +9,7 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -278,25 +279,68 @@ func TestUseRuntimeClassesWithoutIsolation(t *testing.T) {
 	s.allowed("deleting it", s.deleteClass(classKeeper, class.Name))
 }
 
-func TestUseIsolationAdministrator(t *testing.T) {
-	s := newScene(t)
-	// An ordinary user with the right to write namespaces, and the one that the policies ask for.
-	const keeper user = "ida"
-	config, err := s.plane.AddUser(string(keeper))
+// holder makes an ordinary user with some rights in the whole cluster.
+func (s *scene) holder(who user, rules ...rbacv1.PolicyRule) {
+	config, err := s.plane.AddUser(string(who))
 	s.must(err)
-	s.users[keeper] = config
-	s.must(s.allow(s.ctx, keeper,
-		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"*"}},
-		rbacv1.PolicyRule{APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: []string{"*"}}))
-	_, err = s.admin.RbacV1().ClusterRoleBindings().Create(s.ctx, &rbacv1.ClusterRoleBinding{
+	s.users[who] = config
+	s.must(s.allow(s.ctx, who, rules...))
+}
+
+// grant gives a user a shipped ClusterRole.
+func (s *scene) grant(who user, role string) {
+	_, err := s.admin.RbacV1().ClusterRoleBindings().Create(s.ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("binding")},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "tenant-isolation-administrator"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: string(keeper)}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: string(who)}},
 	}, metav1.CreateOptions{})
 	s.must(err)
+}
+
+// Who may force-delete is another right than who may administer, and administrators have both.
+func TestUseForceDeletion(t *testing.T) {
+	s := newScene(t)
+	anything := []string{"*"}
+	writes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods", "namespaces"}, Verbs: anything}
+	const deleter, both, administersOnly user = "frida", "fatima", "felix"
+	s.holder(deleter, writes)
+	s.grant(deleter, "tenant-isolation-force-deleter")
+	s.holder(both, writes)
+	s.grant(both, "tenant-isolation-administrator")
+	s.holder(administersOnly, writes, rbacv1.PolicyRule{
+		APIGroups: []string{"tenantisolation.dev"}, Resources: []string{"isolation"}, Verbs: []string{"administer"},
+	})
+	namespace := s.managed()
+	for _, who := range []user{deleter, both} {
+		pod := running(s, namespace)
+		s.allowed("a deletion by force by "+string(who), poll(s.ctx, func(context.Context) (bool, error) {
+			return s.remove(who, pod, ptr.To[int64](0)) == nil, nil // once the API server knows the rights
+		}))
+	}
+	if err := s.patchNamespace(deleter, namespace, types.MergePatchType, metadata("labels", tenantKey, "globex")); !apierrors.IsForbidden(err) {
+		t.Errorf("who may force-delete moves a namespace: %v, want it refused", err)
+	}
+	pod := running(s, namespace)
+	s.must(poll(s.ctx, func(context.Context) (bool, error) {
+		return s.patchNamespace(administersOnly, namespace, types.MergePatchType, metadata("labels", tenantKey, "globex")) == nil, nil
+	}))
+	err := s.remove(administersOnly, pod, ptr.To[int64](0))
+	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "tenant-isolation-force-deleter") {
+		t.Errorf("who may administer alone deletes by force: %v, want it refused with the role to ask for", err)
+	}
+}
+
+func TestUseIsolationAdministrator(t *testing.T) {
+	s := newScene(t)
+	// With the right to write namespaces, and the one that the policies ask for.
+	const keeper user = "ida"
+	s.grant(keeper, "tenant-isolation-administrator")
+	s.holder(keeper,
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"*"}},
+		rbacv1.PolicyRule{APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: []string{"*"}})
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: acmeLabels(boundary("vm"))}}
-	err = poll(s.ctx, func(context.Context) (bool, error) {
-		_, err = s.as(keeper).CoreV1().Namespaces().Create(s.ctx, ns, metav1.CreateOptions{})
+	err := poll(s.ctx, func(context.Context) (bool, error) {
+		_, err := s.as(keeper).CoreV1().Namespaces().Create(s.ctx, ns, metav1.CreateOptions{})
 		return err == nil, nil
 	})
 	s.allowed("creating a tenant's namespace", err)

@@ -71,11 +71,26 @@ func (h *history) add(e watch.Event) {
 	h.events = append(h.events, event{version: version, object: e.Object, gone: e.Type == watch.Deleted, at: time.Now()})
 }
 
-// stop ends the record and puts it in order.
+// stop ends the record.
 func (h *history) stop() {
 	for _, stop := range h.stopWatches {
 		stop()
 	}
 	h.watching.Wait()
-	slices.SortStableFunc(h.events, func(a, b event) int { return cmp.Compare(a.version, b.version) })
+}
+
+// judge replays what has happened in order, up to the first that was seen later.
+func (h *history) judge(until time.Time) *oracle {
+	h.mu.Lock()
+	events := slices.Clone(h.events)
+	h.mu.Unlock()
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.version, b.version) })
+	o := newOracle()
+	for _, e := range events {
+		if e.at.After(until) {
+			break
+		}
+		o.see(e)
+	}
+	return o
 }

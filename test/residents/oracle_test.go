@@ -44,6 +44,10 @@ func newOracle() *oracle {
 	}
 }
 
+func (o *oracle) String() string {
+	return fmt.Sprintf("%d placements, %d beside another trust domain; %d findings began, %d ended", o.placed, o.shared, o.began, o.ended)
+}
+
 func (o *oracle) see(e event) {
 	switch object := e.object.(type) {
 	case *corev1.PersistentVolumeClaim:

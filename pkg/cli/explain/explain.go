@@ -145,7 +145,8 @@ func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 			continue
 		}
 		if node, known := x.node(object, pod); known {
-			e.OnNode = isolation.Decide(&subject, &node).Reason().String()
+			opening := x.opening(pod, subject)
+			e.OnNode = isolation.Decide(&opening, &node).Reason().String()
 		}
 	}
 	e.WhatIf = x.whatIf(pod, subject, e.Admitting)
@@ -154,6 +155,7 @@ func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 
 // verdicts returns the verdicts of the rule on every node.
 func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
+	subject = x.opening(pod, subject)
 	byReason := map[isolation.Reason]*Verdicts{}
 	others := Verdicts{Reason: OtherNodes}
 	for _, object := range x.Nodes {
@@ -186,6 +188,19 @@ func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verd
 		all = append(all, others)
 	}
 	return all, admitting
+}
+
+// KeepsVMNodes reports whether containers open no node that can start VMs while there are others.
+func KeepsVMNodes(policy *v1alpha1.IsolationPolicySpec) bool {
+	return policy.Dedication.Mode == v1alpha1.ModeEnabled && policy.Dedication.ContainersOnVMNodes != v1alpha1.ContainersAllowed
+}
+
+// opening returns the subject as to which nodes the pod may open, as the scheduler does.
+func (x *Explainer) opening(pod *v1.Pod, subject isolation.Subject) isolation.Subject {
+	if KeepsVMNodes(x.Policy) && !subject.Isolated() && x.Store.HasPlainNodeFor(pod) {
+		return subject.AvoidingVMNodes()
+	}
+	return subject
 }
 
 // node returns a node as the rule sees it without the pod itself.

@@ -16,15 +16,20 @@ type item struct {
 	size  Size
 	group group
 	pod   *Pod
+	// avoids: it opens no node that can start VMs.
+	avoids bool
 }
 
-// pack returns how many nodes the pods need if only pods of one group share a node. All
-// open pods are one group. With VMs, it puts pods into VMs wherever that saves nodes.
-func (in *Input) pack(of func(*Pod) group, vms bool) int {
+func newItem(pod *Pod, g group) item {
+	return item{size: Request(pod.Object), group: g, pod: pod, avoids: pod.avoidsVMNodes()}
+}
+
+// pack returns how many nodes the pods need by the rule. All open pods are one group. With VMs, it puts pods into VMs wherever that saves nodes.
+func (in *Input) pack(vms bool) int {
 	plain := make([]item, 0, len(in.Pods))
 	for i := range in.Pods {
 		pod := &in.Pods[i]
-		plain = append(plain, item{size: Request(pod.Object), group: of(pod), pod: pod})
+		plain = append(plain, newItem(pod, byDomain(pod)))
 	}
 	if !vms {
 		return in.nodesFor(plain)
@@ -43,6 +48,15 @@ func (in *Input) pack(of func(*Pod) group, vms bool) int {
 		}
 	}
 	return best
+}
+
+// withoutRule returns how many nodes the pods need if all may share them.
+func (in *Input) withoutRule() int {
+	items := make([]item, 0, len(in.Pods))
+	for i := range in.Pods {
+		items = append(items, item{size: Request(in.Pods[i].Object), pod: &in.Pods[i]})
+	}
+	return in.nodesFor(items)
 }
 
 // bySize lists the trust domains that are not in VMs, smallest first.
@@ -82,7 +96,7 @@ func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 		pod.Spec.RuntimeClassName = ptr.To(in.VMClass)
 		pod.Status = v1.PodStatus{}
 		if subject := in.Rules.Subject(&pod, &out[i].pod.Facts, in.Lookup); subject.Open() {
-			out[i].group = group{open: true}
+			out[i].group, out[i].avoids = group{open: true}, false
 			out[i].size = out[i].size.plus(in.VMOverhead)
 		}
 	}
@@ -100,8 +114,8 @@ func (in *Input) nodesFor(items []item) int {
 		}
 		groups[it.group] = append(groups[it.group], it)
 	}
-	nodes := &stock{sizes: slices.Clone(in.Nodes), more: in.More}
-	slices.SortStableFunc(nodes.sizes, largerFirst)
+	nodes := &stock{nodes: slices.Clone(in.Nodes), more: in.More}
+	slices.SortStableFunc(nodes.nodes, func(a, b Node) int { return largerFirst(a.Size, b.Size) })
 	for _, g := range order {
 		packGroup(groups[g], nodes)
 	}
@@ -110,25 +124,31 @@ func (in *Input) nodesFor(items []item) int {
 
 // stock hands out empty nodes.
 type stock struct {
-	sizes []Size
+	nodes []Node
 	more  Size
 	taken int
 }
 
-// take returns an empty node that is large enough for need.
-func (s *stock) take(need Size) (Size, bool) {
-	for i, size := range s.sizes {
-		if need.fits(size) {
-			s.sizes = slices.Delete(s.sizes, i, i+1)
+// take returns an empty node that is large enough for the pod.
+func (s *stock) take(pod asked) (Size, bool) {
+	for i, node := range s.nodes {
+		if pod.fits(node.Size) && !(pod.avoids && node.VMCapable) {
+			s.nodes = slices.Delete(s.nodes, i, i+1)
 			s.taken++
-			return size, true
+			return node.Size, true
 		}
 	}
-	if !need.fits(s.more) {
+	if !pod.fits(s.more) {
 		return Size{}, false
 	}
 	s.taken++
 	return s.more, true
+}
+
+// asked is what equal pods ask of a node.
+type asked struct {
+	Size
+	avoids bool
 }
 
 func largerFirst(a, b Size) int {
@@ -138,34 +158,42 @@ func largerFirst(a, b Size) int {
 // packGroup is best fit decreasing. It places equal pods together, so that the time grows
 // with sizes times nodes, not with pods times nodes.
 func packGroup(items []item, nodes *stock) {
-	counts := map[Size]int{}
+	counts := map[asked]int{}
 	for _, it := range items {
-		counts[it.size] += it.pod.Copies
+		counts[asked{it.size, it.avoids}] += it.pod.Copies
 	}
-	sizes := make([]Size, 0, len(counts))
-	for size := range counts {
-		sizes = append(sizes, size)
+	kinds := make([]asked, 0, len(counts))
+	for kind := range counts {
+		kinds = append(kinds, kind)
 	}
-	slices.SortFunc(sizes, largerFirst)
+	slices.SortFunc(kinds, func(a, b asked) int {
+		if order := largerFirst(a.Size, b.Size); order != 0 || a.avoids == b.avoids {
+			return order
+		}
+		if b.avoids {
+			return -1
+		}
+		return 1
+	})
 	var open []Size
-	for _, size := range sizes {
-		for left := counts[size]; left > 0; {
+	for _, kind := range kinds {
+		for left := counts[kind]; left > 0; {
 			best := -1
 			for i, room := range open {
-				if size.fits(room) && (best < 0 || room.MilliCPU < open[best].MilliCPU) {
+				if kind.fits(room) && (best < 0 || room.MilliCPU < open[best].MilliCPU) {
 					best = i
 				}
 			}
 			if best < 0 {
-				room, ok := nodes.take(size)
+				room, ok := nodes.take(kind)
 				if !ok {
 					break
 				}
 				open = append(open, room)
 				best = len(open) - 1
 			}
-			for left > 0 && size.fits(open[best]) {
-				open[best] = open[best].minus(size)
+			for left > 0 && kind.fits(open[best]) {
+				open[best] = open[best].minus(kind.Size)
 				left--
 			}
 		}
@@ -186,7 +214,7 @@ func (in *Input) domains() []Domain {
 		if groups[g] == nil {
 			groups[g] = &members{name: groupName(pod, g)}
 		}
-		groups[g].items = append(groups[g].items, item{size: Request(pod.Object), group: g, pod: pod})
+		groups[g].items = append(groups[g].items, newItem(pod, g))
 		groups[g].pods += pod.Copies
 	}
 	all := make([]Domain, 0, len(groups))
@@ -319,7 +347,7 @@ func (in *Input) packLowered(workload string, usual map[isolation.TrustDomain]is
 		pod.Facts.HostAccess = 0
 		pod.Subject = in.Rules.Subject(pod.Object, &pod.Facts, in.Lookup)
 	}
-	return lowered.pack(byDomain, false)
+	return lowered.pack(false)
 }
 
 // usualPrivilege returns, for each tenant and data class, the privilege of most workloads,

@@ -29,6 +29,14 @@ type Pod struct {
 	Node string
 	// Copies is the number of equal pods, at least 1.
 	Copies int
+	// HasPlainNode: a node that cannot start VMs could hold the pod, so that a container opens no other.
+	HasPlainNode bool
+}
+
+// avoidsVMNodes reports whether the pod opens no node that can start VMs.
+func (p *Pod) avoidsVMNodes() bool {
+	_, managed := p.Subject.TrustDomain()
+	return p.HasPlainNode && managed && !p.Subject.Isolated()
 }
 
 // Input is the input of a plan.
@@ -43,8 +51,8 @@ type Input struct {
 	Everywhere []Everywhere
 	// Dedicating: nodes are dedicated, which keeps the DaemonSets of others off them.
 	Dedicating bool
-	// Nodes are the sizes of the nodes of the cluster, less the pods that every node has.
-	Nodes []Size
+	// Nodes are the nodes of the cluster, less the pods that every node has.
+	Nodes []Node
 	// More is the size of further nodes.
 	More Size
 	// VMClass is the RuntimeClass for VMs, VMOverhead its cost for a pod.
@@ -56,6 +64,12 @@ type Input struct {
 type Everywhere struct {
 	Workload string
 	Subject  isolation.Subject
+}
+
+// Node is a node of the cluster.
+type Node struct {
+	Size
+	VMCapable bool
 }
 
 // Size is the free capacity of a node, or the request of a pod.
@@ -156,10 +170,10 @@ func Make(in Input) *Plan {
 	}
 	p.Today = len(nodes)
 	in.Pods = pods
-	p.WithoutRule = in.pack(func(*Pod) group { return group{} }, false)
-	p.WithRule = in.pack(byDomain, false)
+	p.WithoutRule = in.withoutRule()
+	p.WithRule = in.pack(false)
 	if in.VMClass != "" {
-		p.WithVMs = in.pack(byDomain, true)
+		p.WithVMs = in.pack(true)
 	}
 	p.TrustDomains = in.domains()
 	p.Raising = in.raising(p.WithRule)
@@ -189,7 +203,7 @@ func (in *Input) whyNot(pod *Pod) string {
 		}
 	}
 	size := Request(pod.Object)
-	if !size.fits(in.More) && !slices.ContainsFunc(in.Nodes, size.fits) {
+	if !size.fits(in.More) && !slices.ContainsFunc(in.Nodes, func(node Node) bool { return size.fits(node.Size) }) {
 		return "it requests more than a node has"
 	}
 	return ""

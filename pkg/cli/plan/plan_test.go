@@ -87,10 +87,22 @@ func TestMake(t *testing.T) {
 		"a pod that no node is large enough for is not counted":    {func(b *builder) { b.pods("a", "5", 1); b.pods("a", "1", 1) }, counts{1, 1, 1}},
 		"a small privileged workload costs its tenant one node":    {func(b *builder) { b.pods("a", "1", 2); b.pods("a", "100m", 1, hostPID) }, counts{1, 2, 2}},
 		"a large node is taken before a small one, and not twice": {func(b *builder) {
-			b.in.Nodes = []plan.Size{{MilliCPU: 1000, Memory: 1 << 30, Pods: 10}, {MilliCPU: 8000, Memory: 1 << 40, Pods: 10}}
+			b.in.Nodes = []plan.Node{{Size: plan.Size{MilliCPU: 1000, Memory: 1 << 30, Pods: 10}}, {Size: plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}}}
 			b.pods("a", "1", 8)
 			b.pods("b", "1", 1)
 		}, counts{2, 2, 2}},
+		"containers leave a large node to VMs while there are others": {func(b *builder) {
+			b.in.VMClass = ""
+			b.in.Nodes = []plan.Node{{plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, true}, {plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}, false}}
+			b.pods("a", "1", 8)
+			b.in.Pods[0].HasPlainNode = true
+		}, counts{1, 2, 0}},
+		"VMs take it": {func(b *builder) {
+			b.in.VMClass = ""
+			b.in.Nodes = []plan.Node{{plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, true}, {plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}, false}}
+			b.pods("a", "1", 8, inVM)
+			b.in.Pods[0].HasPlainNode = true
+		}, counts{1, 1, 0}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,12 @@ func (c *Checker) people(ctx context.Context) ([]Result, error) {
 			"may change isolation labels of namespaces (the verb administer)", "keep it to administrators of the platform", false,
 		},
 		{
+			[]string{"force-delete"},
+			"tenantisolation.dev", "isolation",
+			"may delete pods at once while their containers may still run (the verb force-delete)",
+			"keep it to those who know that a machine is off", false,
+		},
+		{
 			[]string{"update", "patch"},
 			"", "namespaces",
 			"may edit Namespaces, and their isolation labels wherever the policy tenant-isolation-namespaces is not enforced",
