@@ -59,24 +59,28 @@ func TestDifferences(t *testing.T) {
 	}{
 		"a validation that is always true": {
 			func(p *admission.Policies) { policy(p, "tenant-isolation-pods").Validations[1].Expression = "true" },
-			"spec.validations[1].expression", []string{"tenant-isolation-pods", `"true"`},
+			"spec.validations[1].expression",
+			[]string{"tenant-isolation-pods", `"true"`},
 		},
 		"a policy that fails open": {
 			func(p *admission.Policies) { policy(p, "tenant-isolation-binding").FailurePolicy = &ignore },
-			"spec.failurePolicy", []string{"tenant-isolation-binding", `"Ignore"`, `"Fail"`},
+			"spec.failurePolicy",
+			[]string{"tenant-isolation-binding", `"Ignore"`, `"Fail"`},
 		},
 		"a missing parameter that allows": {
 			func(p *admission.Policies) {
 				binding(p, "tenant-isolation-pods").ParamRef.ParameterNotFoundAction = &allow
 			},
-			"spec.paramRef.parameterNotFoundAction", []string{`"Allow"`, `"Deny"`},
+			"spec.paramRef.parameterNotFoundAction",
+			[]string{`"Allow"`, `"Deny"`},
 		},
 		"a condition that never holds": {
 			func(p *admission.Policies) {
 				spec := policy(p, "tenant-isolation-evidence")
 				spec.MatchConditions = append(spec.MatchConditions, admissionv1.MatchCondition{Name: "never", Expression: "false"})
 			},
-			"spec.matchConditions", []string{"tenant-isolation-evidence"},
+			"spec.matchConditions",
+			[]string{"tenant-isolation-evidence"},
 		},
 		"a binding that is narrowed": {
 			func(p *admission.Policies) {
@@ -84,19 +88,22 @@ func TestDifferences(t *testing.T) {
 					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}},
 				}
 			},
-			"spec.matchResources", []string{"ValidatingAdmissionPolicyBinding", "tenant-isolation-deletion"},
+			"spec.matchResources",
+			[]string{"ValidatingAdmissionPolicyBinding", "tenant-isolation-deletion"},
 		},
 		"a policy that matches less": {
 			func(p *admission.Policies) {
 				policy(p, "tenant-isolation-status").MatchConstraints.ResourceRules[0].Resources = []string{"pods"}
 			},
-			"spec.matchConstraints.resourceRules[0].resources[0]", []string{`"pods"`, `"pods/status"`},
+			"spec.matchConstraints.resourceRules[0].resources[0]",
+			[]string{`"pods"`, `"pods/status"`},
 		},
 		"a binding that only warns": {
 			func(p *admission.Policies) {
 				binding(p, "tenant-isolation-updates").ValidationActions = []admissionv1.ValidationAction{admissionv1.Warn}
 			},
-			"spec.validationActions[0]", []string{"tenant-isolation-updates", "Warn"},
+			"spec.validationActions[0]",
+			[]string{"tenant-isolation-updates", "Warn"},
 		},
 		"a mutating policy that is missing": {
 			func(p *admission.Policies) { p.Mutating = p.Mutating[1:] }, "", []string{"MutatingAdmissionPolicy ", "is missing"},

@@ -41,10 +41,17 @@ func TestControlCharactersOfTheCluster(t *testing.T) {
 	hostile := pod("shop", "debug", "", "hostPID: true", "volumes:", `- name: "root\e[2J"`, "  hostPath:", "    path: /")
 	input := list(policy, node("n1"), namespace("shop", tenant("acme")), pod("shop", "web", "n1"), hostile)
 	for _, args := range [][]string{
-		{"audit"}, {"audit", "-o", "wide"}, {"audit", "-o", "json"}, {"audit", "-o", "yaml"}, {"audit", "-o", "sarif"},
-		{"report", "--html"}, {"report", "-o", "json"},
-		{"explain", "debug", "-n", "shop"}, {"explain", "debug", "-n", "shop", "-o", "json"},
-		{"plan", "--policy", "testdata/new-policy.yaml"}, {"plan", "--policy", "testdata/new-policy.yaml", "-o", "json"},
+		{"audit"},
+		{"audit", "-o", "wide"},
+		{"audit", "-o", "json"},
+		{"audit", "-o", "yaml"},
+		{"audit", "-o", "sarif"},
+		{"report", "--html"},
+		{"report", "-o", "json"},
+		{"explain", "debug", "-n", "shop"},
+		{"explain", "debug", "-n", "shop", "-o", "json"},
+		{"plan", "--policy", "testdata/new-policy.yaml"},
+		{"plan", "--policy", "testdata/new-policy.yaml", "-o", "json"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			got := run(t, input, append(args, "-f", "-")...)
