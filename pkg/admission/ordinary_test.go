@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating/patch"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/cel/environment"
@@ -40,6 +41,7 @@ func shippedMutation(tb testing.TB, name string) *admissionregistrationv1.Mutati
 // mutator applies the first mutation of a policy with the code of kube-apiserver.
 type mutator struct {
 	compiler *cel.CompositedCompiler
+	matcher  matchconditions.Matcher
 	patcher  patch.Patcher
 	objects  apiserver.ObjectInterfaces
 }
@@ -57,6 +59,15 @@ func compileMutation(tb testing.TB, policy *admissionregistrationv1.MutatingAdmi
 			tb.Fatalf("%s: variable %s: %v", policy.Name, v.Name, result.Error)
 		}
 	}
+	m := &mutator{compiler: compiler}
+	if len(policy.Spec.MatchConditions) > 0 {
+		var conditions []cel.ExpressionAccessor
+		for i := range policy.Spec.MatchConditions {
+			conditions = append(conditions, (*matchconditions.MatchCondition)(&policy.Spec.MatchConditions[i]))
+		}
+		m.matcher = matchconditions.NewMatcher(
+			compiler.CompileCondition(conditions, declared, environment.StoredExpressions), policy.Spec.FailurePolicy, "policy", "validate", policy.Name)
+	}
 	declared.HasPatchTypes = true
 	evaluator := compiler.CompileMutatingEvaluator(
 		&patch.JSONPatchCondition{Expression: policy.Spec.Mutations[0].JSONPatch.Expression}, declared, environment.StoredExpressions)
@@ -67,18 +78,28 @@ func compileMutation(tb testing.TB, policy *admissionregistrationv1.MutatingAdmi
 	if err := corev1.AddToScheme(scheme); err != nil {
 		tb.Fatal(err)
 	}
-	return &mutator{compiler: compiler, patcher: patch.NewJSONPatcher(evaluator), objects: apiserver.NewObjectInterfacesFromScheme(scheme)}
+	m.patcher, m.objects = patch.NewJSONPatcher(evaluator), apiserver.NewObjectInterfacesFromScheme(scheme)
+	return m
 }
 
 // patch returns the pod as the policy leaves it.
 func (m *mutator) patch(tb testing.TB, r request) *corev1.Pod {
 	tb.Helper()
 	attributes := r.attributes()
-	patched, err := m.patcher.Patch(m.compiler.CreateContext(tb.Context()), patch.Request{
-		MatchedResource: attributes.GetResource(),
-		VersionedAttributes: &apiserver.VersionedAttributes{
-			Attributes: attributes, VersionedKind: attributes.GetKind(), VersionedObject: apiserver.NewLazyObject(r.object),
-		},
+	ctx := m.compiler.CreateContext(tb.Context())
+	versioned := &apiserver.VersionedAttributes{
+		Attributes: attributes, VersionedKind: attributes.GetKind(), VersionedObject: apiserver.NewLazyObject(r.object),
+	}
+	if m.matcher != nil {
+		switch result := m.matcher.Match(ctx, versioned, r.params, denyAuthorizer{}); {
+		case result.Error != nil:
+			tb.Fatal(result.Error)
+		case !result.Matches:
+			return r.object.(*corev1.Pod)
+		}
+	}
+	patched, err := m.patcher.Patch(ctx, patch.Request{
+		MatchedResource: attributes.GetResource(), VersionedAttributes: versioned,
 		ObjectInterfaces:  m.objects,
 		OptionalVariables: cel.OptionalVariableBindings{VersionedParams: r.params, Authorizer: denyAuthorizer{}},
 		Namespace:         r.namespace,
