@@ -89,15 +89,7 @@ func (i *installation) kubectl(args ...string) {
 }
 
 func (i *installation) install() {
-	i.t.Helper()
-	// Until the API server serves the new kind of the IsolationPolicy.
-	var last error
-	if err := poll(i.t.Context(), func(ctx context.Context) (bool, error) {
-		_, last = i.plane.Kubectl(ctx, "apply", "-k", filepath.Join(i.root, "manifests", "overlays", "default"))
-		return last == nil, nil
-	}); err != nil {
-		i.t.Fatal(last)
-	}
+	i.kubectl("apply", "-k", filepath.Join(i.root, "manifests", "overlays", "default"))
 }
 
 // write writes the parameter of a new generation, with a data class and a scheduler that no other has, and the
