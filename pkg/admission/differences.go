@@ -87,10 +87,11 @@ func observeNothing() []string {
 func differ[T any, P interface {
 	*T
 	runtime.Object
+	DeepCopy() *T
 }](scheme *runtime.Scheme, kind string, shipped, live []T, spec func(P) (string, any)) []Difference {
 	there := map[string]any{}
 	for i := range live {
-		object := P(&live[i]).DeepCopyObject().(P)
+		object := P(P(&live[i]).DeepCopy())
 		scheme.Default(object)
 		name, s := spec(object)
 		there[name] = s

@@ -29,7 +29,7 @@ func TestParameters(t *testing.T) {
 		"generation":            "7",
 		"schedulerNames":        "one two",
 		"dataClasses":           "unclassified public internal confidential restricted",
-		"dedicationClasses":     "unclassified public public confidential restricted",
+		"dedicationClasses":     "unclassified public public confidential restricted", //nolint:dupword // internal shares with public
 		"runtimeClasses":        " gvisor=sandbox kata-qemu=vm plain=container ",
 		"sharingRuntimeClasses": " kata-qemu ",
 		"byDataClass":           " confidential=gvisor restricted=kata-qemu ",

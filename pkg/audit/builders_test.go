@@ -115,11 +115,9 @@ func inClass(name string) func(*v1.Pod) {
 	return func(p *v1.Pod) { p.Spec.RuntimeClassName = &name }
 }
 
-// started sets when a pod was started.
-func started(seconds int) func(*v1.Pod) {
-	return func(p *v1.Pod) {
-		p.Status.StartTime = &metav1.Time{Time: beginning.Add(time.Duration(seconds) * time.Second)}
-	}
+// startedBefore is of a pod that was started before everything else was made.
+func startedBefore(p *v1.Pod) {
+	p.Status.StartTime = &metav1.Time{Time: beginning.Add(-9 * time.Second)}
 }
 
 func claiming(name string) func(*v1.Pod) {

@@ -60,19 +60,19 @@ func TestFindings(t *testing.T) {
 			},
 		},
 		"a VM without a stamp whose RuntimeClass was made again": {
-			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9)), makePod("globex", "b", "n1", vm)},
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, startedBefore), makePod("globex", "b", "n1", vm)},
 			want:    []string{"RemadeRuntimeClass node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
 		"not one with a stamp": {
-			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9), stamped("vm")), makePod("globex", "b", "n1", vm)},
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, startedBefore, stamped("vm")), makePod("globex", "b", "n1", vm)},
 		},
 		"one beside a container, which has to go in any case": {
-			objects: []runtime.Object{makePod("acme", "a", "n1", vm, started(-9)), makePod("globex", "b", "n1")},
+			objects: []runtime.Object{makePod("acme", "a", "n1", vm, startedBefore), makePod("globex", "b", "n1")},
 			want:    []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},
 		"one that shares the host's network, which is no VM in any case": {
 			objects: []runtime.Object{
-				makePod("acme", "a", "n1", vm, started(-9), func(p *v1.Pod) { p.Spec.HostNetwork = true }), makePod("globex", "b", "n1", vm),
+				makePod("acme", "a", "n1", vm, startedBefore, func(p *v1.Pod) { p.Spec.HostNetwork = true }), makePod("globex", "b", "n1", vm),
 			},
 			want: []string{"ForeignResident node=n1 volume= pairs=1 last=globex/b: [acme/a] [globex/b]"},
 		},

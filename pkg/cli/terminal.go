@@ -27,11 +27,11 @@ func newColour(w io.Writer) colour {
 var colourCodes = [...]string{"0", "1", "31", "32", "33"}
 
 // paint puts marks around a text, which printable replaces by codes.
-func (c colour) paint(code int, text string) string {
+func (c colour) paint(code rune, text string) string {
 	if !c.on {
 		return text
 	}
-	return string(rune(firstMark+code)) + text + string(rune(firstMark))
+	return string(firstMark+code) + text + string(rune(firstMark))
 }
 
 func (c colour) bold(text string) string { return c.paint(1, text) }

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,14 +108,12 @@ func (i *installation) write() {
 		ObjectMeta: metav1.ObjectMeta{Name: dedicationTable, Namespace: systemNamespace},
 		Data:       map[string]string{"term": term, marker[max(0, len(marker)-2):]: " " + marker + "=id: "},
 	}
-	for key, value := range admission.PlatformEntries(i.policy) {
-		table.Data[key] = value
-	}
+	maps.Copy(table.Data, admission.PlatformEntries(i.policy))
 	for _, parameter := range []*corev1.ConfigMap{admission.Parameters(i.policy, []string{marker}), table} {
-		maps := i.scheduler.CoreV1().ConfigMaps(systemNamespace)
-		_, err := maps.Update(i.t.Context(), parameter, metav1.UpdateOptions{})
+		configMaps := i.scheduler.CoreV1().ConfigMaps(systemNamespace)
+		_, err := configMaps.Update(i.t.Context(), parameter, metav1.UpdateOptions{})
 		if apierrors.IsNotFound(err) {
-			_, err = maps.Create(i.t.Context(), parameter, metav1.CreateOptions{})
+			_, err = configMaps.Create(i.t.Context(), parameter, metav1.CreateOptions{})
 		}
 		if err != nil {
 			i.t.Fatal(err)
@@ -132,7 +131,7 @@ func (i *installation) answersByTheNewest(within time.Duration) bool {
 	return poll(ctx, func(ctx context.Context) (bool, error) {
 		pod, err := i.admin.CoreV1().Pods("tenants").Create(ctx, newPod(scheduledBy(""), labelled(dataClass(marker))), try)
 		if err != nil || pod.Spec.SchedulerName != marker {
-			return false, nil
+			return false, nil //nolint:nilerr // refused: by the old parameter
 		}
 		_, err = i.admin.CoreV1().Pods("others").Create(ctx, newPod(onNode(marker)), try)
 		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "dedicated"), nil
@@ -167,7 +166,7 @@ func TestKeepersKeepParametersFollowed(t *testing.T) {
 			t.Run(order+", for "+pause.String(), func(t *testing.T) {
 				i.remove(kinds...)
 				i.write()
-				time.Sleep(pause) //nolint:forbidigo // the time without policies is what is tested
+				time.Sleep(pause) // the time without policies is what is tested
 				i.install()
 				if !i.answersByTheNewest(patience) {
 					t.Errorf("the API server answers by old parameters")

@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,13 +47,9 @@ type installation struct {
 }
 
 // install starts a cluster, installs everything and returns when the policy is enforced.
-func install(t *testing.T, further ...controlplane.Options) *installation {
+func install(t *testing.T) *installation {
 	t.Helper()
-	options := controlplane.Options{}
-	for _, o := range further {
-		options = o
-	}
-	c := &installation{T: t, plane: controlplanetest.Start(t, options)}
+	c := &installation{T: t, plane: controlplanetest.Start(t, controlplane.Options{})}
 	var err error
 	c.api, err = c.plane.Client()
 	c.must(err)
@@ -273,5 +268,3 @@ func (c *installation) traces() []string {
 	}
 	return with
 }
-
-func TestMain(m *testing.M) { os.Exit(m.Run()) }

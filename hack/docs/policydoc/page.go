@@ -105,11 +105,11 @@ func facts(field *apiextensionsv1.JSONSchemaProps) string {
 	if field.Default != nil && field.Type != "object" {
 		all = append(all, fmt.Sprintf("default `%s`", field.Default.Raw))
 	}
-	text := strings.Join(all, "; ") + "."
+	paragraphs := []string{strings.Join(all, "; ") + "."}
 	for _, rule := range field.XValidations {
-		text += "\n\nRefused: " + rule.Message + "."
+		paragraphs = append(paragraphs, "Refused: "+rule.Message+".")
 	}
-	return text
+	return strings.Join(paragraphs, "\n\n")
 }
 
 func choices(field *apiextensionsv1.JSONSchemaProps) string {
