@@ -118,6 +118,8 @@ func TestDemoInterruptedLeavesNothing(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "demo")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./hack/demo")
 	build.Dir = root
+	// As make demo builds it.
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
