@@ -160,13 +160,21 @@ func (s *Store) setMachine(name string, node *v1.Node) (Change, *machine) {
 	return Change{Node: name, Before: &before, After: &after}, &old
 }
 
+// reportedNodes returns the nodes whose events have been handled: others are judged when theirs are.
+func (s *Store) reportedNodes() []*v1.Node {
+	var reported []*v1.Node
+	for _, node := range s.Nodes() {
+		if _, known := s.around.machines.get(node.Name); known {
+			reported = append(reported, node)
+		}
+	}
+	return reported
+}
+
 // judgeMachines looks at every node again, because a RuntimeClass has changed.
 func (s *Store) judgeMachines() {
 	e := Event{Cause: RuntimeClassChanged}
-	for _, node := range s.Nodes() {
-		if _, known := s.around.machines.get(node.Name); !known {
-			continue
-		}
+	for _, node := range s.reportedNodes() {
 		if change, old := s.setMachine(node.Name, node); old != nil {
 			e.Nodes = append(e.Nodes, change)
 			e.lost(old)

@@ -15,7 +15,7 @@ import (
 func TestSetRules(t *testing.T) {
 	w := newWorld(t)
 	vm := w.pod("red", "m", on("n1"), kata, mountsData, stamped("vm"))
-	w.set(makeNamespace("red", "tenant=red"), makeNode("n1"), makeClass("kata", "kata-qemu"), dataPVC(), volume(network), vm)
+	w.set(makeNamespace("red", "tenant=red"), makeNode("n1", "kata-qemu"), makeClass("kata", "kata-qemu"), dataPVC(), volume(network), vm)
 	w.events = nil
 	if got := w.Judge(vm).Boundary(); got != isolation.BoundaryVM {
 		t.Fatalf("boundary %s to begin with", got)
@@ -50,7 +50,13 @@ func TestSetRules(t *testing.T) {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	}
+	if len(w.VMCapableNodes(w.Rules())) != 1 {
+		t.Error("n1 cannot start VMs, where their handler is trusted")
+	}
 	w.SetRules(podfacts.NoRules())
+	if len(w.VMCapableNodes(w.Rules())) != 0 {
+		t.Error("n1 can start VMs, where no handler is trusted")
+	}
 	subject := w.Judge(vm)
 	if _, managed := subject.TrustDomain(); managed || w.Rules().InForce() {
 		t.Error("without a policy a pod has a trust domain")

@@ -236,8 +236,8 @@ func (s *Store) Fresh() *Store {
 	return fresh
 }
 
-// SetRules puts other rules in force, as one value: every pod is judged again, and PolicyChanged
-// is reported.
+// SetRules puts other rules in force, as one value: every pod, volume and node is judged again, and
+// PolicyChanged is reported.
 func (s *Store) SetRules(rules *podfacts.Rules) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -248,6 +248,9 @@ func (s *Store) SetRules(rules *podfacts.Rules) {
 	// Nothing is judged by one policy, over volumes that were judged by another.
 	s.rules.Store(podfacts.NoRules())
 	s.around.pvcs.replace(pvcs)
+	for _, node := range s.reportedNodes() {
+		s.around.machines.set(node.Name, s.machineOf(rules, node))
+	}
 	s.rules.Store(rules)
 	s.around.epoch.Add(1)
 	for _, pod := range s.Pods() {
