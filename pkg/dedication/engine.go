@@ -142,6 +142,16 @@ func (e *Engine) Lead() {
 	e.leadOnce.Do(func() { close(e.leading) })
 }
 
+// Leads reports whether Lead has been called.
+func (e *Engine) Leads() bool {
+	select {
+	case <-e.leading:
+		return true
+	default:
+		return false
+	}
+}
+
 // Ready reports whether pods may be placed: the takeover is complete and the fence is not blind, or
 // nodes are not dedicated. It takes no lock.
 func (e *Engine) Ready() bool {

@@ -74,6 +74,22 @@ func TestUnsettled(t *testing.T) {
 	})
 }
 
+// That pods may be placed without dedication does not say that this process leads: what others left behind is
+// still to be taken over.
+func TestReadyWithoutLeading(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		p, _ := w.process(func(c *Config) { c.Enabled = false })
+		if !p.engine.Ready() || p.engine.Leads() {
+			t.Errorf("ready %t, leads %t", p.engine.Ready(), p.engine.Leads())
+		}
+		p.engine.Lead()
+		if !p.engine.Leads() {
+			t.Error("does not lead after Lead")
+		}
+	})
+}
+
 // While the API server answers by an old table, nothing is placed.
 func TestBlind(t *testing.T) {
 	inWorld(t, func(w *world) {

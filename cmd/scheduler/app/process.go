@@ -244,7 +244,7 @@ func (p *Process) lead(ctx context.Context, store *cluster.Store, engine *dedica
 	// It ends with ctx only, and then nothing is to be done.
 	_ = wait.PollUntilContextCancel(ctx, electionPoll, false, func(context.Context) (bool, error) {
 		if !store.Synced() || !p.Election.Leads() {
-			return engine.Ready(), nil
+			return engine.Leads(), nil
 		}
 		engine.Lead()
 		return true, nil
