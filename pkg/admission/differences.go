@@ -31,7 +31,7 @@ func Differences(live *Policies, enforcement v1alpha1.Enforcement) ([]Difference
 	if err != nil {
 		return nil, err
 	}
-	scheme, err := newScheme()
+	scheme, err := policyScheme()
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,16 @@
 package admission
 
+import (
+	"bytes"
+
+	"tenantisolation.dev/scheduler/pkg/manifest"
+)
+
 // Read adds the policies and bindings of a file.
 func (p *Policies) Read(text []byte) error {
-	scheme, err := newScheme()
+	stream, err := manifest.Open(bytes.NewReader(text), "text")
 	if err != nil {
 		return err
 	}
-	return p.read(scheme, text)
+	return stream.Each(p.add)
 }

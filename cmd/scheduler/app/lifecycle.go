@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,13 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/manifests"
+	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
 const (
@@ -180,21 +179,18 @@ const crdKind = "CustomResourceDefinition"
 
 // shippedCRDs returns the CustomResourceDefinition and the keepers, in this order.
 func shippedCRDs() ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	for _, file := range []string{"crds/tenantisolation.dev_isolationpolicies.yaml", "crds/keepers.yaml"} {
-		text, err := manifests.Files.ReadFile(file)
+	files := []string{"crds/tenantisolation.dev_isolationpolicies.yaml", "crds/keepers.yaml"}
+	read, err := manifest.ReadFiles(manifests.Files, files, "manifests")
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]*unstructured.Unstructured, 0, len(read))
+	for _, object := range read {
+		whole, err := object.Unstructured()
 		if err != nil {
 			return nil, err
 		}
-		for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
-			object := &unstructured.Unstructured{}
-			if err := utilyaml.Unmarshal(document, &object.Object); err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-			if object.GetKind() != "" {
-				objects = append(objects, object)
-			}
-		}
+		objects = append(objects, whole)
 	}
 	return objects, nil
 }
