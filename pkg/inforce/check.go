@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
@@ -96,17 +97,13 @@ func (l *Leader) ask(ctx context.Context, inForce *v1alpha1.InForce) *notEnforce
 
 // canary sends the request until it is answered by the newest parameter, or for long enough.
 func (l *Leader) canary(ctx context.Context) *notEnforced {
-	deadline := l.Clock.Now().Add(seenWithin)
-	for {
-		err := l.askOnce(ctx)
-		if err == nil || ctx.Err() != nil || l.Clock.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-l.Clock.After(askAgain):
-		}
-	}
+	var last *notEnforced
+	// A try does not end with the time: its answer would be about that.
+	_ = wait.PollUntilContextTimeout(ctx, askAgain, seenWithin, true, func(context.Context) (bool, error) {
+		last = l.askOnce(ctx)
+		return last == nil, nil
+	})
+	return last
 }
 
 func (l *Leader) askOnce(ctx context.Context) *notEnforced {

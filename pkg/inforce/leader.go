@@ -66,8 +66,8 @@ type Config struct {
 	Controls Controls
 	// Findings returns how many findings the audit has, false if it does not know.
 	Findings func() (int, bool)
-	// Dedicated returns how many nodes are dedicated, and how many bear a trace of dedication.
-	Dedicated func() (nodes, traces int)
+	// Dedicated returns how many nodes are dedicated.
+	Dedicated func() int
 	// SetBlind is called with true while the API server may answer by an old parameter.
 	SetBlind func(bool)
 	// Clock tells the time.
@@ -159,7 +159,7 @@ func (l *Leader) look(ctx context.Context) error {
 	}
 	status := *object.Status.DeepCopy()
 	status.ObservedGeneration = object.Generation
-	fault := l.accept(object, &status)
+	rules, fault := l.accept(object, &status)
 	if status.InForce == nil {
 		l.setRest(&status, fault)
 		l.setEnforced(&status, &notEnforced{"NoPolicy", "no policy is in force"})
@@ -171,7 +171,7 @@ func (l *Leader) look(ctx context.Context) error {
 	if err := l.writeParameter(ctx, status.InForce); err != nil {
 		return err
 	}
-	if err := l.copyTenants(ctx, status.InForce); err != nil {
+	if err := l.copyTenants(ctx, rules, status.InForce.Spec.TenantFrom); err != nil {
 		return err
 	}
 	// The pods that wait are placed by it as soon as it is written, so first without what takes time.
@@ -204,10 +204,9 @@ func (l *Leader) confirm(ctx context.Context, object *v1alpha1.IsolationPolicy) 
 	return nil
 }
 
-// accept puts the spec into force, if nothing is wrong with it. It returns the fault.
-func (l *Leader) accept(object *v1alpha1.IsolationPolicy, status *v1alpha1.IsolationPolicyStatus) error {
+// accept puts the spec into force, if nothing is wrong with it. It returns the rules in force, and the fault.
+func (l *Leader) accept(object *v1alpha1.IsolationPolicy, status *v1alpha1.IsolationPolicyStatus) (rules *podfacts.Rules, fault error) {
 	inForce := &v1alpha1.InForce{Generation: object.Generation, Spec: object.Spec}
-	var fault error
 	if errs := policy.Validate(&object.Spec); len(errs) > 0 {
 		fault = errs.ToAggregate()
 	}
@@ -217,17 +216,17 @@ func (l *Leader) accept(object *v1alpha1.IsolationPolicy, status *v1alpha1.Isola
 	}
 	if fault != nil {
 		if inForce = status.InForce; inForce == nil {
-			return fault
+			return nil, fault
 		}
 		// What the classes are taken for changes with them.
 		if rules, err = podfacts.NewRules(&inForce.Spec); err != nil {
 			status.InForce = nil
-			return errors.Join(fault, err)
+			return nil, errors.Join(fault, err)
 		}
 	}
 	inForce.RuntimeClasses = runtimeClasses(rules, l.Cluster.RuntimeClasses())
 	status.InForce = inForce
-	return fault
+	return rules, fault
 }
 
 func runtimeClasses(rules *podfacts.Rules, classes []*nodev1.RuntimeClass) []v1alpha1.RuntimeClassBoundary {
@@ -287,17 +286,13 @@ func (l *Leader) writeParameter(ctx context.Context, inForce *v1alpha1.InForce) 
 }
 
 // copyTenants copies the tenant label to the namespaces whose tenant another product names.
-func (l *Leader) copyTenants(ctx context.Context, inForce *v1alpha1.InForce) error {
-	if inForce.Spec.TenantFrom == nil {
+func (l *Leader) copyTenants(ctx context.Context, rules *podfacts.Rules, from *v1alpha1.TenantFrom) error {
+	if from == nil {
 		return nil
-	}
-	rules, err := podfacts.NewRules(&inForce.Spec)
-	if err != nil {
-		return err
 	}
 	copied := 0
 	for _, ns := range l.Cluster.Namespaces() {
-		tenant := ns.Labels[inForce.Spec.TenantFrom.NamespaceLabel]
+		tenant := ns.Labels[from.NamespaceLabel]
 		// Some products label every namespace; those of the platform are no tenant's.
 		if tenant == "" || ns.Labels[tenantLabel] == tenant || ns.DeletionTimestamp != nil || rules.IsPlatform(ns.Name, ns.Labels) {
 			continue

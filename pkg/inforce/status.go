@@ -54,14 +54,12 @@ func (l *Leader) setRest(status *v1alpha1.IsolationPolicyStatus, fault error) {
 	} else {
 		set(v1alpha1.ConditionAccepted, false, "Invalid", fault.Error())
 	}
-	nodes, traces := l.Dedicated()
-	status.DedicatedNodes = ptr.To(int32(nodes)) //nolint:gosec // there are not that many nodes
-	switch {
-	case status.InForce != nil && status.InForce.Spec.Dedication.Mode == v1alpha1.ModeEnabled:
+	status.DedicatedNodes = ptr.To(int32(l.Dedicated())) //nolint:gosec // there are not that many nodes
+	if status.InForce != nil && status.InForce.Spec.Dedication.Mode == v1alpha1.ModeEnabled {
 		set(v1alpha1.ConditionDedication, true, v1alpha1.ReasonOn, "nodes are dedicated by their first pod")
-	case traces > 0:
+	} else if traces := l.traces(); traces > 0 {
 		set(v1alpha1.ConditionDedication, false, v1alpha1.ReasonDraining, fmt.Sprintf("%d nodes still bear a taint, label or annotation of dedication", traces))
-	default:
+	} else {
 		set(v1alpha1.ConditionDedication, false, v1alpha1.ReasonOff, "no node bears a trace of dedication")
 	}
 	status.Findings = nil
@@ -106,10 +104,10 @@ func (l *Leader) label(ctx context.Context, namespace, tenant string) error {
 	return err
 }
 
-// Traces returns how many of the nodes bear something that dedication has written.
-func Traces(cluster Cluster) int {
+// traces returns how many of the nodes bear something that dedication has written.
+func (l *Leader) traces() int {
 	traces := 0
-	for _, node := range cluster.Nodes() {
+	for _, node := range l.Cluster.Nodes() {
 		if dedication.Marked(node) {
 			traces++
 		}

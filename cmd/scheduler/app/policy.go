@@ -35,18 +35,16 @@ func (p *Process) follow(ctx context.Context, parts *parts, name string) (fwk.Pl
 		return nil, err
 	}
 	leader := inforce.NewLeader(inforce.Config{
-		Client:   parts.handle.ClientSet(),
-		Dynamic:  client,
-		Follower: follower,
-		Cluster:  parts.store,
-		Controls: newControls(parts.handle),
-		Findings: parts.auditor.Findings,
-		Dedicated: func() (int, int) {
-			return parts.engine.Count(), inforce.Traces(parts.store)
-		},
-		SetBlind: parts.engine.SetBlind,
-		Clock:    clock.RealClock{},
-		Logger:   klog.LoggerWithName(parts.logger, "policy"),
+		Client:    parts.handle.ClientSet(),
+		Dynamic:   client,
+		Follower:  follower,
+		Cluster:   parts.store,
+		Controls:  newControls(parts.handle),
+		Findings:  parts.auditor.Findings,
+		Dedicated: parts.engine.Count,
+		SetBlind:  parts.engine.SetBlind,
+		Clock:     clock.RealClock{},
+		Logger:    klog.LoggerWithName(parts.logger, "policy"),
 	})
 	if err := watch(parts.handle, follower, leader); err != nil {
 		return nil, err
