@@ -28,12 +28,21 @@ func shippedPolicy(tb testing.TB, name string) *admissionregistrationv1.Validati
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for i := range all.Validating {
-		if all.Validating[i].Name == name {
-			return &all.Validating[i]
+	return named(tb, all.Validating, name)
+}
+
+// named returns the object of this name.
+func named[T any, P interface {
+	*T
+	metav1.Object
+}](tb testing.TB, all []T, name string) P {
+	tb.Helper()
+	for i := range all {
+		if p := P(&all[i]); p.GetName() == name {
+			return p
 		}
 	}
-	tb.Fatalf("no policy %s is shipped", name)
+	tb.Fatalf("no %T %s is shipped", new(T), name)
 	return nil
 }
 
@@ -65,19 +74,28 @@ type evaluator struct {
 	messages                cel.ConditionEvaluator
 }
 
-func compile(tb testing.TB, policy *admissionregistrationv1.ValidatingAdmissionPolicy) *evaluator {
+// compilerOf returns a compiler that knows the variables of a policy, and what else its expressions may name.
+func compilerOf(
+	tb testing.TB, policy string, params *admissionregistrationv1.ParamKind, variables []admissionregistrationv1.Variable,
+) (*cel.CompositedCompiler, cel.OptionalVariableDeclarations) {
 	tb.Helper()
 	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	declared := cel.OptionalVariableDeclarations{HasParams: policy.Spec.ParamKind != nil, HasAuthorizer: true}
-	for i := range policy.Spec.Variables {
-		v := validating.Variable(policy.Spec.Variables[i])
+	declared := cel.OptionalVariableDeclarations{HasParams: params != nil, HasAuthorizer: true}
+	for i := range variables {
+		v := validating.Variable(variables[i])
 		if result := compiler.CompileAndStoreVariable(&v, declared, environment.StoredExpressions); result.Error != nil {
-			tb.Fatalf("%s: variable %s: %v", policy.Name, v.Name, result.Error)
+			tb.Fatalf("%s: variable %s: %v", policy, v.Name, result.Error)
 		}
 	}
+	return compiler, declared
+}
+
+func compile(tb testing.TB, policy *admissionregistrationv1.ValidatingAdmissionPolicy) *evaluator {
+	tb.Helper()
+	compiler, declared := compilerOf(tb, policy.Name, policy.Spec.ParamKind, policy.Spec.Variables)
 	e := &evaluator{policy: policy}
 	var conditions, validations []cel.ExpressionAccessor
 	for _, c := range policy.Spec.MatchConditions {

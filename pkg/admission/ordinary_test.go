@@ -29,13 +29,7 @@ func shippedMutation(tb testing.TB, name string) *admissionregistrationv1.Mutati
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for i := range all.Mutating {
-		if all.Mutating[i].Name == name {
-			return &all.Mutating[i]
-		}
-	}
-	tb.Fatalf("no policy %s is shipped", name)
-	return nil
+	return named(tb, all.Mutating, name)
 }
 
 // mutator applies the first mutation of a policy with the code of kube-apiserver.
@@ -48,17 +42,7 @@ type mutator struct {
 
 func compileMutation(tb testing.TB, policy *admissionregistrationv1.MutatingAdmissionPolicy) *mutator {
 	tb.Helper()
-	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	declared := cel.OptionalVariableDeclarations{HasParams: policy.Spec.ParamKind != nil, HasAuthorizer: true}
-	for i := range policy.Spec.Variables {
-		v := validating.Variable(policy.Spec.Variables[i])
-		if result := compiler.CompileAndStoreVariable(&v, declared, environment.StoredExpressions); result.Error != nil {
-			tb.Fatalf("%s: variable %s: %v", policy.Name, v.Name, result.Error)
-		}
-	}
+	compiler, declared := compilerOf(tb, policy.Name, policy.Spec.ParamKind, policy.Spec.Variables)
 	m := &mutator{compiler: compiler}
 	if len(policy.Spec.MatchConditions) > 0 {
 		var conditions []cel.ExpressionAccessor

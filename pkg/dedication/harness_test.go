@@ -526,6 +526,17 @@ func (w *world) leader(change ...func(*Config)) *view {
 	return p
 }
 
+// openedBefore adds node n1, which acme's pod opened under a process that has stopped, and returns the pod.
+func (w *world) openedBefore() *v1.Pod {
+	w.t.Helper()
+	w.node("n1")
+	p, stop := w.process()
+	p.lead()
+	pod := p.open()
+	stop()
+	return pod
+}
+
 func (v *view) lead() {
 	v.t.Helper()
 	v.engine.Lead()

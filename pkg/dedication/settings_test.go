@@ -54,11 +54,7 @@ func TestConfigureOffAndOn(t *testing.T) {
 func TestUnsettled(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		w.node("n1")
-		first, stop := w.process()
-		first.lead()
-		first.open()
-		stop()
+		w.openedBefore()
 
 		second, _ := w.process(func(c *Config) { c.Unsettled = true })
 		second.engine.Lead()

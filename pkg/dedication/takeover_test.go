@@ -46,11 +46,7 @@ func TestTakeOverKeepsDedications(t *testing.T) {
 func TestInheritedNodeFirstUse(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		w.node("n1")
-		first, stop := w.process()
-		first.lead()
-		first.open()
-		stop()
+		w.openedBefore()
 
 		second, _ := w.process()
 		unseen := w.pod("unseen", "acme", privileged)
@@ -84,11 +80,7 @@ func TestInheritedNodeFirstUse(t *testing.T) {
 func TestInheritedNodeWithAnotherDedication(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		w.node("n1")
-		first, stop := w.process()
-		first.lead()
-		first.open()
-		stop()
+		w.openedBefore()
 		w.removePod(w.pod("first-on-n1", "acme"))
 		second := w.leader()
 		pod := w.pod("web", "acme")
@@ -193,11 +185,7 @@ func TestInheritedNodeRelease(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				t := w.t
-				w.node("n1")
-				first, stop := w.process()
-				first.lead()
-				pod := first.open()
-				stop()
+				pod := w.openedBefore()
 				w.removePod(pod)
 				tc.prepare(w)
 				second := w.leader(tc.policy)
@@ -384,11 +372,7 @@ func TestReconcileWithAStaleInformer(t *testing.T) {
 func TestReconcileChangesTheTaintEffect(t *testing.T) {
 	inWorld(t, func(w *world) {
 		t := w.t
-		w.node("n1")
-		first, stop := w.process()
-		first.lead()
-		first.open()
-		stop()
+		w.openedBefore()
 		w.leader(func(c *Config) { c.TaintEffect = v1.TaintEffectNoExecute })
 		w.sleep(time.Second)
 		if got := w.taints("n1"); strings.Contains(got, "NoSchedule") || strings.Count(got, "NoExecute") != 2 {
