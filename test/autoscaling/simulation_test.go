@@ -135,22 +135,29 @@ func (c *simulation) admitted(namespace, name string, change ...func(*corev1.Pod
 	return pod, subject
 }
 
-// policiesActive waits until the API server has read the policies.
-func (c *simulation) policiesActive(namespace string) {
+// policiesActive waits until the API server has read every policy that the test relies on. It reads them one
+// after the other, so that one being there says nothing about the next.
+func (c *simulation) policiesActive(tenant, platform string) {
 	c.Helper()
-	probe := func(change ...func(*corev1.Pod)) int {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: namespace}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}}}
+	given := func(namespace string, change ...func(*corev1.Pod)) map[string]bool {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Namespace: namespace},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}},
+		}
 		for _, each := range change {
 			each(pod)
 		}
+		keys := map[string]bool{}
 		got, err := c.api.CoreV1().Pods(namespace).Create(c.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil {
-			return 0
+		if err == nil {
+			for _, toleration := range got.Spec.Tolerations {
+				keys[toleration.Key] = true
+			}
 		}
-		return len(got.Spec.Tolerations)
+		return keys
 	}
 	c.must(wait.PollUntilContextTimeout(c.Context(), 50*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
-		return probe() > 0 && probe(inVM) > probe(), nil
+		return given(tenant)[isolation.TenantTaint] && given(tenant, inVM)[isolation.BoundaryTaint] && given(platform)[isolation.BoundaryTaint], nil
 	}))
 }
 
@@ -191,7 +198,7 @@ func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 	c.namespace("vault", map[string]string{prefix + "tenant": "globex", prefix + "boundary": "node"})
 	c.namespace("wiki", nil)
 	c.namespace(metav1.NamespaceSystem, nil)
-	c.policiesActive("acme")
+	c.policiesActive("acme", metav1.NamespaceSystem)
 
 	type judged struct {
 		pod     *corev1.Pod
