@@ -3,6 +3,7 @@ package cluster
 import (
 	"iter"
 	"maps"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -85,8 +86,7 @@ func (s *Store) classes() iter.Seq[podfacts.RuntimeClass] {
 // a dedication, which ends with its pods.
 func keepsPodsOff(taints []v1.Taint) bool {
 	for i := range taints {
-		dedicated := taints[i].Key == isolation.TenantTaint || taints[i].Key == isolation.DataClassTaint || taints[i].Key == isolation.BoundaryTaint
-		if !dedicated && taints[i].Effect != v1.TaintEffectPreferNoSchedule {
+		if !slices.Contains(isolation.DedicationTaints(), taints[i].Key) && taints[i].Effect != v1.TaintEffectPreferNoSchedule {
 			return true
 		}
 	}

@@ -18,11 +18,6 @@ import (
 
 var errNodeGone = errors.New("the Node does not exist")
 
-// markKeys returns the keys of the taints and labels that only the engine writes.
-func markKeys() []string {
-	return []string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}
-}
-
 // nodeMarks are the taints, labels and annotation of a dedicated Node.
 type nodeMarks struct {
 	taints   []v1.Taint
@@ -44,14 +39,14 @@ func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEf
 func (m nodeMarks) areOn(node *v1.Node) bool {
 	var found []v1.Taint
 	for _, taint := range node.Spec.Taints {
-		if slices.Contains(markKeys(), taint.Key) {
+		if slices.Contains(isolation.DedicationTaints(), taint.Key) {
 			// Other writers of taints may set a time.
 			taint.TimeAdded = nil
 			found = append(found, taint)
 		}
 	}
 	labels := map[string]string{}
-	for _, key := range markKeys() {
+	for _, key := range isolation.DedicationTaints() {
 		if value, ok := node.Labels[key]; ok {
 			labels[key] = value
 		}
@@ -67,14 +62,14 @@ func Marked(node *v1.Node) bool { return !nodeMarks{}.areOn(node) }
 func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
 	taints := []v1.Taint{}
 	for _, taint := range node.Spec.Taints {
-		if !slices.Contains(markKeys(), taint.Key) {
+		if !slices.Contains(isolation.DedicationTaints(), taint.Key) {
 			taints = append(taints, taint)
 		}
 	}
 	taints = append(taints, m.taints...)
 
 	labels := map[string]any{}
-	for _, key := range markKeys() {
+	for _, key := range isolation.DedicationTaints() {
 		if value, ok := m.labels[key]; ok {
 			labels[key] = value
 		} else if _, has := node.Labels[key]; has {

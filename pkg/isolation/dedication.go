@@ -8,6 +8,9 @@ const (
 	BoundaryTaint  = "tenantisolation.dev/boundary"
 )
 
+// DedicationTaints returns those keys, in the order in which they are written.
+func DedicationTaints() []string { return []string{TenantTaint, DataClassTaint, BoundaryTaint} }
+
 // boundaryTaintVM is the only value of BoundaryTaint, whatever the minimum boundary is.
 const boundaryTaintVM = "vm"
 

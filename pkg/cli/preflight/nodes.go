@@ -124,7 +124,7 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 
 // tolerates reports whether a pod tolerates the taints of dedicated nodes.
 func tolerates(pod *v1.Pod, spec *v1alpha1.IsolationPolicySpec) bool {
-	return !slices.ContainsFunc([]string{isolation.TenantTaint, isolation.DataClassTaint, isolation.BoundaryTaint}, func(key string) bool {
+	return !slices.ContainsFunc(isolation.DedicationTaints(), func(key string) bool {
 		taint := v1.Taint{Key: key, Value: "x", Effect: v1.TaintEffect(strings.TrimSpace(string(spec.Dedication.TaintEffect)))}
 		return !corev1.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &taint, true)
 	})
