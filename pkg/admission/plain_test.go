@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // A plain pod is accepted without a further look, so it must have no fault; and each line of what is plain must
@@ -27,7 +28,9 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 		_, condition, _ := strings.Cut(line, "\n")
 		lines[i] = strings.TrimPrefix(strings.TrimSpace(condition), "&& ")
 	}
-	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain"}, {Expression: "size(variables.faults) == 0"}}
+	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain && variables.exact"}, {
+		Expression: "size(variables.faults) == 0", MessageExpression: `variables.faults.join("; ")`,
+	}}
 	shipped := compile(t, policy)
 	without := make([]*evaluator, len(lines))
 	for i := range lines {
@@ -39,9 +42,10 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 	plain, needed := 0, make([]bool, len(lines))
 	for range tries {
 		r := randomRequest(random)
-		holds := shipped.ask(t, r).holds
+		answer := shipped.ask(t, r)
+		holds := answer.holds
 		if holds[0] && !holds[1] {
-			t.Fatalf("a plain pod has a fault: %+v in %v by %v", r.object, r.namespace.Labels, r.user)
+			t.Fatalf("a plain pod has a fault, %s: %+v in %v by %v", answer.text, r.object, r.namespace.Labels, r.user)
 		}
 		if holds[0] {
 			plain++
@@ -78,6 +82,13 @@ func randomRequest(random *rand.Rand) request {
 	r.params = parametersOf(policy)
 	pod.Labels["tenantisolation.dev/tenant"] = "acme"
 	pod.Spec.SchedulerName = schedulerName
+	class, privilege, users := "unclassified", "restricted", "host"
+	if len(policy.Spec.SeparateBy) == 1 {
+		class, privilege, users = isolation.NodeLabelAny, isolation.NodeLabelAny, isolation.NodeLabelAny
+	} else if len(policy.Spec.Sharing.DataClasses) > 0 && policy.Spec.Sharing.DataClasses[0][0] == "red" {
+		class = "red"
+	}
+	pod.Spec.Affinity = requiredBy(required(nil, noSet(), setOf(isolation.NodeLabels{"acme", class, privilege, users})))
 	changes := changesOfPods(random, &r, pod)
 	for range random.IntN(4) {
 		pick(random, changes...)()
@@ -97,7 +108,7 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 	annotate := func(key string) { pod.Annotations = map[string]string{key: "yes"} }
 	return []func(){
 		func() {
-			pod.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term()}}}
+			pod.Spec.Affinity.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term()}}
 		},
 		func() {
 			pod.Spec.NodeSelector = map[string]string{pick(random, "zone", "tenantisolation.dev/tenant"): "a"}
@@ -119,10 +130,10 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 		},
 		func() {
 			r.namespace.Labels["tenantisolation.dev/tenant"] = pick(random, "", "acme", "globex")
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": pick(random, "", "acme", "globex")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": pick(random, "", "acme", "globex")}
 		},
 		func() { delete(pod.Labels, "tenantisolation.dev/tenant") },
-		func() { pod.Labels = nil },
+		func() { pod.Labels = map[string]string{"app": "web"} },
 		func() {
 			r.namespace.Labels["tenantisolation.dev/boundary"] = pick(random, "", "container", "sandbox", "vm", "node", "none")
 			pod.Spec.RuntimeClassName = pick(random, nil, new("kata-qemu"), new("gvisor"), new("plain"))
@@ -131,13 +142,13 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 			r.namespace.Labels["tenantisolation.dev/privilege"] = pick(random, "", "restricted", "baseline", "high")
 		},
 		func() {
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": "acme", "tenantisolation.dev/privilege": pick(random, "", "restricted", "baseline", "high")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": "acme", "tenantisolation.dev/privilege": pick(random, "", "restricted", "baseline", "high")}
 		},
 		func() {
 			r.namespace.Labels["tenantisolation.dev/data-class"] = pick(random, "", "unclassified", "green", "red", "blue")
 		},
 		func() {
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": "acme", "tenantisolation.dev/data-class": pick(random, "", "unclassified", "green", "red", "blue")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": "acme", "tenantisolation.dev/data-class": pick(random, "", "unclassified", "green", "red", "blue")}
 		},
 		func() {
 			pod.Spec.SchedulerName = pick(random, "", "default-scheduler", "other", schedulerName, schedulerName+" ")
