@@ -3,6 +3,7 @@ module tenantisolation.dev/scheduler
 go 1.26.0
 
 require (
+	aead.dev/minisign v0.3.0
 	github.com/google/go-cmp v0.7.0
 	github.com/grafana/grafana-foundation-sdk/go v0.0.11
 	github.com/owenrumney/go-sarif/v3 v3.3.1

@@ -14,6 +14,7 @@ import (
 
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/cli/compare"
+	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
 type auditOptions struct {
@@ -86,23 +87,23 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	if c.client == nil && c.RunningPods() == 0 && len(c.Nodes) == 0 {
 		return fmt.Errorf("%s: no pod in it is bound to a node, so there is nothing to audit: explain and plan take manifests", c.Source)
 	}
+	found := c.engine.Report()
+	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedControls(cmd.Context(), a.options))
 	a.warn(c)
-	report := c.engine.Report()
-	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedPolicy(a.options))
-	if err := a.print(c, report, &j); err != nil {
+	if err := a.print(c, found, &j); err != nil {
 		return err
 	}
-	return j.status(len(report.Findings) > 0)
+	return j.status(len(found.Findings) > 0)
 }
 
-func (a *auditOptions) print(c *judgedCluster, report audit.Report, j *judgement) error {
+func (a *auditOptions) print(c *judgedCluster, found audit.Report, j *judgement) error {
 	switch a.output {
 	case "json", "yaml":
-		return a.printObject(a.output, newAuditResult(c, report, j))
+		return a.printObject(a.output, newAuditResult(c, found, j))
 	case "sarif":
-		return printSARIF(a.Out, c, report, j)
+		return printSARIF(a.Out, c, found, j)
 	}
-	return printFindings(a.Out, c, report, j, a.output == "wide")
+	return printFindings(a.Out, c, found, j, a.output == "wide")
 }
 
 func (o *options) printObject(format string, object any) error {
@@ -155,23 +156,27 @@ type auditFinding struct {
 	Volume string `json:"volume,omitempty"`
 	// Pods are "namespace/name", in order.
 	Pods []string `json:"pods"`
+	// Sides are the same pods by trust domain and boundary, and Conflicts the sides that may not share, by index;
+	// none if each pod breaks the rule by itself.
+	Sides     []report.Side `json:"sides"`
+	Conflicts [][2]int      `json:"conflicts,omitempty"`
 	// Restart are the pods whose RuntimeClass was made again after they had been started.
 	Restart []string `json:"restart,omitempty"`
 }
 
-func newAuditResult(c *judgedCluster, report audit.Report, j *judgement) auditResult {
+func newAuditResult(c *judgedCluster, found audit.Report, j *judgement) auditResult {
 	result := auditResult{
 		judgement: *j,
 		Summary: auditSummary{
-			Nodes: report.Nodes, Pods: report.Pods,
-			PairsChecked: report.PairsChecked, PairsBreaking: report.PairsBreaking,
+			Nodes: found.Nodes, Pods: found.Pods,
+			PairsChecked: found.PairsChecked, PairsBreaking: found.PairsBreaking,
 		},
-		Findings: make([]auditFinding, 0, len(report.Findings)),
+		Findings: make([]auditFinding, 0, len(found.Findings)),
 	}
-	for i := range report.Findings {
-		f := &report.Findings[i]
+	for i := range found.Findings {
+		f := &found.Findings[i]
 		result.Findings = append(result.Findings, auditFinding{
-			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f),
+			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f), Sides: sidesOf(f), Conflicts: conflictsOf(f),
 			Restart: slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(c.recreatedIn(f)))...))),
 		})
 	}

@@ -36,7 +36,7 @@ func TestAuditExitStatus(t *testing.T) {
 				t.Errorf("status %d, want %d\n%s%s", got.status, tc.want, got.out, got.errOut)
 			}
 			for _, text := range tc.says {
-				if !strings.Contains(got.out+got.errOut, text) {
+				if !strings.Contains(unfolded(got.out+got.errOut), unfolded(text)) {
 					t.Errorf("%q is not said:\n%s%s", text, got.out, got.errOut)
 				}
 			}
@@ -64,6 +64,26 @@ func TestAuditJSON(t *testing.T) {
       "pods": [
         "api/server",
         "shop/web-0"
+      ],
+      "sides": [
+        {
+          "trustDomain": "acme/unclassified/baseline",
+          "pods": [
+            "shop/web-0"
+          ]
+        },
+        {
+          "trustDomain": "globex/unclassified/baseline",
+          "pods": [
+            "api/server"
+          ]
+        }
+      ],
+      "conflicts": [
+        [
+          0,
+          1
+        ]
       ]
     }
   ]
