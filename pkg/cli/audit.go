@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/audit/clusterreport"
 	"tenantisolation.dev/scheduler/pkg/cli/compare"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
@@ -50,12 +51,15 @@ request is invalid, or nothing was found and not everything was judged.`,
 			"",
 			"# For tools that read SARIF",
 			"kubectl isolation audit -o sarif > isolation.sarif",
+			"",
+			"# As a ClusterPolicyReport, or a ClusterReport of OpenReports; nothing in it is for tenants",
+			"kubectl isolation audit -o policyreport > isolation.yaml",
 		),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
 	}
 	o.addInputFlags(cmd)
-	outputFlag(cmd, &a.output, "json", "yaml", "wide", "sarif")
+	outputFlag(cmd, &a.output, "json", "yaml", "wide", "sarif", "policyreport", "openreports")
 	return cmd
 }
 
@@ -74,7 +78,7 @@ func joinOr(words []string) string {
 }
 
 func (a *auditOptions) run(cmd *cobra.Command) error {
-	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
+	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif", "policyreport", "openreports"); err != nil {
 		return err
 	}
 	if err := a.wholeCluster(cmd); err != nil {
@@ -102,8 +106,23 @@ func (a *auditOptions) print(c *judgedCluster, found audit.Report, j *judgement)
 		return a.printObject(a.output, newAuditResult(c, found, j))
 	case "sarif":
 		return printSARIF(a.Out, c, found, j)
+	case "policyreport", "openreports":
+		object, err := policyReport(found, j, a.output)
+		if err != nil {
+			return err
+		}
+		return a.printObject("yaml", object)
 	}
 	return printFindings(a.Out, c, found, j, a.output == "wide")
+}
+
+// policyReport returns the findings as an object of one of two kinds of the API.
+func policyReport(found audit.Report, j *judgement, kind string) (map[string]any, error) {
+	made := clusterreport.Make(&clusterreport.Input{Found: found, NotJudged: j.NotJudged, Policy: j.Policy, Generation: j.PolicyGeneration})
+	if kind == "policyreport" {
+		return clusterreport.PolicyReport(made)
+	}
+	return clusterreport.Object(made)
 }
 
 func (o *options) printObject(format string, object any) error {

@@ -24,7 +24,7 @@ func TestAuditExitStatus(t *testing.T) {
 		"nothing shares a kernel against the rule":            {input: separate(), want: 0, says: []string{"Nothing breaks the rule", "3 nodes, 4 pods, 1 pair"}},
 		"two trust domains share a kernel":                    {input: shared(), want: 1, says: []string{"n1", "ForeignResident", "shop/web-0", "api/server", "1 finding"}},
 		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
-		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
+		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif, policyreport"}},
 		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"is not a valid label key"}},
 		"no namespace has the tenant label":                   {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 2, says: []string{"Not judged: no namespace has the label", "--tenant-key"}},
 		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},

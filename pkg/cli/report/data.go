@@ -100,9 +100,9 @@ type Summary struct {
 
 // Finding is something that breaks the rule.
 type Finding struct {
-	Node   string   `json:"node"`
-	Reason string   `json:"reason"`
-	Volume string   `json:"volume,omitempty"`
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
+	Volume string `json:"volume,omitempty"`
 	Means  string `json:"means"`
 	Fix    string `json:"fix"`
 	// Sides are the pods by trust domain and boundary; Conflicts are the sides that may not share, by index,
