@@ -102,11 +102,12 @@ fmt: download ## Format the code and order its imports
 	$$(hack/tools.sh golangci-lint) fmt ./...
 
 .PHONY: generate
-generate: download ## Write the generated files anew: deep copies, conversions, reference pages
+generate: download ## Write the generated files anew: deep copies, conversions, reference pages, plots
 	go generate ./...
 	go run ./hack/docs/policydoc
 	go run ./hack/docs/kubectldoc
 	go run ./hack/docs/metricsdoc
+	go run ./hack/plots
 
 .PHONY: bench
 bench: download ## Measure it beside the stock scheduler into docs/benchmarks.md (QUICK=1: five minutes; hack/bench/main.go has more)

@@ -410,6 +410,7 @@ type NodeLabel struct {
 // Audit checks running pods against the rule.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.mode) || (self.remediation == 'None' || self.mode == 'Enabled')",message="write None, or Enabled as the mode of the audit: without it there are no findings",fieldPath=".remediation"
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || (self.reports == 'None' || self.mode == 'Enabled')",message="write None, or Enabled as the mode of the audit: without it there are no findings",fieldPath=".reports"
 type Audit struct {
 	// Mode says whether the leader audits. It reports findings as metrics, and as Events in the namespace
 	// of the scheduler; tenants see neither.
@@ -431,6 +432,14 @@ type Audit struct {
 	// +kubebuilder:default=6
 	// +kubebuilder:validation:Minimum=1
 	EvictionsPerMinute int32 `json:"evictionsPerMinute"`
+
+	// Reports says whether the leader also writes the findings as an object that dashboards of other tools
+	// read: with `OpenReports` as the ClusterReport `tenant-isolation` of openreports.io, whose kinds have to be
+	// installed. It is cluster-scoped, and names pods of all tenants: tenants must not be able to read it.
+	//
+	// +optional
+	// +kubebuilder:default=None
+	Reports Reports `json:"reports"`
 }
 
 // Axis is one part of a trust domain.
@@ -542,6 +551,18 @@ const (
 	// NodeReuseAfterReboot keeps the dedication until the boot ID of the node has changed,
 	// because the kernel may contain what the last tenant left behind.
 	NodeReuseAfterReboot NodeReuse = "AfterReboot"
+)
+
+// Reports is as what the findings are written to the API.
+//
+// +kubebuilder:validation:Enum=None;OpenReports
+type Reports string
+
+const (
+	// ReportsNone writes no report.
+	ReportsNone Reports = "None"
+	// ReportsOpenReports writes a ClusterReport of openreports.io.
+	ReportsOpenReports Reports = "OpenReports"
 )
 
 // Remediation says what happens after a finding of the audit.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tenantisolation.dev/scheduler/internal/plots"
 	"tenantisolation.dev/scheduler/test/performance"
 )
 
@@ -48,6 +49,9 @@ type line struct {
 func (p *perf) compare(ctx context.Context) (string, error) {
 	all, err := p.collect(ctx, p.plain())
 	if err != nil {
+		return "", err
+	}
+	if err := plots.WriteThroughput("docs", throughputs(all)); err != nil {
 		return "", err
 	}
 	return comparison(all), nil

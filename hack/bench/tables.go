@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"tenantisolation.dev/scheduler/internal/plots"
 	"tenantisolation.dev/scheduler/test/performance"
 )
 
@@ -85,6 +87,17 @@ func comparison(all []measurement) string {
 		}
 	}
 	return b.String()
+}
+
+// throughputs are the measurements as they are drawn.
+func throughputs(all []measurement) []plots.Throughput {
+	var data []plots.Throughput
+	for _, g := range grouped(all) {
+		data = append(data, plots.Throughput{Nodes: g.nodes, Variant: g.c.Variant, PodsPerSecond: plots.Measured{
+			Median: math.Round(g.throughputByRound.median()), Lowest: math.Round(g.throughputByRound.lowest()), Highest: math.Round(g.throughputByRound.highest()),
+		}})
+	}
+	return data
 }
 
 func mixedTable(all []measurement) string {

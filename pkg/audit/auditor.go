@@ -117,6 +117,16 @@ func (a *Auditor) Findings() (int, bool) {
 	return len(a.engine.findings), a.looked
 }
 
+// Report returns all that was found, false if it is not known.
+func (a *Auditor) Report() (Report, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.looked {
+		return Report{}, false
+	}
+	return a.engine.Report(), true
+}
+
 func (a *Auditor) paused() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

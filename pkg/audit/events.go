@@ -150,6 +150,9 @@ func heading(k Key) string {
 	return fmt.Sprintf("directory %s of node %s: %s", k.Volume, k.Node, k.Reason)
 }
 
+// String says what breaks the rule, in a sentence or two.
+func (f *Finding) String() string { return note(f) }
+
 // note returns the text of an Event: what breaks the rule, in at most noteLimit bytes.
 func note(f *Finding) string {
 	var b strings.Builder

@@ -13,7 +13,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/audit/clusterreport"
 	"tenantisolation.dev/scheduler/pkg/cli/compare"
+	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
 type auditOptions struct {
@@ -49,12 +51,15 @@ request is invalid, or nothing was found and not everything was judged.`,
 			"",
 			"# For tools that read SARIF",
 			"kubectl isolation audit -o sarif > isolation.sarif",
+			"",
+			"# As a ClusterPolicyReport, or a ClusterReport of OpenReports; nothing in it is for tenants",
+			"kubectl isolation audit -o policyreport > isolation.yaml",
 		),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
 	}
 	o.addInputFlags(cmd)
-	outputFlag(cmd, &a.output, "json", "yaml", "wide", "sarif")
+	outputFlag(cmd, &a.output, "json", "yaml", "wide", "sarif", "policyreport", "openreports")
 	return cmd
 }
 
@@ -73,7 +78,7 @@ func joinOr(words []string) string {
 }
 
 func (a *auditOptions) run(cmd *cobra.Command) error {
-	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif"); err != nil {
+	if err := oneOf(a.output, "", "json", "yaml", "wide", "sarif", "policyreport", "openreports"); err != nil {
 		return err
 	}
 	if err := a.wholeCluster(cmd); err != nil {
@@ -86,23 +91,38 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	if c.client == nil && c.RunningPods() == 0 && len(c.Nodes) == 0 {
 		return fmt.Errorf("%s: no pod in it is bound to a node, so there is nothing to audit: explain and plan take manifests", c.Source)
 	}
+	found := c.engine.Report()
+	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedControls(cmd.Context(), a.options))
 	a.warn(c)
-	report := c.engine.Report()
-	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedPolicy(a.options))
-	if err := a.print(c, report, &j); err != nil {
+	if err := a.print(c, found, &j); err != nil {
 		return err
 	}
-	return j.status(len(report.Findings) > 0)
+	return j.status(len(found.Findings) > 0)
 }
 
-func (a *auditOptions) print(c *judgedCluster, report audit.Report, j *judgement) error {
+func (a *auditOptions) print(c *judgedCluster, found audit.Report, j *judgement) error {
 	switch a.output {
 	case "json", "yaml":
-		return a.printObject(a.output, newAuditResult(c, report, j))
+		return a.printObject(a.output, newAuditResult(c, found, j))
 	case "sarif":
-		return printSARIF(a.Out, c, report, j)
+		return printSARIF(a.Out, c, found, j)
+	case "policyreport", "openreports":
+		object, err := policyReport(found, j, a.output)
+		if err != nil {
+			return err
+		}
+		return a.printObject("yaml", object)
 	}
-	return printFindings(a.Out, c, report, j, a.output == "wide")
+	return printFindings(a.Out, c, found, j, a.output == "wide")
+}
+
+// policyReport returns the findings as an object of one of two kinds of the API.
+func policyReport(found audit.Report, j *judgement, kind string) (map[string]any, error) {
+	made := clusterreport.Make(&clusterreport.Input{Found: found, NotJudged: j.NotJudged, Policy: j.Policy, Generation: j.PolicyGeneration})
+	if kind == "policyreport" {
+		return clusterreport.PolicyReport(made)
+	}
+	return clusterreport.Object(made)
 }
 
 func (o *options) printObject(format string, object any) error {
@@ -155,23 +175,27 @@ type auditFinding struct {
 	Volume string `json:"volume,omitempty"`
 	// Pods are "namespace/name", in order.
 	Pods []string `json:"pods"`
+	// Sides are the same pods by trust domain and boundary, and Conflicts the sides that may not share, by index;
+	// none if each pod breaks the rule by itself.
+	Sides     []report.Side `json:"sides"`
+	Conflicts [][2]int      `json:"conflicts,omitempty"`
 	// Restart are the pods whose RuntimeClass was made again after they had been started.
 	Restart []string `json:"restart,omitempty"`
 }
 
-func newAuditResult(c *judgedCluster, report audit.Report, j *judgement) auditResult {
+func newAuditResult(c *judgedCluster, found audit.Report, j *judgement) auditResult {
 	result := auditResult{
 		judgement: *j,
 		Summary: auditSummary{
-			Nodes: report.Nodes, Pods: report.Pods,
-			PairsChecked: report.PairsChecked, PairsBreaking: report.PairsBreaking,
+			Nodes: found.Nodes, Pods: found.Pods,
+			PairsChecked: found.PairsChecked, PairsBreaking: found.PairsBreaking,
 		},
-		Findings: make([]auditFinding, 0, len(report.Findings)),
+		Findings: make([]auditFinding, 0, len(found.Findings)),
 	}
-	for i := range report.Findings {
-		f := &report.Findings[i]
+	for i := range found.Findings {
+		f := &found.Findings[i]
 		result.Findings = append(result.Findings, auditFinding{
-			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f),
+			Node: f.Node, Reason: f.Reason, Volume: f.Volume, Pods: compare.PodsOf(f), Sides: sidesOf(f), Conflicts: conflictsOf(f),
 			Restart: slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(c.recreatedIn(f)))...))),
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"k8s.io/cli-runtime/pkg/printers"
 
@@ -20,16 +21,11 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judg
 		table := printers.GetNewTabWriter(out)
 		fmt.Fprint(table, "NODE\tREASON\tPAIRS\tPODS")
 		if wide {
-			fmt.Fprint(table, "\tVOLUME\tTRUST DOMAINS\tLAST TO COME")
+			fmt.Fprint(table, "\tVOLUME\tLAST TO COME\tTRUST DOMAINS")
 		}
 		fmt.Fprintln(table)
 		for i := range report.Findings {
-			f := &report.Findings[i]
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s", orDash(f.Node), paint.bad(string(f.Reason)), pairs(f), parties(f))
-			if wide {
-				fmt.Fprintf(table, "\t%s\t%s\t%s", orDash(f.Volume), trustDomains(f), f.Last)
-			}
-			fmt.Fprintln(table)
+			printFinding(table, paint, &report.Findings[i], wide)
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -37,18 +33,19 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judg
 		fmt.Fprintln(out)
 		printAdvice(out, paint, report)
 		for _, sentence := range sentencesOfRecreated(c.recreated(report.Findings)) {
-			fmt.Fprintf(out, "%s %s.\n\n", paint.warn("note:"), sentence)
+			printFolded(out, "", fmt.Sprintf("%s %s.", paint.warn("note:"), sentence))
+			fmt.Fprintln(out)
 		}
 	}
 	printNotJudged(out, paint, j)
-	_, err := fmt.Fprint(out, conclusion(paint, report, j))
-	return err
+	printFolded(out, "", conclusion(paint, report, j))
+	return nil
 }
 
 // conclusion also says how much was examined: "no findings" means little for an empty
 // cluster.
 func conclusion(paint colour, report audit.Report, j *judgement) string {
-	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)\n",
+	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)",
 		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), j.Policy)
 	switch {
 	case len(report.Findings) == 0 && !j.Judged:
@@ -58,6 +55,28 @@ func conclusion(paint colour, report audit.Report, j *judgement) string {
 	}
 	return paint.bad(count(len(report.Findings), "finding")) + ", " +
 		fmt.Sprintf("%s of pods share a kernel against the rule: ", count(report.PairsBreaking, "pair")) + examined
+}
+
+// columns is how wide a terminal is that nobody has made wider.
+const columns = 80
+
+// printFolded prints a text in lines that fit a terminal, each with an indent. A word is never cut.
+func printFolded(out io.Writer, indent, text string) {
+	line, width := indent, len(indent)
+	for i, word := range strings.Fields(text) {
+		letters := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+			line, width = line+word, width+letters
+			continue
+		case width+1+letters > columns:
+			fmt.Fprintln(out, line)
+			line, width = indent+word, len(indent)+letters
+			continue
+		}
+		line, width = line+" "+word, width+1+letters
+	}
+	fmt.Fprintln(out, line)
 }
 
 // printAdvice explains each reason once.
@@ -70,7 +89,8 @@ func printAdvice(out io.Writer, paint colour, report audit.Report) {
 		}
 		seen[reason] = true
 		a := adviceOn(reason)
-		fmt.Fprintf(out, "%s: %s.\n  Fix: %s.\n", paint.bold(string(reason)), a.means, a.fix)
+		printFolded(out, "", fmt.Sprintf("%s: %s.", paint.bold(string(reason)), a.means))
+		printFolded(out, "  ", fmt.Sprintf("Fix: %s.", a.fix))
 	}
 	fmt.Fprintln(out)
 }
@@ -82,30 +102,28 @@ func pairs(f *audit.Finding) string {
 	return fmt.Sprint(f.Pairs)
 }
 
-// parties names one pod of each side, and counts the others.
-func parties(f *audit.Finding) string {
-	var all []string
-	for i := range f.Parties {
-		pods := f.Parties[i].Pods
-		text := pods[0].String()
-		if len(pods) > 1 {
-			text += fmt.Sprintf(" (+%d)", len(pods)-1)
+// printFinding prints a line for each of the sides, so that both are seen on a narrow terminal.
+func printFinding(table io.Writer, paint colour, f *audit.Finding, wide bool) {
+	sides := sidesOf(f)
+	shown := sides[:min(len(sides), fewPods)]
+	for i := range shown {
+		if i == 0 {
+			fmt.Fprintf(table, "%s\t%s\t%s\t", orDash(f.Node), paint.bad(string(f.Reason)), pairs(f))
+		} else {
+			fmt.Fprint(table, "\t\t\t")
 		}
-		all = append(all, text)
-	}
-	return fewOf(all)
-}
-
-func trustDomains(f *audit.Finding) string {
-	var all []string
-	seen := map[string]bool{}
-	for i := range f.Parties {
-		if s := describe(f.Parties[i].Subject); !seen[s] {
-			seen[s] = true
-			all = append(all, s)
+		fmt.Fprint(table, briefly(&shown[i]))
+		switch {
+		case wide && i == 0:
+			fmt.Fprintf(table, "\t%s\t%s\t%s", orDash(f.Volume), f.Last, shown[i].TrustDomain)
+		case wide:
+			fmt.Fprintf(table, "\t\t\t%s", shown[i].TrustDomain)
 		}
+		fmt.Fprintln(table)
 	}
-	return strings.Join(all, " | ")
+	if more := len(sides) - len(shown); more > 0 {
+		fmt.Fprintf(table, "\t\t\tand pods of %d more\n", more)
+	}
 }
 
 // describe is the short name of a trust domain and boundary.

@@ -24,7 +24,7 @@ func TestAuditExitStatus(t *testing.T) {
 		"nothing shares a kernel against the rule":            {input: separate(), want: 0, says: []string{"Nothing breaks the rule", "3 nodes, 4 pods, 1 pair"}},
 		"two trust domains share a kernel":                    {input: shared(), want: 1, says: []string{"n1", "ForeignResident", "shop/web-0", "api/server", "1 finding"}},
 		"an unknown flag":                                     {input: shared(), args: []string{"--nope"}, want: 2, says: []string{"--help"}},
-		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif"}},
+		"an unknown output format":                            {input: shared(), args: []string{"-o", "xml"}, want: 2, says: []string{"json, yaml, wide, sarif, policyreport"}},
 		"a tenant label that no API server takes":             {input: shared(), args: []string{"--tenant-key=a/b/c"}, want: 2, says: []string{"is not a valid label key"}},
 		"no namespace has the tenant label":                   {input: shared(), args: []string{"--tenant-key=example.com/team"}, want: 2, says: []string{"Not judged: no namespace has the label", "--tenant-key"}},
 		"every namespace is a tenant, but not the platform's": {input: separate(), args: []string{"--tenant-key=namespace"}, want: 0, says: []string{"Nothing breaks"}},
@@ -36,7 +36,7 @@ func TestAuditExitStatus(t *testing.T) {
 				t.Errorf("status %d, want %d\n%s%s", got.status, tc.want, got.out, got.errOut)
 			}
 			for _, text := range tc.says {
-				if !strings.Contains(got.out+got.errOut, text) {
+				if !strings.Contains(unfolded(got.out+got.errOut), unfolded(text)) {
 					t.Errorf("%q is not said:\n%s%s", text, got.out, got.errOut)
 				}
 			}
@@ -64,6 +64,26 @@ func TestAuditJSON(t *testing.T) {
       "pods": [
         "api/server",
         "shop/web-0"
+      ],
+      "sides": [
+        {
+          "trustDomain": "acme/unclassified/baseline",
+          "pods": [
+            "shop/web-0"
+          ]
+        },
+        {
+          "trustDomain": "globex/unclassified/baseline",
+          "pods": [
+            "api/server"
+          ]
+        }
+      ],
+      "conflicts": [
+        [
+          0,
+          1
+        ]
       ]
     }
   ]

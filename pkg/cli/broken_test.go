@@ -61,7 +61,7 @@ func TestBrokenInput(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, tc.input, "audit", "-f", "-")
-			if got.status != tc.want || !strings.Contains(got.out+got.errOut, tc.says) {
+			if got.status != tc.want || !strings.Contains(unfolded(got.out+got.errOut), unfolded(tc.says)) {
 				t.Errorf("status %d, want %d and %q:\n%.2000s%.2000s", got.status, tc.want, tc.says, got.out, got.errOut)
 			}
 			if lines := strings.Count(got.errOut, "error:"); lines > 1 {

@@ -32,7 +32,7 @@ func TestNotJudged(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			text := run(t, tc.input, append([]string{"audit", "-f", "-"}, tc.args...)...)
-			if text.status != 2 || !strings.Contains(text.out, "Not judged: ") || !strings.Contains(text.out, tc.says) || strings.Contains(text.out, "Nothing breaks") {
+			if text.status != 2 || !strings.Contains(text.out, "Not judged: ") || !strings.Contains(unfolded(text.out), tc.says) || strings.Contains(text.out, "Nothing breaks") {
 				t.Errorf("text: status %d, want 2 and %q:\n%s%s", text.status, tc.says, text.out, text.errOut)
 			}
 			var result struct {
@@ -66,25 +66,6 @@ func TestFindingsGoBeforeWhatWasNotJudged(t *testing.T) {
 	}
 }
 
-// Two clusters with objects of the same names have another digest if pods are on other nodes.
-func TestReportDigest(t *testing.T) {
-	digest := func(input string) string {
-		var data struct{ Evidence struct{ Digest string } }
-		got := run(t, input, "report", "-o", "json", "-f", "-")
-		if err := json.Unmarshal([]byte(got.out), &data); err != nil {
-			t.Fatalf("%v: %s%s", err, got.out, got.errOut)
-		}
-		return data.Evidence.Digest
-	}
-	moved := strings.Replace(separate(), "nodeName: n2", "nodeName: n3", 1)
-	if digest(separate()) == digest(moved) {
-		t.Error("the same digest, although a pod is on another node")
-	}
-	if once, again := digest(separate()), digest(separate()); once != again {
-		t.Error("another digest of the same objects")
-	}
-}
-
 func TestPlanPolicyExitStatus(t *testing.T) {
 	same := list(policyInForce(2, nil), node("n1"), namespace("shop", tenant("acme")), pod("shop", "web", "n1"))
 	sharedNode := strings.Replace(node("n1"), "\nstatus:", "\nspec:\n  taints:\n  - effect: NoSchedule\n    key: tenantisolation.dev/boundary\n    value: vm\nstatus:", 1)
@@ -114,7 +95,7 @@ func TestPlanPolicyExitStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, "new.yaml", "apiVersion: tenantisolation.dev/v1alpha1\nkind: IsolationPolicy\nmetadata: {name: default}\nspec: "+tc.policy+"\n")
 			got := run(t, tc.input, "plan", "-f", "-", "--policy", path)
-			if got.status != tc.want || !strings.Contains(got.out+got.errOut, tc.says) {
+			if got.status != tc.want || !strings.Contains(unfolded(got.out+got.errOut), unfolded(tc.says)) {
 				t.Errorf("status %d, want %d and %q:\n%s%s", got.status, tc.want, tc.says, got.out, got.errOut)
 			}
 		})

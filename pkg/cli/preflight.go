@@ -60,10 +60,7 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	results, err := (&preflight.Checker{
-		Client: c.client, Policy: c.policy, Rules: c.rules, Engine: c.engine, Store: c.store,
-		Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
-	}).Run(ctx)
+	results, err := c.checker().Run(ctx)
 	if err != nil {
 		return err
 	}

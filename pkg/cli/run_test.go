@@ -38,6 +38,9 @@ func run(t *testing.T, stdin string, args ...string) result {
 	return result{out.String(), errOut.String(), cli.ExitStatus(err)}
 }
 
+// unfolded is a text without its line breaks, which depend on its length.
+func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -8,7 +8,6 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
-	"tenantisolation.dev/scheduler/pkg/cli/compare"
 )
 
 const informationURI = "https://tenantisolation.dev"
@@ -55,7 +54,7 @@ func findingText(f *audit.Finding, a advice) string {
 	if f.Node == "" {
 		where = "Volume " + f.Volume
 	}
-	return fmt.Sprintf("%s: %s (%s).", where, a.means, fewOf(compare.PodsOf(f)))
+	return fmt.Sprintf("%s: %s: %s.", where, a.means, sidesInWords(sidesOf(f)))
 }
 
 // location is a file, which is all that collectors know, and the object in the cluster.

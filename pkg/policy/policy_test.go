@@ -77,6 +77,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		"{enforcement: Audit, dedication: {mode: Enabled}}":        {"at.dedication.mode"},
 		"{enforcement: Audit, audit: {remediation: Evict}}":        {"at.audit.remediation"},
 		"audit: {mode: Disabled, remediation: Evict}":              {"at.audit.remediation"},
+		"audit: {mode: Disabled, reports: OpenReports}":            {"at.audit.reports"},
+		"audit: {reports: Files}":                                  {"at.audit.reports"},
 		"audit: {evictionsPerMinute: 0}":                           {"at.audit.evictionsPerMinute"},
 		"dedication: {settleTime: 0s}":                             {"at.dedication.settleTime"},
 		"dedication: {settleTime: 61s, releaseAfter: 2m}":          {"at.dedication.settleTime"},

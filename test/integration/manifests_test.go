@@ -177,6 +177,8 @@ func TestManifestsRightsAreExact(t *testing.T) {
 	client := mustClient(t, c)
 	// What the leader reads and writes for an IsolationPolicy, and to dedicate nodes.
 	policyRights := []string{
+		"everywhere: clusterreports.openreports.io: delete,get,update [tenant-isolation]",
+		"everywhere: clusterreports.openreports.io: create",
 		"everywhere: isolationpolicies.tenantisolation.dev: create,get,list,watch",
 		"everywhere: isolationpolicies/status.tenantisolation.dev: update",
 		"everywhere: mutatingadmissionpolicies.admissionregistration.k8s.io: get,list,watch",

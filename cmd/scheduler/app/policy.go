@@ -55,6 +55,7 @@ func (p *Process) follow(ctx context.Context, parts *parts, name string) (fwk.Pl
 	go follower.Run(ctx)
 	go func() {
 		if p.awaitElection(ctx, parts.store) {
+			go reportsWriter(client, follower, parts).Run(ctx)
 			leader.Run(ctx)
 		}
 	}()

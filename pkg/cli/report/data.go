@@ -12,17 +12,19 @@ import (
 	"time"
 )
 
-// format is the version of the embedded JSON.
-const format = 1
+// Format is the version of the embedded JSON.
+const Format = 2
 
 // Data is the content of a report.
 type Data struct {
 	Format int       `json:"format"`
 	Made   time.Time `json:"made"`
-	// Tool is the version of the tool, Server that of the API server, Source the input.
+	// Tool is the version of the tool, Source the input.
 	Tool   string `json:"tool"`
-	Server string `json:"server,omitempty"`
 	Source string `json:"source"`
+	// Cluster is the one that was judged, MadeBy the user of it who made the report, nil for files.
+	Cluster Cluster `json:"cluster"`
+	MadeBy  *User   `json:"madeBy,omitempty"`
 
 	// Judged reports whether everything was judged that the result depends on, NotJudged what was not.
 	Judged    bool     `json:"judged"`
@@ -32,13 +34,54 @@ type Data struct {
 	// PolicyGeneration is that of the IsolationPolicy in force, 0 if the rule was another.
 	PolicyGeneration int64 `json:"policyGeneration"`
 
-	Summary  Summary     `json:"summary"`
-	Findings []Finding   `json:"findings"`
-	Domains  []Domain    `json:"trustDomains"`
-	Nodes    []Node      `json:"nodes"`
-	Evidence Evidence    `json:"evidence"`
-	Warnings []string    `json:"warnings,omitempty"`
-	History  *Comparison `json:"-"`
+	// Controls are what keeps the rule, each with its state. Of files only the conditions of the policy are known.
+	Controls []Control `json:"controls"`
+
+	Summary  Summary   `json:"summary"`
+	Findings []Finding `json:"findings"`
+	Domains  []Domain  `json:"trustDomains"`
+	Nodes    []Node    `json:"nodes"`
+	Evidence Evidence  `json:"evidence"`
+	Warnings []string  `json:"warnings,omitempty"`
+	// Past are the reports before this one, the oldest first, and Changes what has changed since the last.
+	Past    []Past      `json:"past,omitempty"`
+	Changes *Comparison `json:"changes,omitempty"`
+}
+
+// Cluster is the identity of a cluster.
+type Cluster struct {
+	// UID is that of the namespace kube-system, which no other cluster has.
+	UID string `json:"uid,omitempty"`
+	// Address and Version are those of the API server, empty for files.
+	Address string `json:"address,omitempty"`
+	Version string `json:"version,omitempty"`
+}
+
+// User is who the API server says that the user is.
+type User struct {
+	Name   string   `json:"name"`
+	UID    string   `json:"uid,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+}
+
+// Control is something that keeps the rule, or its preconditions.
+type Control struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Says  string `json:"says"`
+	Fix   string `json:"fix,omitempty"`
+}
+
+// Past is an earlier report in short.
+type Past struct {
+	Made time.Time `json:"made"`
+	// SHA256 is that of the report's data, so that the reports form a chain.
+	SHA256           string `json:"sha256"`
+	Objects          string `json:"objects"`
+	PolicyGeneration int64  `json:"policyGeneration"`
+	Judged           bool   `json:"judged"`
+	Findings         int    `json:"findings"`
+	PairsBreaking    int    `json:"pairsBreaking"`
 }
 
 // Setting is a field of the policy.
@@ -57,14 +100,23 @@ type Summary struct {
 
 // Finding is something that breaks the rule.
 type Finding struct {
-	Node   string   `json:"node"`
-	Reason string   `json:"reason"`
-	Volume string   `json:"volume,omitempty"`
-	Means  string   `json:"means"`
-	Fix    string   `json:"fix"`
-	Pods   []string `json:"pods"`
-	// Domains are the trust domains that are involved.
-	Domains []string `json:"trustDomains"`
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
+	Volume string `json:"volume,omitempty"`
+	Means  string `json:"means"`
+	Fix    string `json:"fix"`
+	// Sides are the pods by trust domain and boundary; Conflicts are the sides that may not share, by index,
+	// none if each pod breaks the rule by itself.
+	Sides     []Side   `json:"sides"`
+	Conflicts [][2]int `json:"conflicts,omitempty"`
+	Pairs     int      `json:"pairs"`
+}
+
+// Side is the pods of one trust domain behind one boundary.
+type Side struct {
+	TrustDomain string `json:"trustDomain"`
+	// Pods are "namespace/name", in order.
+	Pods []string `json:"pods"`
 }
 
 // Domain is a trust domain.
@@ -86,6 +138,8 @@ type Node struct {
 	Others int `json:"others,omitempty"`
 	// Findings counts the findings about the node.
 	Findings int `json:"findings,omitempty"`
+	// Digest is of the names and UIDs of the pods on it, to see in a later report whether there are others.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Group is the pods of one trust domain behind one boundary.
@@ -100,11 +154,11 @@ type Group struct {
 type Evidence struct {
 	// Lists are the resourceVersions of the lists that were read, by resource.
 	Lists map[string]string `json:"lists,omitempty"`
-	// Digest is the SHA-256 of a line for every object, with kind, name, UID and
-	// resourceVersion, sorted: two reports with the same digest are of the same objects. Of an object
-	// without a resourceVersion, as in a manifest, it is what was read of it.
+	// Digest is the SHA-256 of a line for the policy and for every object, with kind, name, UID,
+	// resourceVersion and the SHA-256 of its content, sorted: two reports with the same digest are of the same
+	// objects, judged by the same policy.
 	Digest string `json:"digest"`
-	// Objects is the number of those lines.
+	// Objects is the number of objects.
 	Objects int `json:"objects"`
 	// Pods are the pods of findings.
 	Pods []Object `json:"pods,omitempty"`

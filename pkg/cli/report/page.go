@@ -27,12 +27,6 @@ const dataOpen = `<script type="application/json" id="data">`
 // manyNodes is the number of nodes above which a tile has no room for words.
 const manyNodes = 60
 
-// maxRows bounds the findings that the page lists; the embedded JSON has all.
-const maxRows = 1000
-
-// firstRows is how many of them show without unfolding, so that the map of nodes follows.
-const firstRows = 20
-
 // page is what the template shows.
 type page struct {
 	*Data
@@ -43,9 +37,6 @@ type page struct {
 	BrowserPolicy string
 	Many          bool
 	Sections      []section
-	// First and Rest are the listed findings.
-	First, Rest  []Finding
-	MoreFindings int
 	// Advice is one finding for each reason.
 	Advice []Finding
 }
@@ -62,7 +53,9 @@ type section struct {
 type tile struct {
 	Node
 	// Says describes the node in words, for screen readers.
-	Says  string
+	Says string
+	// Kind is what the node can be filtered by: words with blanks between them.
+	Kind  string
 	Parts []part
 }
 
@@ -88,7 +81,10 @@ func (d *Data) WriteHTML(out io.Writer) error {
 			return fmt.Sprintf("%d %ss", n, one)
 		},
 		"first": func(n int, list []string) []string { return list[:min(n, len(list))] },
+		"rest":  func(n int, list []string) []string { return list[min(n, len(list)):] },
 		"sub":   func(a, b int) int { return a - b },
+		"list":  func(all ...any) []any { return all },
+		"state": stateClass,
 	}).Parse(pageHTML)
 	if err != nil {
 		return err
@@ -104,10 +100,42 @@ func (d *Data) WriteHTML(out io.Writer) error {
 		Sections:      d.sections(),
 		Advice:        d.advice(),
 	}
-	listed := d.Findings[:min(len(d.Findings), maxRows)]
-	p.First, p.Rest = listed[:min(len(listed), firstRows)], listed[min(len(listed), firstRows):]
-	p.MoreFindings = len(d.Findings) - len(listed)
 	return parsed.Execute(out, p)
+}
+
+// stateClass is how the state of a control is painted: preflight's words, and those of conditions.
+func stateClass(state string) string {
+	switch state {
+	case "pass", "True":
+		return "good"
+	case "fail", "False":
+		return "bad"
+	}
+	return "unknown"
+}
+
+// kind returns the words that a node can be filtered by.
+func (n *Node) kind() string {
+	var words []string
+	if n.Findings > 0 {
+		words = append(words, "finding")
+	}
+	domains := map[int]bool{}
+	for _, g := range n.Groups {
+		domains[g.Domain] = true
+	}
+	switch {
+	case len(domains) > 1:
+		words = append(words, "shared")
+	case len(domains) == 1:
+		words = append(words, "one")
+	case n.Others == 0:
+		words = append(words, "empty")
+	}
+	if n.Others > 0 {
+		words = append(words, "other")
+	}
+	return strings.Join(words, " ")
 }
 
 // advice returns the first finding of each reason.
@@ -213,7 +241,7 @@ func (d *Data) title(n *Node) string {
 }
 
 func (d *Data) tile(n *Node) tile {
-	t := tile{Node: *n}
+	t := tile{Node: *n, Kind: n.kind()}
 	var words []string
 	for _, g := range n.Groups {
 		t.Parts = append(t.Parts, part{Group: g, Code: code(g.Domain), Name: d.Domains[g.Domain].Name, Short: d.Domains[g.Domain].Short})

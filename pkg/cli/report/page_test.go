@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 // every eleventh has a finding.
 func data(nodes int) *report.Data {
 	d := &report.Data{
-		Format: 1, Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Tool: "kubectl-isolation v1", Source: "cluster",
+		Format: report.Format, Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Tool: "kubectl-isolation v1", Source: "cluster",
 		Policy:   []report.Setting{{Name: "minimumBoundary", Value: `"vm"`}},
 		Summary:  report.Summary{Nodes: nodes, Pods: 3 * nodes, PairsChecked: 3 * nodes, PairsBreaking: nodes / 11},
 		Domains:  []report.Domain{{Name: "tenant=acme", Short: "acme/x/baseline", Pods: 2, Nodes: 1}, {Name: "tenant=globex", Short: "globex/x/baseline"}},
@@ -31,7 +32,8 @@ func data(nodes int) *report.Data {
 		if i%11 == 0 {
 			n.Findings, n.Others = 1, 1
 			d.Findings = append(d.Findings, report.Finding{
-				Node: n.Name, Reason: "UnmanagedResident", Means: "means", Fix: "fix", Pods: []string{"a/b", "c/d"}, Domains: []string{"acme", "unmanaged"},
+				Node: n.Name, Reason: "UnmanagedResident", Means: "means", Fix: "fix", Conflicts: [][2]int{{0, 1}}, Pairs: 1,
+				Sides: []report.Side{{TrustDomain: "acme", Pods: []string{"a/b"}}, {TrustDomain: "unmanaged", Pods: []string{"c/d"}}},
 			})
 		}
 		d.Nodes = append(d.Nodes, n)
@@ -82,7 +84,7 @@ func TestPageInWords(t *testing.T) {
 func TestPageEscapesData(t *testing.T) {
 	d := data(3)
 	evil := `</script><script>alert(1)</script>"><img src=x onerror=alert(1)>`
-	d.Source, d.Nodes[0].Name, d.Domains[0].Name, d.Findings[0].Pods[0] = evil, evil, evil, evil
+	d.Source, d.Nodes[0].Name, d.Domains[0].Name, d.Findings[0].Sides[0].Pods[0] = evil, evil, evil, evil
 	page := html(t, d)
 	if strings.Contains(page, "<script>alert") || strings.Contains(page, "<img src=x") {
 		t.Error("text of a cluster became part of the page")
@@ -106,14 +108,26 @@ func TestCompare(t *testing.T) {
 		t.Errorf("the page does not hold its own data (-was +read):\n%s", diff)
 	}
 	now := data(23)
-	now.Findings = append(now.Findings[1:], report.Finding{Node: "node-0005", Reason: "ForeignResident", Pods: []string{"e/f"}})
+	now.Findings = append(now.Findings[1:], report.Finding{Node: "node-0005", Reason: "ForeignResident", Sides: []report.Side{{TrustDomain: "acme", Pods: []string{"e/f"}}}})
 	now.Policy = []report.Setting{{Name: "minimumBoundary", Value: `"sandbox"`}}
 	now.Evidence.Digest = "def"
+	now.Nodes = slices.Clone(now.Nodes[1:])
+	now.Nodes[0].Digest = "other pods"
 	c := report.Compare(earlier, now)
 	if len(c.Began) != 1 || c.Began[0].Node != "node-0005" || len(c.Ended) != 1 || c.Ended[0].Node != "node-0000" || c.SameObjects || len(c.PolicyChanged) != 1 {
 		t.Errorf("comparison %+v", c)
 	}
-	now.History = c
+	if !slices.Equal(c.NodesRemoved, []string{"node-0000"}) || !slices.Equal(c.NodesChanged, []string{"node-0001"}) || len(c.NodesAdded) > 0 {
+		t.Errorf("nodes %+v", c)
+	}
+	if err := now.Follow(earlier); err != nil || len(now.Past) != 1 || now.Past[0].Findings != len(earlier.Findings) {
+		t.Errorf("%v: past %+v", err, now.Past)
+	}
+	other := data(23)
+	other.Cluster.UID = "another"
+	if err := other.Follow(earlier); err == nil {
+		t.Error("a report follows one of another cluster")
+	}
 	if page := html(t, now); !strings.Contains(page, "Since the last report") || !strings.Contains(page, "The policy has changed") {
 		t.Error("the page does not show what has changed")
 	}
