@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,9 +18,7 @@ func TestNodeLabels(t *testing.T) {
 	node := func(name string, sets ...map[string]string) *v1.Node {
 		n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
 		for _, set := range sets {
-			for key, value := range set {
-				n.Labels[key] = value
-			}
+			maps.Copy(n.Labels, set)
 		}
 		return n
 	}

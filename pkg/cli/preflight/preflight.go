@@ -10,6 +10,7 @@
 //	nodes.go      RuntimeClasses, handlers, DaemonSets
 //	tenants.go    namespaces and the pods in them
 //	placement.go  templates and pods that reach into others' placement
+//	dedicated.go  pods and templates beside the taints of dedicated nodes
 //	people.go     who may undo the isolation
 package preflight
 
@@ -83,6 +84,7 @@ func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 		{"namespaces", c.namespaces},
 		{"pods", c.pods},
 		{"placement", c.placement},
+		{"dedicated nodes", c.dedicatedNodes},
 		{"who administers", c.people},
 	} {
 		results, err := check.run(ctx)
