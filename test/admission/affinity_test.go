@@ -222,10 +222,8 @@ func TestUseAffinityOfADaemonSet(t *testing.T) {
 func TestUseAffinityWithOtherMutations(t *testing.T) {
 	s := newScene(t)
 	namespace := s.managed()
-	s.mutating(namespace, "zz-raises", admissionv1.NeverReinvocationPolicy,
+	s.mutating(namespace, "raises",
 		`"raise" in object.metadata.labels ? [JSONPatch{op: "add", path: "/spec/hostPID", value: true}] : []`)
-	s.mutating(namespace, "zz-strips", admissionv1.IfNeededReinvocationPolicy,
-		`"strip" in object.metadata.labels ? [JSONPatch{op: "remove", path: "/spec/affinity"}] : []`)
 	var pod *corev1.Pod
 	s.must(poll(s.ctx, func(context.Context) (bool, error) {
 		var err error
@@ -235,23 +233,52 @@ func TestUseAffinityWithOtherMutations(t *testing.T) {
 	if diff := cmp.Diff([]string{noOnes, acmes("unclassified", "privileged", "host")}, terms(&pod.Spec)); diff != "" {
 		t.Errorf("terms of a pod that was raised later (-want +got):\n%s", diff)
 	}
-	s.must(poll(s.ctx, func(context.Context) (bool, error) {
-		_, err := s.create(namespace, labelled(label{"strip", "yes"}))
+}
+
+// What fits no longer in the end is refused. The mark by which admission knows what it has seen saves an author
+// from nothing.
+func TestUseAffinityThatDoesNotFit(t *testing.T) {
+	s := newScene(t)
+	namespace := s.managed()
+	given, err := s.create(namespace)
+	s.must(err)
+	marked := func(p *corev1.Pod) {
+		p.Status.Reason = "tenantisolation.dev/1 host   "
+		p.Spec.Affinity = given.Spec.Affinity.DeepCopy()
+	}
+	ownTerm := func(p *corev1.Pod) *corev1.NodeSelectorTerm {
+		return &p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[1]
+	}
+	_, err = s.create(namespace, marked)
+	s.allowed("a pod that admission takes for its own, and that fits", err)
+	for what, option := range map[string]podOption{
+		"another tenant's nodes":    func(p *corev1.Pod) { ownTerm(p).MatchExpressions[0].Values = []string{"victim"} },
+		"another privilege's nodes": func(p *corev1.Pod) { ownTerm(p).MatchExpressions[2].Values = []string{"restricted"} },
+		"all nodes with a pool": func(p *corev1.Pod) {
+			ownTerm(p).MatchExpressions = append(ownTerm(p).MatchExpressions[:1], corev1.NodeSelectorRequirement{Key: "pool", Operator: "Exists"})
+		},
+		"the nodes of no one alone": func(p *corev1.Pod) {
+			n := p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+			n.NodeSelectorTerms = n.NodeSelectorTerms[:1]
+		},
+	} {
+		_, err := s.create(namespace, marked, option)
 		if err == nil {
-			return false, nil
+			t.Errorf("a pod that asks for %s is allowed", what)
+		} else if err := helps(err.Error(), []string{"affinity"}); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
-		return true, helps(err.Error(), []string{"spec.affinity", "webhook"})
-	}))
+	}
 }
 
 // mutating makes a policy for the pods of a namespace.
-func (s *scene) mutating(namespace, name string, again admissionv1.ReinvocationPolicyType, expression string) {
+func (s *scene) mutating(namespace, name, expression string) {
 	name = unique(name)
 	policies, bindings := s.admin.AdmissionregistrationV1().MutatingAdmissionPolicies(), s.admin.AdmissionregistrationV1().MutatingAdmissionPolicyBindings()
 	_, err := policies.Create(s.ctx, &admissionv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.MutatingAdmissionPolicySpec{
-			ReinvocationPolicy: again, FailurePolicy: ptr.To(admissionv1.Fail),
+			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy, FailurePolicy: ptr.To(admissionv1.Fail),
 			MatchConstraints: &admissionv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
 				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
