@@ -187,17 +187,37 @@ func partsOfPods(random *rand.Rand, pod *corev1.Pod) []func() {
 	}
 }
 
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// variable is the expression of a variable, without its layout.
+func variable(variables []admissionregistrationv1.Variable, name string) string {
+	for _, v := range variables {
+		if v.Name == name {
+			return words(v.Expression)
+		}
+	}
+	return "no variable " + name
+}
+
+// Three policies take out of a pod's terms what admission wrote.
+func TestTermsAreReadTheSameEverywhere(t *testing.T) {
+	all, err := admission.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := variable(named(t, all.Mutating, "tenant-isolation-pods").Spec.Variables, "authored")
+	if got := variable(named(t, all.Mutating, "tenant-isolation-unmanaged-pods").Spec.Variables, "authored"); !strings.HasSuffix(got, want) {
+		t.Errorf("of pods without a tenant\n%s\nwant\n%s", got, want)
+	}
+	got := variable(named(t, all.Mutating, "tenant-isolation-daemonsets").Spec.Variables, "brought")
+	if got = strings.ReplaceAll(got, "object.spec.template.spec.", "object.spec."); got != want {
+		t.Errorf("of templates\n%s\nwant\n%s", got, want)
+	}
+}
+
 // Four expressions tell the level of a pod, as none can name another's.
 func TestLevelIsTheSameEverywhere(t *testing.T) {
-	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
-	level := func(variables []admissionregistrationv1.Variable) string {
-		for _, v := range variables {
-			if v.Name == "level" {
-				return words(v.Expression)
-			}
-		}
-		return "none"
-	}
+	level := func(variables []admissionregistrationv1.Variable) string { return variable(variables, "level") }
 	all, err := admission.Shipped()
 	if err != nil {
 		t.Fatal(err)

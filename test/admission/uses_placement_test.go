@@ -136,6 +136,9 @@ func TestUseRestoredPods(t *testing.T) {
 		if err != nil {
 			continue
 		}
+		if asked := terms(&got.Spec); (what == "a namespace without a tenant") != (asked == nil) {
+			t.Errorf("a pod restored in %s asks for nodes with %q", what, asked)
+		}
 		for _, key := range []string{evidenceKey, dedicationKey} {
 			if value, there := got.Annotations[key]; there {
 				t.Errorf("a pod restored in %s has the annotation %s: %s", what, key, value)
