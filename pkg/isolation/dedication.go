@@ -40,11 +40,13 @@ func (s Subject) Dedication() (Dedication, bool) {
 	case s.open:
 		return Dedication{shared: true}, true
 	}
-	return s.tenantDedication(), true
+	return s.group.dedication(), true
 }
 
-func (s *Subject) tenantDedication() Dedication {
-	return Dedication{tenant: s.domain.Tenant, dataClass: s.group.interned.Value().DataClass}
+// dedication returns the dedication of a node to the tenant and data class of the group.
+func (g KernelGroup) dedication() Dedication {
+	d := g.interned.Value()
+	return Dedication{tenant: d.Tenant, dataClass: d.DataClass}
 }
 
 // Admits reports whether the subject may be on a node with this dedication, as far as the dedication
@@ -59,7 +61,7 @@ func (c Dedication) Admits(s *Subject) bool {
 	case c.shared:
 		return s.open
 	}
-	return c == s.tenantDedication()
+	return c == s.group.dedication()
 }
 
 // Known reports whether the dedication says to whom the node is dedicated.
@@ -167,7 +169,7 @@ func (o *Occupancy) Dedication() (Dedication, bool) {
 	if o.all.several {
 		return Dedication{}, false
 	}
-	return o.residents[0].Subject.tenantDedication(), true
+	return o.all.group.dedication(), true
 }
 
 // AdmitsAll reports whether the dedication admits all pods on a node. It says nothing of

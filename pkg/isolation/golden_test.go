@@ -107,6 +107,10 @@ func (g *golden) run(c command) (string, error) {
 		return g.resolve(c)
 	case "decide":
 		return g.decide(c)
+	case "opens":
+		return g.opens(c)
+	case "labels":
+		return g.labels(c)
 	case "sentences":
 		return sentences(), nil
 	}
@@ -141,6 +145,40 @@ func (g *golden) resolve(c command) (string, error) {
 		lines = append(lines, "denied everywhere: "+r.String())
 	}
 	return strings.Join(lines, "\n"), nil
+}
+
+// opens POD
+func (g *golden) opens(c command) (string, error) {
+	pod, err := g.pod(c.word())
+	if err != nil {
+		return "", err
+	}
+	s := g.policy.Resolve(pod)
+	opened, _ := g.policy.OpenedNodeLabels(&s)
+	own, _ := g.policy.NodeLabels(&s)
+	if opened == own {
+		return opened.String(), nil
+	}
+	return fmt.Sprintf("%s\nmay join %s", opened, own), nil
+}
+
+// labels [beside=(POD...)] [dedicated=(KEY=VALUE...)]
+func (g *golden) labels(c command) (string, error) {
+	var on []Resident
+	for i, name := range c.list("beside") {
+		pod, err := g.pod(name)
+		if err != nil {
+			return "", err
+		}
+		on = append(on, Resident{UID: uid(i), Subject: g.policy.Resolve(pod)})
+	}
+	dedication, _ := dedicated(g.policy, c.pairs("dedicated"))
+	occupancy := NewOccupancy(on)
+	var lines []string
+	for _, labels := range g.policy.OccupiedNodeLabels(dedication, &occupancy) {
+		lines = append(lines, labels.String())
+	}
+	return strings.Join(append(lines, NodeLabels{}.String()), "\n"), nil
 }
 
 // question reads "POD [beside=(POD...)] [on=NODE]".
