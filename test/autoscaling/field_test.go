@@ -177,9 +177,24 @@ func (s *scenario) within(d time.Duration, what string, done func() string) time
 		return lacking == "", nil
 	})
 	if err != nil {
-		s.Fatalf("after %s not %s (%v): %s", d, what, err, lacking)
+		s.Fatalf("after %s not %s (%v): %s\n%s", d, what, err, lacking, s.warnings())
 	}
 	return time.Since(begin)
+}
+
+// warnings are the last of the scenario's namespaces: why pods are not there, or wait.
+func (s *scenario) warnings() string {
+	events, err := s.api.CoreV1().Events("").List(s.Context(), metav1.ListOptions{FieldSelector: "type=Warning"})
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for _, event := range events.Items {
+		if strings.HasPrefix(event.Namespace, s.name) {
+			lines = append(lines, event.InvolvedObject.Kind+" "+event.Namespace+"/"+event.InvolvedObject.Name+": "+event.Message)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-8):], "\n")
 }
 
 // nodes are those of the scenario's pools.

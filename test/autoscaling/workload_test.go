@@ -10,8 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
-
-	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 // requested is what each pod asks for: five of them fill a machine of four CPUs better than one of eight.
@@ -20,7 +18,7 @@ const requested = "500m"
 // tenant makes a namespace of a tenant that only this scenario has.
 func (s *scenario) tenant(name string) string {
 	s.Helper()
-	return s.namespaceOf(name, map[string]string{v1alpha1.TenantLabel: s.name + "-" + name})
+	return s.namespaceOf(name, map[string]string{"tenantisolation.dev/tenant": s.name + "-" + name})
 }
 
 // unmanaged makes a namespace without a tenant.
@@ -63,7 +61,7 @@ func (s *scenario) podSpec(change ...func(*corev1.PodSpec)) corev1.PodSpec {
 				AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
 		}},
-		TerminationGracePeriodSeconds: ptr.To[int64](0),
+		TerminationGracePeriodSeconds: ptr.To[int64](1),
 	}
 	for _, each := range change {
 		each(&spec)
