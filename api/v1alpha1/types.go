@@ -156,6 +156,12 @@ type IsolationPolicySpec struct {
 	// +kubebuilder:default={}
 	Dedication Dedication `json:"dedication"`
 
+	// NodeLabel says which nodes are labelled with the trust domain that they are dedicated to.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	NodeLabel NodeLabel `json:"nodeLabel"`
+
 	// Audit checks all running pods against the rule, whichever scheduler placed them. The leader does this
 	// in the background.
 	//
@@ -381,6 +387,24 @@ type Dedication struct {
 	// +optional
 	// +kubebuilder:default=Immediately
 	NodeReuse NodeReuse `json:"nodeReuse"`
+}
+
+// NodeLabel says which nodes bear the labels
+// `tenantisolation.node-restriction.kubernetes.io/{tenant,data-class,privilege,user-namespace}`.
+type NodeLabel struct {
+	// Selector selects the nodes whose labels say whose pods may count on them: those of an autoscaler that
+	// takes such labels for new nodes too, as Karpenter does. Other nodes bear none of the labels. Without
+	// dedication no node does.
+	//
+	// Do not select the nodes of the Cluster Autoscaler: it takes the labels of a live node for those of every
+	// new one, and would find no node group for another trust domain. An empty selector (`{}`) selects all
+	// nodes; to select none, name a label that no node has.
+	//
+	// +optional
+	// +kubebuilder:default={"matchExpressions":{{"key":"karpenter.sh/nodepool","operator":"Exists"}}}
+	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(r, (r.operator in ['In', 'NotIn'] && has(r.values) && size(r.values) > 0) || (r.operator in ['Exists', 'DoesNotExist'] && (!has(r.values) || size(r.values) == 0)))",message="has an expression that no node can be asked: In and NotIn have values, Exists and DoesNotExist have none"
+	// +kubebuilder:validation:XValidation:rule="(!has(self.matchLabels) || self.matchLabels.all(key, !key.startsWith('tenantisolation.node-restriction.kubernetes.io/'))) && (!has(self.matchExpressions) || self.matchExpressions.all(r, !r.key.startsWith('tenantisolation.node-restriction.kubernetes.io/')))",message="must not depend on the labels that the scheduler itself writes and removes"
+	Selector *metav1.LabelSelector `json:"selector"`
 }
 
 // Audit checks running pods against the rule.

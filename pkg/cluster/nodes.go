@@ -161,6 +161,9 @@ func (s *Store) Occupancy(node string) isolation.Occupancy {
 	return s.CurrentNode(s.Rules(), node).Occupancy
 }
 
+// Policy returns the policy in force.
+func (s *Store) Policy() *isolation.Policy { return s.Rules().Policy }
+
 // DedicationOf returns what a node's taints say that it is dedicated to, false if none of
 // them is a dedication's.
 func (s *Store) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {

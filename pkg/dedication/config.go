@@ -4,6 +4,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -77,6 +78,9 @@ type Settings struct {
 	// Beside is written into the table beside its entries, for the fence. Its keys have more than
 	// two characters, and are not "term" or "dedication".
 	Beside map[string]string
+	// LabelledNodes selects the nodes that are labelled (isolation.NodeLabels), by their other labels. Nil,
+	// the zero value, selects none.
+	LabelledNodes labels.Selector
 	// ContainersOnVMNodes says which nodes containers may open. The zero value is AvoidVMNodes.
 	ContainersOnVMNodes ContainersOnVMNodes
 }

@@ -167,6 +167,13 @@ func (e *Engine) NodeChanged(node string) {
 	}
 }
 
+// RulesChanged notifies the engine that the cluster is judged by another policy.
+func (e *Engine) RulesChanged() {
+	if e.ready.Load() {
+		e.enqueueAll()
+	}
+}
+
 // Dedicated returns what a node is dedicated to, and which tenants it is charged to. The zero
 // Dedication of a dedicated node, which admits no pod, means that it is not known to what.
 func (e *Engine) Dedicated(node string) cluster.Dedicated {

@@ -472,6 +472,32 @@ func (v *view) LocalTenants(node string) []string {
 	return v.local[node]
 }
 
+func (v *view) Policy() *isolation.Policy { return v.policy }
+
+func (v *view) PodsOn(name string) []*v1.Pod {
+	v.server.mu.Lock()
+	defer v.server.mu.Unlock()
+	var on []*v1.Pod
+	for _, pod := range v.pods {
+		if pod.Spec.NodeName == name && v.Knows(pod) {
+			on = append(on, pod)
+		}
+	}
+	return on
+}
+
+func (v *view) AssumedOn(name string) []*v1.Pod {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var on []*v1.Pod
+	for _, pod := range v.assumed {
+		if pod.Spec.NodeName == name {
+			on = append(on, pod)
+		}
+	}
+	return on
+}
+
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }
 
 func (v *view) DedicationChanged(node string, before, after cluster.Dedicated) {
@@ -555,7 +581,7 @@ func (w *world) sleep(d time.Duration) {
 // mustReserve reserves node n1 for the pod.
 func (v *view) mustReserve(pod *v1.Pod) {
 	v.t.Helper()
-	if err := v.engine.Reserve(pod.UID, "n1", v.subject(pod)); err != nil {
+	if err := v.engine.Reserve(pod, "n1", v.subject(pod)); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -575,7 +601,7 @@ func (v *view) place(pod *v1.Pod, node string) error {
 
 func (v *view) placeAs(pod *v1.Pod, node string, outcome Outcome) error {
 	subject := v.subject(pod)
-	if err := v.engine.Reserve(pod.UID, node, subject); err != nil {
+	if err := v.engine.Reserve(pod, node, subject); err != nil {
 		return err
 	}
 	err := v.engine.Ensure(v.t.Context(), pod, node, subject)

@@ -20,7 +20,7 @@ func TestLastPermittedNode(t *testing.T) {
 		for i := range pods {
 			pod := w.pod(fmt.Sprintf("web-%d", i), "acme")
 			subject := p.engine.Confine(pod, *p.subject(pod), true)
-			if err := p.engine.Reserve(pod.UID, "n1", &subject); err != nil {
+			if err := p.engine.Reserve(pod, "n1", &subject); err != nil {
 				t.Fatalf("pod %d is refused the node: %v", i, err)
 			}
 			go func() {

@@ -18,21 +18,25 @@ import (
 
 var errNodeGone = errors.New("the Node does not exist")
 
-// nodeMarks are the taints, labels and annotation of a dedicated Node.
+// nodeMarks are the taints, labels and annotation that the engine writes on a Node.
 type nodeMarks struct {
 	taints   []v1.Taint
 	labels   map[string]string
 	openedBy string
 }
 
-// marksOf returns the marks of a dedication; the zero Dedication has none.
-func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEffect) nodeMarks {
-	m := nodeMarks{labels: map[string]string{}, openedBy: openedBy}
+// marksOf returns the marks of a dedication; the zero Dedication has no taints.
+func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEffect, labels map[string]string) nodeMarks {
+	m := nodeMarks{labels: labels, openedBy: openedBy}
 	for _, taint := range dedication.Taints() {
 		m.taints = append(m.taints, v1.Taint{Key: taint.Key, Value: taint.Value, Effect: effect})
-		m.labels[taint.Key] = taint.Value
 	}
 	return m
+}
+
+// noMarks returns the marks of a node that becomes free: nothing but labels that a pod on it requires.
+func (e *Engine) noMarks(node *v1.Node) nodeMarks {
+	return nodeMarks{labels: fittingLabels(node, nil, e.podsOn(node.Name))}
 }
 
 // areOn reports whether the node has exactly these marks.
@@ -45,13 +49,7 @@ func (m nodeMarks) areOn(node *v1.Node) bool {
 			found = append(found, taint)
 		}
 	}
-	labels := map[string]string{}
-	for _, key := range isolation.DedicationTaints() {
-		if value, ok := node.Labels[key]; ok {
-			labels[key] = value
-		}
-	}
-	return slices.Equal(found, m.taints) && maps.Equal(labels, m.labels) && node.Annotations[OpenedByAnnotation] == m.openedBy
+	return slices.Equal(found, m.taints) && maps.Equal(labelsOn(node), m.labels) && node.Annotations[OpenedByAnnotation] == m.openedBy
 }
 
 // Marked reports whether a node bears anything that an engine has written: a taint, a label or an annotation.
@@ -68,14 +66,6 @@ func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
 	}
 	taints = append(taints, m.taints...)
 
-	labels := map[string]any{}
-	for _, key := range isolation.DedicationTaints() {
-		if value, ok := m.labels[key]; ok {
-			labels[key] = value
-		} else if _, has := node.Labels[key]; has {
-			labels[key] = nil
-		}
-	}
 	annotations := map[string]any{}
 	if m.openedBy != "" {
 		annotations[OpenedByAnnotation] = m.openedBy
@@ -87,7 +77,7 @@ func (m nodeMarks) patch(node *v1.Node) ([]byte, error) {
 			// A Node of the same name may be another machine.
 			"uid":             node.UID,
 			"resourceVersion": node.ResourceVersion,
-			"labels":          labels,
+			"labels":          labelPatch(node, m.labels),
 			"annotations":     annotations,
 		},
 		"spec": map[string]any{"taints": taints},

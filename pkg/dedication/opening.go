@@ -149,7 +149,8 @@ func (e *Engine) open(ctx context.Context, node string, rec *record, op *operati
 	if err := e.setEntry(ctx, node, rec, entry{id: newID(idLength)}); err != nil {
 		return err
 	}
-	if err := e.applyMarks(ctx, before, marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)); err != nil {
+	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect, e.decideLabels(before, rec, nil))
+	if err := e.applyMarks(ctx, before, marks); err != nil {
 		return err
 	}
 	return e.settleAndList(ctx, node, rec, op)

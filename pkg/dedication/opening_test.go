@@ -22,9 +22,6 @@ func TestEnsureDedicatesAFreeNode(t *testing.T) {
 		if got, want := w.taints("n1"), "tenantisolation.dev/tenant=acme:NoSchedule tenantisolation.dev/data-class=unclassified:NoSchedule"; got != want {
 			t.Errorf("taints %q, want %q", got, want)
 		}
-		if got := w.getNode("n1").Labels["tenantisolation.dev/tenant"]; got != "acme" {
-			t.Errorf("label %q, want acme", got)
-		}
 		if got := w.getNode("n1").Annotations[OpenedByAnnotation]; got != "acme" {
 			t.Errorf("opened by %q, want acme", got)
 		}
@@ -194,16 +191,16 @@ func TestReserveBeforeTheTakeover(t *testing.T) {
 		w.node("n1")
 		p, _ := w.process()
 		pod := w.pod("web", "acme")
-		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
+		if err := p.engine.Reserve(pod, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
 			t.Errorf("before Lead: got %v, want %v", err, ErrNotReady)
 		}
 		p.engine.Lead()
 		w.sleep(settleTime - time.Millisecond)
-		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
+		if err := p.engine.Reserve(pod, "n1", p.subject(pod)); !errors.Is(err, ErrNotReady) {
 			t.Errorf("before the settle time is over: got %v, want %v", err, ErrNotReady)
 		}
 		w.sleep(time.Millisecond)
-		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+		if err := p.engine.Reserve(pod, "n1", p.subject(pod)); err != nil {
 			t.Errorf("after it: %v", err)
 		}
 		if p.ready != 1 {
@@ -224,7 +221,7 @@ func TestReleaseOfTheLastReservation(t *testing.T) {
 			}
 		}
 		other := w.pod("c", "bolt")
-		if err := p.engine.Reserve(other.UID, "n1", p.subject(other)); !errors.Is(err, ErrDedicated) {
+		if err := p.engine.Reserve(other, "n1", p.subject(other)); !errors.Is(err, ErrDedicated) {
 			t.Errorf("another tenant: got %v, want %v", err, ErrDedicated)
 		}
 		p.engine.Release(a.UID, "n1", OutcomeKnown)

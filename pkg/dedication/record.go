@@ -3,6 +3,7 @@ package dedication
 import (
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"tenantisolation.dev/scheduler/pkg/cluster"
@@ -54,6 +55,11 @@ type record struct {
 	charged []string
 	// openedBy is the tenant that OpenedByAnnotation names, empty if there is none.
 	openedBy string
+	// labels are those of the opener, and then those that the node was last to have, as far as they are a
+	// trust domain's or that of VMs.
+	labels isolation.NodeLabels
+	// toHave are the labels that the node is to have, nil before that was decided.
+	toHave map[string]string
 	// entry is the node's entry in the table as last written, the zero entry if there is none.
 	entry entry
 	// reservations are the pods that have reserved the node and not released it yet.
@@ -70,6 +76,7 @@ type record struct {
 
 // reservation is one pod's.
 type reservation struct {
+	pod    *v1.Pod
 	tenant string
 	// early: the node was not ready for binds yet, so the pod was placed without regard to
 	// pods that the LIST may find.

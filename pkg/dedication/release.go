@@ -9,8 +9,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // bootHashLength is how many characters of a bootID's hash are kept: enough to distinguish the
@@ -221,8 +219,11 @@ func (e *Engine) removeEntryAndMarks(ctx context.Context, name string, rec *reco
 		rec.entry = entry{}
 		e.mu.Unlock()
 	}
-	none := marksOf(isolation.Dedication{}, "", e.settings().TaintEffect)
-	if node == nil || (!entryDropped && none.areOn(node)) {
+	if node == nil {
+		return nil
+	}
+	none := e.noMarks(node)
+	if !entryDropped && none.areOn(node) {
 		return nil
 	}
 	if !entryDropped {

@@ -110,7 +110,7 @@ func TestNodeReleaseYieldsToAReservation(t *testing.T) {
 		next := w.pod("next", "acme")
 		w.onCall(func(call string) fault {
 			if call == "list pods" {
-				if err := p.engine.Reserve(next.UID, "n1", p.subject(next)); err != nil {
+				if err := p.engine.Reserve(next, "n1", p.subject(next)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -445,7 +445,7 @@ func TestVacatedNodeUsedAgain(t *testing.T) {
 	tests := map[string]func(w *world, p *view) *view{
 		"by a pod of the tenant's": func(w *world, p *view) *view {
 			pod := w.pod("again", "acme")
-			if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err != nil {
+			if err := p.engine.Reserve(pod, "n1", p.subject(pod)); err != nil {
 				w.t.Error(err)
 			}
 			if err := p.engine.Ensure(w.t.Context(), pod, "n1", p.subject(pod)); err != nil {

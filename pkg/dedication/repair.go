@@ -46,7 +46,7 @@ func (e *Engine) reconcile(ctx context.Context, name string) time.Duration {
 		e.removeDedication(ctx, name, rec)
 		return 0
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)
+	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect, nil)
 	known := rec.dedication.Known()
 	e.mu.Unlock()
 	if wait := e.repairMarks(ctx, name, rec, marks, known); wait > 0 {
@@ -67,7 +67,7 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 	dedication, fits := occupancy.Dedication()
 	// Where the rule is broken the audit reports it, and the taints keep others away.
 	if !fits && (occupancy.Protected() || !marked) {
-		return 0
+		return e.labelFree(ctx, node)
 	}
 	if !e.repairs.TryAccept() {
 		return repairRetry
@@ -89,7 +89,7 @@ func (e *Engine) reconcileFree(ctx context.Context, name string) time.Duration {
 	case !marked:
 	case e.settings().NodeReuse == ReuseAfterReboot && dedication.Known():
 		// A table that was lost must not free a kernel that hosted a tenant.
-		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication)}, &occupancy)
+		e.addAndStart(ctx, name, &record{phase: planned, dedication: dedication, openedBy: openedBy(node, dedication), labels: e.labelsOf(node)}, &occupancy)
 	default:
 		e.addAndStart(ctx, name, &record{phase: closing}, &occupancy)
 	}
@@ -134,8 +134,13 @@ func soleTenant(o *isolation.Occupancy) string {
 // if the marks are right.
 func (e *Engine) repairMarks(ctx context.Context, name string, rec *record, marks nodeMarks, known bool) time.Duration {
 	node, exists := e.cluster.Node(name)
-	if !exists || (known && marks.areOn(node)) {
+	if !exists {
 		return 0
+	}
+	if known {
+		if marks.labels = e.decideLabels(node, rec, nil); marks.areOn(node) {
+			return 0
+		}
 	}
 	if !e.repairs.TryAccept() {
 		return repairRetry
@@ -154,11 +159,13 @@ func (e *Engine) repairMarks(ctx context.Context, name string, rec *record, mark
 
 	e.mu.Lock()
 	rec.operation = nil
+	if !changed {
+		// Pods may have been refused for the labels.
+		e.markChanged(name)
+	}
 	e.mu.Unlock()
 	close(op.done)
-	if changed {
-		e.reportChange(name)
-	}
+	e.reportChange(name)
 	if err == nil || errors.Is(err, errNodeGone) || ctx.Err() != nil {
 		e.backoff.Forget(name)
 		return 0
@@ -179,11 +186,15 @@ func (e *Engine) restoreMarks(ctx context.Context, name string, rec *record, fro
 			return changed, err
 		}
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect)
+	labels, err := e.listedLabels(ctx, node, rec)
+	if err != nil {
+		return changed, err
+	}
+	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect, labels)
 	if marks.areOn(node) {
 		return changed, nil
 	}
-	e.logger.Info("Restoring the taints of a dedicated node", "node", name, "dedication", rec.dedication)
+	e.logger.Info("Restoring the taints and labels of a dedicated node", "node", name, "dedication", rec.dedication)
 	return changed, e.applyMarks(ctx, node, marks)
 }
 

@@ -27,7 +27,7 @@ const (
 //
 // A refusal is recorded under the same lock, so that no later change is missed: see
 // Cluster.DedicationChanged and TenantsBelowLimit.
-func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
+func (e *Engine) Reserve(pod *v1.Pod, node string, subject *isolation.Subject) error {
 	dedication, ok := subject.Dedication()
 	if !ok || !e.settings().Enabled {
 		return nil
@@ -35,31 +35,33 @@ func (e *Engine) Reserve(uid types.UID, node string, subject *isolation.Subject)
 	if !e.Ready() {
 		return e.countRefusal(ErrNotReady)
 	}
-	if err := e.reserve(uid, node, subject, dedication); err != nil {
+	if err := e.reserve(pod, node, subject, dedication); err != nil {
 		return e.countRefusal(err)
 	}
 	e.reportChange(node)
 	return nil
 }
 
-func (e *Engine) reserve(uid types.UID, node string, subject *isolation.Subject, dedication isolation.Dedication) error {
+func (e *Engine) reserve(pod *v1.Pod, node string, subject *isolation.Subject, dedication isolation.Dedication) error {
 	domain, _ := subject.TrustDomain()
+	object, _ := e.cluster.Node(node)
+	labels, _ := e.cluster.Policy().OpenedNodeLabels(subject)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	rec := e.records[node]
 	switch {
-	case rec != nil && (rec.phase == closing || !rec.dedication.Admits(subject)):
+	case rec != nil && (rec.phase == closing || !rec.dedication.Admits(subject) || !rec.hasLabelsFor(pod, object)):
 		e.refusedNodes[node] = true
 		return ErrDedicated
 	case (rec == nil || !slices.Contains(rec.charged, domain.Tenant)) && !e.withinLimit(domain.Tenant):
 		e.limitedTenants[domain.Tenant] = true
 		return ErrTooManyNodes
 	case rec == nil:
-		rec = &record{phase: planned, dedication: dedication, openedBy: domain.Tenant}
+		rec = &record{phase: planned, dedication: dedication, openedBy: domain.Tenant, labels: labels}
 		e.addRecord(node, rec)
 	}
 	e.setCharged(node, rec, sorted(append(slices.Clone(rec.charged), domain.Tenant)))
-	rec.reservations[uid] = reservation{tenant: domain.Tenant, early: rec.phase != held}
+	rec.reservations[pod.UID] = reservation{pod: pod, tenant: domain.Tenant, early: rec.phase != held}
 	rec.reserveCount++
 	return nil
 }

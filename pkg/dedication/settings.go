@@ -56,7 +56,7 @@ func (e *Engine) drain(ctx context.Context, name string) time.Duration {
 	rec := e.records[name]
 	if rec == nil {
 		e.mu.Unlock()
-		if node, exists := e.cluster.Node(name); exists && Marked(node) {
+		if node, exists := e.cluster.Node(name); exists && !e.noMarks(node).areOn(node) {
 			occupancy := e.cluster.Occupancy(name)
 			e.addAndStart(ctx, name, &record{phase: closing}, &occupancy)
 		}

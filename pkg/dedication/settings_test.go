@@ -27,7 +27,8 @@ func TestConfigureOffAndOn(t *testing.T) {
 		if token, ok := p.engine.Token("n1"); token != "" || !ok || !p.engine.Ready() {
 			t.Errorf("token %q, %t, ready %t", token, ok, p.engine.Ready())
 		}
-		if err := p.engine.Reserve("some-uid", "n1", p.subject(w.pod("late", "bolt"))); err != nil {
+		late := w.pod("late", "bolt")
+		if err := p.engine.Reserve(late, "n1", p.subject(late)); err != nil {
 			t.Errorf("a node is not free: %v", err)
 		}
 		w.sleep(time.Second)
@@ -94,7 +95,7 @@ func TestBlind(t *testing.T) {
 		p := w.leader()
 		p.engine.SetBlind(true)
 		pod := w.pod("web", "acme")
-		if err := p.engine.Reserve(pod.UID, "n1", p.subject(pod)); err == nil {
+		if err := p.engine.Reserve(pod, "n1", p.subject(pod)); err == nil {
 			t.Error("a node is reserved on the word of a fence that does not see")
 		}
 		before := p.ready

@@ -173,7 +173,7 @@ func (s *storm) tryPlace(p *view, pod *v1.Pod, node string) bool {
 	if !isolation.Decide(subject, &isolation.Node{Occupancy: occupancy}).Allowed() {
 		return false
 	}
-	if p.engine.Reserve(pod.UID, node, subject) != nil {
+	if p.engine.Reserve(pod, node, subject) != nil {
 		return false
 	}
 	assumed := pod.DeepCopy()

@@ -110,6 +110,7 @@ func (e *Engine) addInherited(entries map[string]entry) {
 		if node := byName[name]; node != nil {
 			rec.dedication, _ = e.cluster.DedicationOf(node)
 			rec.openedBy = openedBy(node, rec.dedication)
+			rec.labels = e.labelsOf(node)
 		}
 		occupancy := e.cluster.Occupancy(name)
 		rec.charged = rec.tenants(&occupancy, e.cluster.LocalTenants(name))

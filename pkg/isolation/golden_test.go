@@ -162,7 +162,7 @@ func (g *golden) opens(c command) (string, error) {
 	return fmt.Sprintf("%s\nmay join %s", opened, own), nil
 }
 
-// labels [beside=(POD...)] [dedicated=(KEY=VALUE...)]
+// labels [beside=(POD...)] [dedicated=(KEY=VALUE...)] [last=VALUE,VALUE,VALUE,VALUE]
 func (g *golden) labels(c command) (string, error) {
 	var on []Resident
 	for i, name := range c.list("beside") {
@@ -174,8 +174,12 @@ func (g *golden) labels(c command) (string, error) {
 	}
 	dedication, _ := dedicated(g.policy, c.pairs("dedicated"))
 	occupancy := NewOccupancy(on)
+	var last NodeLabels
+	if values, ok := c.value("last"); ok && copy(last[:], strings.Split(values, ",")) != len(last) {
+		return "", fmt.Errorf("%s: want one value for each axis", values)
+	}
 	var lines []string
-	for _, labels := range g.policy.OccupiedNodeLabels(dedication, &occupancy) {
+	for _, labels := range g.policy.OccupiedNodeLabels(dedication, &occupancy, last) {
 		lines = append(lines, labels.String())
 	}
 	return strings.Join(append(lines, NodeLabels{}.String()), "\n"), nil

@@ -102,22 +102,43 @@ func (p *Policy) OpenedNodeLabels(s *Subject) (NodeLabels, bool) {
 }
 
 // OccupiedNodeLabels returns the labels that fit the pods of a node, the best first; none if no
-// labels do. The zero Dedication is that of a node which is not dedicated.
+// labels do. The zero Dedication is that of a node which is not dedicated. A node without pods, or with
+// one of which nothing is known, keeps the last labels if they fit: those of the pod that opened it, or
+// those that an autoscaler made it with.
 //
 // A node with pods without a tenant is for none, even if it is dedicated. Where that breaks the
 // required node affinity of a pod on the node, the caller takes the next labels.
-func (p *Policy) OccupiedNodeLabels(d Dedication, o *Occupancy) []NodeLabels {
+func (p *Policy) OccupiedNodeLabels(d Dedication, o *Occupancy, last NodeLabels) []NodeLabels {
 	var labels []NodeLabels
 	if o.unmanaged > 0 {
 		labels = append(labels, UnmanagedNodeLabels())
 	}
 	switch {
 	case d.shared:
-		labels = append(labels, VMNodeLabels())
-	case d.tenant != "" && o.all.some && !o.all.several && d == o.all.group.dedication():
-		labels = append(labels, p.nodeLabelsOf(o.all.group))
+		return append(labels, VMNodeLabels())
+	case o.all.some && o.unknown == 0:
+		if !o.all.several && d == o.all.group.dedication() {
+			labels = append(labels, p.nodeLabelsOf(o.all.group))
+		}
+		return labels
+	case !p.writes(last) || last == UnmanagedNodeLabels():
+		return labels
+	case d == p.dedicationOfLabels(last), o.Empty() && !d.Known():
+		labels = append(labels, last)
 	}
 	return labels
+}
+
+// dedicationOfLabels returns the dedication of the nodes with labels that the policy writes.
+func (p *Policy) dedicationOfLabels(l NodeLabels) Dedication {
+	if l == VMNodeLabels() {
+		return Dedication{shared: true}
+	}
+	d := Dedication{tenant: l[AxisTenant]}
+	if p.separates[AxisDataClass] {
+		d.dataClass = l[AxisDataClass]
+	}
+	return d
 }
 
 // ParseNodeLabels reads the node labels; false if there is none of their keys. Labels that this

@@ -77,6 +77,9 @@ func NewRules(spec *v1alpha1.IsolationPolicySpec) (*Rules, error) {
 	// A nil selector selects nothing: platform namespaces are named one by one.
 	platform, err := metav1.LabelSelectorAsSelector(spec.PlatformNamespaces.Selector)
 	fault("platformNamespaces.selector", err)
+	// Package dedication reads it. It is checked here so that no spec with a fault is put in force.
+	_, err = metav1.LabelSelectorAsSelector(spec.NodeLabel.Selector)
+	fault("nodeLabel.selector", err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -279,17 +279,29 @@ func (p *process) Node(name string) (*v1.Node, bool) {
 }
 
 func (p *process) Occupancy(node string) isolation.Occupancy {
-	objs, err := p.pods.ByIndex("node", node)
-	if err != nil {
-		panic(err)
-	}
 	var residents []isolation.Resident
-	for _, obj := range objs {
-		pod := obj.(*v1.Pod)
+	for _, pod := range p.PodsOn(node) {
 		residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: p.Subject(pod)})
 	}
 	return isolation.NewOccupancy(residents)
 }
+
+func (p *process) Policy() *isolation.Policy { return p.policy }
+
+func (p *process) PodsOn(node string) []*v1.Pod {
+	objs, err := p.pods.ByIndex("node", node)
+	if err != nil {
+		panic(err)
+	}
+	var pods []*v1.Pod
+	for _, obj := range objs {
+		pods = append(pods, obj.(*v1.Pod))
+	}
+	return pods
+}
+
+// AssumedOn returns none: a pod is reserved until the informer has it.
+func (p *process) AssumedOn(string) []*v1.Pod { return nil }
 
 func (p *process) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
 	var taints []isolation.Taint
@@ -313,7 +325,7 @@ func (p *process) DedicationChanged(string, cluster.Dedicated, cluster.Dedicated
 // place does what the scheduler does with a pod that Filter has admitted.
 func (p *process) place(pod *v1.Pod, node string) error {
 	subject := p.Subject(pod)
-	if err := p.engine.Reserve(pod.UID, node, &subject); err != nil {
+	if err := p.engine.Reserve(pod, node, &subject); err != nil {
 		return err
 	}
 	defer p.engine.Release(pod.UID, node, dedication.OutcomeKnown)

@@ -105,6 +105,8 @@ func (a *applied) apply(object *v1alpha1.IsolationPolicy) {
 	a.parts.logger.Info("Another policy is in force", "generation", object.Status.InForce.Generation)
 	a.parts.engine.Configure(dedicationSettings(spec, beside(object.Status.InForce)))
 	a.parts.store.SetRules(rules)
+	// The labels of nodes may change with them, though no pod's verdict does.
+	a.parts.engine.RulesChanged()
 	a.parts.auditor.Configure(auditSettings(spec))
 }
 

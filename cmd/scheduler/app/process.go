@@ -11,6 +11,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
@@ -210,6 +211,8 @@ func dedicationSettings(spec *v1alpha1.IsolationPolicySpec, beside map[string]st
 		ContainersOnVMNodes: dedication.ContainersOnVMNodes(d.ContainersOnVMNodes),
 		Beside:              beside,
 	}
+	// The leader accepts no spec with a selector that cannot be read. The error leaves it nil: no node is labelled.
+	settings.LabelledNodes, _ = metav1.LabelSelectorAsSelector(spec.NodeLabel.Selector)
 	if d.MaxNodesPerTenant != nil {
 		settings.MaxNodesPerTenant = *d.MaxNodesPerTenant
 	}

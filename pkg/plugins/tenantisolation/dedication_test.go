@@ -114,7 +114,7 @@ func (e *fakeEngine) Homes(subject *isolation.Subject, most int) []string {
 	return homes
 }
 
-func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subject) error {
+func (e *fakeEngine) Reserve(pod *v1.Pod, node string, subject *isolation.Subject) error {
 	own, ok := subject.Dedication()
 	to, dedicated := e.nodes[node]
 	domain, _ := subject.TrustDomain()
@@ -132,7 +132,7 @@ func (e *fakeEngine) Reserve(uid types.UID, node string, subject *isolation.Subj
 	case !dedicated:
 		e.open(node, own, domain.Tenant)
 	}
-	e.leases[string(uid)+" on "+node]++
+	e.leases[string(pod.UID)+" on "+node]++
 	return nil
 }
 

@@ -28,7 +28,7 @@ type Dedicator interface {
 	// Homes returns nodes with the dedication that the subject would bring, at most so many.
 	Homes(subject *isolation.Subject, most int) []string
 	// Reserve keeps a node for a pod until Release.
-	Reserve(uid types.UID, node string, subject *isolation.Subject) error
+	Reserve(pod *v1.Pod, node string, subject *isolation.Subject) error
 	// ReadyToBind reports whether nothing is left to be done for a pod before its bind.
 	ReadyToBind(uid types.UID, node string) bool
 	// Ensure does what is left to be done, or waits for it.
@@ -72,7 +72,7 @@ func (NoDedication) TenantsBelowLimit() map[string]bool { return nil }
 func (NoDedication) Homes(*isolation.Subject, int) []string { return nil }
 
 // Reserve returns nil.
-func (NoDedication) Reserve(types.UID, string, *isolation.Subject) error { return nil }
+func (NoDedication) Reserve(*v1.Pod, string, *isolation.Subject) error { return nil }
 
 // ReadyToBind returns true.
 func (NoDedication) ReadyToBind(types.UID, string) bool { return true }

@@ -121,7 +121,7 @@ func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		pl.handle.Activate(logger, map[string]*v1.Pod{pod.Namespace + "/" + pod.Name: pod})
 		return status(c.rules, verdict)
 	}
-	if err := pl.dedicator.Reserve(pod.UID, nodeName, &c.subject); err != nil {
+	if err := pl.dedicator.Reserve(pod, nodeName, &c.subject); err != nil {
 		klog.FromContext(ctx).V(4).Info("The node cannot be dedicated to the pod", "pod", klog.KObj(pod), "node", nodeName, "err", err)
 		return denial(refusal(err))
 	}
