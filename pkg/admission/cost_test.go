@@ -39,6 +39,9 @@ func TestPoliciesCostOfALargePod(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(requests)) {
 		r := requests[name]
 		r.namespace = namespace
+		if r.operation == apiserver.Create {
+			r.object = compileMutation(t, shippedMutation(t, name)).patch(t, r)
+		}
 		got := compile(t, shippedPolicy(t, name)).ask(t, r)
 		if !got.allowed() {
 			t.Errorf("%s refuses the pod: %v", name, got.holds)

@@ -71,7 +71,10 @@ type counts map[string]int
 // interfere makes a cluster, and returns what acme's pods have changed for globex.
 func interfere(t *testing.T, seed uint64, ofAcme, ofGlobex *evaluator, seen counts) string {
 	t.Helper()
-	r := &randomPods{Rand: rand.New(rand.NewPCG(seed, 0)), params: parametersOf(inForce())}
+	r := &randomPods{
+		Rand: rand.New(rand.NewPCG(seed, 0)), params: parametersOf(inForce()),
+		mutator: compileMutation(t, shippedMutation(t, "tenant-isolation-pods")),
+	}
 	f := newFloor(t, r.nodes())
 	for range r.IntN(6) {
 		pod := r.accepted(t, ofGlobex, "globex", "acme")
@@ -87,7 +90,7 @@ func interfere(t *testing.T, seed uint64, ofAcme, ofGlobex *evaluator, seen coun
 	}
 	charged := map[string]bool{}
 	for range 12 {
-		pod := r.pod("acme", "globex")
+		pod := r.steered(t, "acme", "globex")
 		if !r.admits(t, ofAcme, pod) {
 			seen["refused"]++
 			continue
@@ -120,8 +123,9 @@ func interfere(t *testing.T, seed uint64, ofAcme, ofGlobex *evaluator, seen coun
 // randomPods makes pods that a tenant may try.
 type randomPods struct {
 	*rand.Rand
-	params *corev1.ConfigMap
-	made   int
+	params  *corev1.ConfigMap
+	mutator *mutator
+	made    int
 }
 
 func oneOf[T any](r *randomPods, of ...T) T { return of[r.IntN(len(of))] }
@@ -136,11 +140,20 @@ func (r *randomPods) admits(t *testing.T, policy *evaluator, pod *corev1.Pod) bo
 	}).allowed()
 }
 
+// steered makes a pod as admission leaves it.
+func (r *randomPods) steered(t *testing.T, tenant, other string) *corev1.Pod {
+	t.Helper()
+	pod := r.pod(tenant, other)
+	return r.mutator.patch(t, request{
+		operation: apiserver.Create, resource: "pods", object: pod, params: r.params, namespace: namespaceOf(pod.Namespace),
+	})
+}
+
 // accepted makes pods until one of them is accepted.
 func (r *randomPods) accepted(t *testing.T, policy *evaluator, tenant, other string) *corev1.Pod {
 	t.Helper()
 	for {
-		if pod := r.pod(tenant, other); r.admits(t, policy, pod) {
+		if pod := r.steered(t, tenant, other); r.admits(t, policy, pod) {
 			return pod
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
@@ -53,6 +54,9 @@ func Parameters(inForce *v1alpha1.InForce, schedulerNames []string) *corev1.Conf
 		"dataClasses": strings.Join(append([]string{unclassified}, spec.DataClasses...), " "),
 		// The class by which a node is dedicated for each of them; empty if data classes do not separate.
 		"dedicationClasses": strings.Join(dedicationClasses(spec), " "),
+		// For each privilege, and for the user namespace of the host and of the pod: the value of the node label.
+		"nodePrivileges":     strings.Join(nodePrivileges(spec), " "),
+		"nodeUserNamespaces": strings.Join(nodeUserNamespaces(spec), " "),
 		// The boundary that each RuntimeClass is taken for, and those whose pods of several trust domains
 		// share nodes.
 		"runtimeClasses":        searched(classes),
@@ -130,6 +134,32 @@ func dedicationClasses(spec *v1alpha1.IsolationPolicySpec) []string {
 		}
 	}
 	return representatives
+}
+
+// nodePrivileges are, for each privilege from the lowest, the value on the nodes of its trust domain: of those
+// that share, the first.
+func nodePrivileges(spec *v1alpha1.IsolationPolicySpec) []string {
+	values := []string{}
+	for _, privilege := range isolation.Privileges() {
+		value := privilege.String()
+		for _, group := range spec.Sharing.Privileges {
+			if slices.Contains(group, privilege.String()) {
+				value = group[0]
+			}
+		}
+		if !slices.Contains(spec.SeparateBy, v1alpha1.AxisPrivilege) {
+			value = isolation.NodeLabelAny
+		}
+		values = append(values, value)
+	}
+	return values
+}
+
+func nodeUserNamespaces(spec *v1alpha1.IsolationPolicySpec) []string {
+	if !slices.Contains(spec.SeparateBy, v1alpha1.AxisUserNamespace) {
+		return []string{isolation.NodeLabelAny, isolation.NodeLabelAny}
+	}
+	return []string{isolation.UserNamespaceHost.String(), isolation.UserNamespacePod.String()}
 }
 
 // isolatingHandlers are the handlers of RuntimeClasses that are a boundary.

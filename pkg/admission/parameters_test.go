@@ -14,6 +14,7 @@ import (
 func TestParameters(t *testing.T) {
 	policy := inForce()
 	policy.Spec.Sharing.DataClasses = []v1alpha1.DataClassGroup{{"public", "internal"}}
+	policy.Spec.Sharing.Privileges = []v1alpha1.PrivilegeGroup{{"baseline", "restricted"}}
 	policy.Spec.Boundaries.Handlers = map[string]v1alpha1.Boundary{"kata-fc": v1alpha1.BoundaryContainer, "my-vm": v1alpha1.BoundaryVM}
 	policy.Spec.Boundaries.AllowedAnnotations = []string{"io.katacontainers.config.b", "io.katacontainers.config.a"}
 	policy.Spec.RuntimeClasses.ByDataClass = map[string]v1alpha1.RuntimeClassName{"restricted": "kata-qemu", "confidential": "gvisor"}
@@ -30,6 +31,8 @@ func TestParameters(t *testing.T) {
 		"schedulerNames":        "one two",
 		"dataClasses":           "unclassified public internal confidential restricted",
 		"dedicationClasses":     "unclassified public public confidential restricted", //nolint:dupword // internal shares with public
+		"nodePrivileges":        "baseline baseline privileged",
+		"nodeUserNamespaces":    "host pod",
 		"runtimeClasses":        " gvisor=sandbox kata-qemu=vm plain=container ",
 		"sharingRuntimeClasses": " kata-qemu ",
 		"byDataClass":           " confidential=gvisor restricted=kata-qemu ",
@@ -65,6 +68,9 @@ func TestParametersOfSandboxes(t *testing.T) {
 	got := admission.Parameters(policy, []string{schedulerName}).Data
 	if want := " gvisor kata-qemu "; got["sharingRuntimeClasses"] != want {
 		t.Errorf("RuntimeClasses that share nodes %q, want %q", got["sharingRuntimeClasses"], want)
+	}
+	if got["nodePrivileges"] != "any any any" || got["nodeUserNamespaces"] != "any any" {
+		t.Errorf("labels of nodes for privileges %q and user namespaces %q", got["nodePrivileges"], got["nodeUserNamespaces"])
 	}
 	if got["dedicationClasses"] != "" {
 		t.Errorf("classes of dedications %q, want none", got["dedicationClasses"])

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // A plain pod is accepted without a further look, so it must have no fault; and each line of what is plain must
@@ -27,7 +28,7 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 		_, condition, _ := strings.Cut(line, "\n")
 		lines[i] = strings.TrimPrefix(strings.TrimSpace(condition), "&& ")
 	}
-	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain"}, {Expression: "size(variables.faults) == 0"}}
+	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain && variables.exact"}, {Expression: "size(variables.faults) == 0"}}
 	shipped := compile(t, policy)
 	without := make([]*evaluator, len(lines))
 	for i := range lines {
@@ -78,6 +79,13 @@ func randomRequest(random *rand.Rand) request {
 	r.params = parametersOf(policy)
 	pod.Labels["tenantisolation.dev/tenant"] = "acme"
 	pod.Spec.SchedulerName = schedulerName
+	class, privilege, users := "unclassified", "restricted", "host"
+	if len(policy.Spec.SeparateBy) == 1 {
+		class, privilege, users = isolation.NodeLabelAny, isolation.NodeLabelAny, isolation.NodeLabelAny
+	} else if len(policy.Spec.Sharing.DataClasses) > 0 && policy.Spec.Sharing.DataClasses[0][0] == "red" {
+		class = "red"
+	}
+	pod.Spec.Affinity = requiredBy(required(nil, noSet(), setOf(isolation.NodeLabels{"acme", class, privilege, users})))
 	changes := changesOfPods(random, &r, pod)
 	for range random.IntN(4) {
 		pick(random, changes...)()
@@ -97,7 +105,7 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 	annotate := func(key string) { pod.Annotations = map[string]string{key: "yes"} }
 	return []func(){
 		func() {
-			pod.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term()}}}
+			pod.Spec.Affinity.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term()}}
 		},
 		func() {
 			pod.Spec.NodeSelector = map[string]string{pick(random, "zone", "tenantisolation.dev/tenant"): "a"}
