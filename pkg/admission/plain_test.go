@@ -28,7 +28,9 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 		_, condition, _ := strings.Cut(line, "\n")
 		lines[i] = strings.TrimPrefix(strings.TrimSpace(condition), "&& ")
 	}
-	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain && variables.exact"}, {Expression: "size(variables.faults) == 0"}}
+	policy.Spec.Validations = []admissionregistrationv1.Validation{{Expression: "variables.plain && variables.exact"}, {
+		Expression: "size(variables.faults) == 0", MessageExpression: `variables.faults.join("; ")`,
+	}}
 	shipped := compile(t, policy)
 	without := make([]*evaluator, len(lines))
 	for i := range lines {
@@ -40,9 +42,10 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 	plain, needed := 0, make([]bool, len(lines))
 	for range tries {
 		r := randomRequest(random)
-		holds := shipped.ask(t, r).holds
+		answer := shipped.ask(t, r)
+		holds := answer.holds
 		if holds[0] && !holds[1] {
-			t.Fatalf("a plain pod has a fault: %+v in %v by %v", r.object, r.namespace.Labels, r.user)
+			t.Fatalf("a plain pod has a fault, %s: %+v in %v by %v", answer.text, r.object, r.namespace.Labels, r.user)
 		}
 		if holds[0] {
 			plain++
