@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ func TestKarpenter(t *testing.T) {
 		t.Skip("it builds Karpenter and waits for consolidation")
 	}
 	f := newField(t, nil)
+	// Not by t.Parallel, which would run as many at a time as there are processors.
+	var all sync.WaitGroup
 	for name, scenario := range map[string]struct {
 		pool string
 		run  func(*scenario)
@@ -46,13 +49,15 @@ func TestKarpenter(t *testing.T) {
 		"interrupted and drifted nodes are replaced":    {"drift", interruptedAndDrifted},
 		"terms that the author wrote are kept":          {"terms", authorsTerms},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := f.scenario(t, scenario.pool)
-			scenario.run(s)
-			s.keepsTheRule()
+		all.Go(func() {
+			t.Run(name, func(t *testing.T) {
+				s := f.scenario(t, scenario.pool)
+				scenario.run(s)
+				s.keepsTheRule()
+			})
 		})
 	}
+	all.Wait()
 }
 
 func fiveTenants(s *scenario) {
