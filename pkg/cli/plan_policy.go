@@ -125,6 +125,9 @@ func printPolicyChange(out io.Writer, r *policyChange) error {
 	for _, n := range listed(out, "Dedicated nodes would have to be released", len(r.Released), r.Released) {
 		fmt.Fprintf(out, "  %s (%s): %s\n", n.Node, n.DedicatedTo, n.Why)
 	}
+	for _, n := range listed(out, "Nodes would have other labels for autoscalers", len(r.NodeLabels), r.NodeLabels) {
+		fmt.Fprintf(out, "  %s: %s\n", n.Node, n.Why)
+	}
 	fmt.Fprintln(out)
 	return printVerdictOfChange(out, paint, r)
 }

@@ -67,9 +67,13 @@ func TestFaultsAreNamed(t *testing.T) {
 		"platformNamespaces: {names: [a, a]}":                                                    {"at.platformNamespaces.names[1]"},
 		"platformNamespaces: {selector: {}}":                                                     {"at.platformNamespaces.selector"},
 		"platformNamespaces: {selector: {matchExpressions: [{key: a, operator: DoesNotExist}]}}": {"at.platformNamespaces.selector"},
-		"platformNamespaces: {selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]}}": {"at.platformNamespaces.selector"},
-		"platformNamespaces: {selector: {matchExpressions: [{key: a, operator: In}]}}":                               {"at.platformNamespaces.selector"},
-		"preemption: never": {"at.preemption"},
+		"platformNamespaces: {selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]}}":                     {"at.platformNamespaces.selector"},
+		"platformNamespaces: {selector: {matchExpressions: [{key: a, operator: In}]}}":                                                   {"at.platformNamespaces.selector"},
+		"nodeLabel: {selector: {matchExpressions: [{key: a, operator: In}]}}":                                                            {"at.nodeLabel.selector"},
+		"nodeLabel: {selector: {matchLabels: {tenantisolation.node-restriction.kubernetes.io/tenant: acme}}}":                            {"at.nodeLabel.selector"},
+		"nodeLabel: {selector: {matchExpressions: [{key: tenantisolation.node-restriction.kubernetes.io/privilege, operator: Exists}]}}": {"at.nodeLabel.selector"},
+		"nodeLabel: {nodes: all}":                                  {"at.nodeLabel.nodes"},
+		"preemption: never":                                        {"at.preemption"},
 		"{enforcement: Audit, dedication: {mode: Enabled}}":        {"at.dedication.mode"},
 		"{enforcement: Audit, audit: {remediation: Evict}}":        {"at.audit.remediation"},
 		"audit: {mode: Disabled, remediation: Evict}":              {"at.audit.remediation"},
@@ -84,8 +88,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		"runtimeClasses: {byDataClass: {none: kata}}":              {"at.runtimeClasses.byDataClass"},
 		"runtimeClasses: {byDataClass: {public: Not A Name}}":      {"at.runtimeClasses.byDataClass.public"},
 		"tenantFrom: {namespaceLabel: tenantisolation.dev/tenant}": {"at.tenantFrom.namespaceLabel"},
-		"tenantFrom: {}":                     {"at.tenantFrom.namespaceLabel"},
-		"preemption: Never\npreemption: Any": {"preemption"},
+		"tenantFrom: {}":                                           {"at.tenantFrom.namespaceLabel"},
+		"preemption: Never\npreemption: Any":                       {"preemption"},
 	} {
 		_, err := ParseSpec(field.NewPath("at"), []byte(text))
 		if err == nil {

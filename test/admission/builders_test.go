@@ -19,6 +19,7 @@ const (
 	evidenceKey     = "tenantisolation.dev/trust-domain"
 	dedicationKey   = "tenantisolation.dev/dedication"
 	openedByKey     = "tenantisolation.dev/opened-by"
+	nodeLabelKey    = "tenantisolation.node-restriction.kubernetes.io/tenant"
 	kataPath        = "io.katacontainers.config.hypervisor.path"
 )
 

@@ -124,6 +124,7 @@ func dedicationsWritten() threat {
 			name: "who may write ConfigMaps " + what, names: []string{dedicationTable}, run: write,
 		})
 	}
+	const countedOn = "whose pods may count on it"
 	for what, change := range map[string]map[string]any{
 		"the taint of a tenant": {"spec": map[string]any{"taints": []any{
 			map[string]any{"key": tenantKey, "value": "globex", "effect": "NoSchedule"},
@@ -133,15 +134,21 @@ func dedicationsWritten() threat {
 		}}},
 		"the label of a tenant":     metadata("labels", tenantKey, "globex"),
 		"the label of a data class": metadata("labels", dataClassKey, "public"),
+		countedOn:                   metadata("labels", nodeLabelKey, "globex"),
 		"who has opened it":         metadata("annotations", openedByKey, "globex"),
 	} {
 		for _, who := range []user{nodeKeeper, kubelet} {
-			if _, taints := change["spec"]; taints && who == kubelet {
+			_, taints := change["spec"]
+			if who == kubelet && (taints || what == countedOn) {
 				// NodeRestriction keeps it from that, without any policy.
 				continue
 			}
+			names := []string{tenantKey, openedByKey}
+			if what == countedOn {
+				names = []string{nodeLabelKey}
+			}
 			row.attacks = append(row.attacks, attack{
-				name: fmt.Sprintf("%s writes %s on a node", who, what), names: []string{tenantKey, openedByKey},
+				name: fmt.Sprintf("%s writes %s on a node", who, what), names: names,
 				run: func(s *scene) error {
 					_, err := s.as(who).CoreV1().Nodes().Patch(s.ctx, attackedNode, types.MergePatchType, s.marshal(change),
 						metav1.PatchOptions{DryRun: try})

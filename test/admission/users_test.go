@@ -36,6 +36,8 @@ const (
 	nodeAgent user = "vera"
 	// classKeeper may do everything with RuntimeClasses, and no more.
 	classKeeper user = "karl"
+	// karpenter has the rights of its chart as far as Nodes are concerned, and may make NodeClaims.
+	karpenter user = "system:serviceaccount:kube-system:karpenter"
 	// The components of the cluster.
 	stockScheduler user = "system:kube-scheduler"
 	ourScheduler   user = "system:serviceaccount:" + systemNamespace + ":" + schedulerName
@@ -48,7 +50,7 @@ const (
 )
 
 func (w *environment) addUsers(ctx context.Context) error {
-	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeAgent, nodeKeeper, mapKeeper, policyKeeper, stockScheduler} {
+	for _, name := range []user{editor, namespaceAdmin, owner, namespaceKeeper, classKeeper, nodeAgent, nodeKeeper, mapKeeper, policyKeeper, karpenter, stockScheduler} {
 		config, err := w.plane.AddUser(string(name))
 		if err != nil {
 			return err
@@ -80,6 +82,11 @@ func (w *environment) addUsers(ctx context.Context) error {
 			APIGroups: []string{""}, Resources: []string{"namespaces", "namespaces/status", "namespaces/finalize"}, Verbs: anything,
 		}),
 		w.allow(ctx, nodeKeeper, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: anything}),
+		w.allow(ctx, karpenter, rbacv1.PolicyRule{
+			APIGroups: []string{"karpenter.sh"}, Resources: []string{"nodeclaims"}, Verbs: []string{"create", "delete", "update", "patch"},
+		}, rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"create", "delete", "patch", "update"},
+		}),
 		w.allow(ctx, nodeAgent, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes/status", "pods/status"}, Verbs: []string{"patch", "update"}}),
 		// The leader's right to write the parameters.
 		w.allow(ctx, ourScheduler, rbacv1.PolicyRule{

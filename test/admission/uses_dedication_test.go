@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // ours are the tolerations of this project's taints, as key=value or key alone, in order.
@@ -229,12 +230,33 @@ func TestUseSchedulerDedicatesNodes(t *testing.T) {
 	table.Data["term"] = "next"
 	_, err = maps.Update(s.ctx, table, metav1.UpdateOptions{DryRun: try})
 	s.allowed("taking over", err)
-	change := metadata("labels", tenantKey, "acme")
+	change := metadata("labels", nodeLabelKey, "acme")
 	change["spec"] = map[string]any{"taints": []any{map[string]any{"key": tenantKey, "value": "acme", "effect": "NoExecute"}}}
 	_, err = s.as(ourScheduler).CoreV1().Nodes().Patch(s.ctx, livingNode, types.MergePatchType, s.marshal(change), metav1.PatchOptions{DryRun: try})
 	s.allowed("dedicating a node", err)
 	_, err = s.as(administrator).CoreV1().Nodes().Patch(s.ctx, livingNode, types.MergePatchType, s.marshal(change), metav1.PatchOptions{DryRun: try})
 	s.allowed("an administrator who does it", err)
+}
+
+// Karpenter makes a Node with the labels of its NodeClaim, or writes them when it registers the node,
+// which may be dedicated by then.
+func TestUseKarpenterLabelsNodes(t *testing.T) {
+	s := newScene(t)
+	karpenter := s.as(karpenter)
+	labels := isolation.NodeLabels{"acme", "internal", "baseline", "host"}.Map()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "made-by-karpenter", Labels: labels}}
+	_, err := karpenter.CoreV1().Nodes().Create(s.ctx, node, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	s.allowed("a new node", err)
+	for _, name := range []string{livingNode, attackedNode} {
+		change := map[string]any{"metadata": map[string]any{"labels": labels}}
+		_, err := karpenter.CoreV1().Nodes().Patch(s.ctx, name, types.MergePatchType, s.marshal(change), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		s.allowed("registering "+name, err)
+	}
+	taint := map[string]any{"spec": map[string]any{"taints": []any{map[string]any{"key": tenantKey, "value": "acme", "effect": "NoExecute"}}}}
+	_, err = karpenter.CoreV1().Nodes().Patch(s.ctx, livingNode, types.MergePatchType, s.marshal(taint), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("it dedicates a node: %v, want it forbidden", err)
+	}
 }
 
 func TestUseNodeWritesByOthers(t *testing.T) {
@@ -261,5 +283,11 @@ func TestThreat10KubeletTaintsANode(t *testing.T) {
 	_, err := s.as(kubelet).CoreV1().Nodes().Patch(s.ctx, attackedNode, types.MergePatchType, s.marshal(taints), metav1.PatchOptions{})
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "not allowed to modify taints") {
 		t.Errorf("it taints its own node: %v, want it forbidden", err)
+	}
+	for _, key := range isolation.NodeLabelKeys() {
+		_, err := s.as(kubelet).CoreV1().Nodes().Patch(s.ctx, attackedNode, types.MergePatchType, s.marshal(metadata("labels", key, "acme")), metav1.PatchOptions{})
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "is not allowed to modify labels") {
+			t.Errorf("it labels its own node: %v, want it forbidden by NodeRestriction", err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -203,6 +204,7 @@ func (w *environment) standby(change ...func(*dedication.Config)) *process {
 		Namespace: system, Settings: dedication.Settings{
 			Enabled: true, TaintEffect: v1.TaintEffectNoSchedule,
 			SettleTime: settleTime, ReleaseAfter: releaseAfter, NodeReuse: dedication.ReuseImmediately,
+			LabelledNodes: labels.Everything(),
 		},
 	}
 	for _, c := range change {

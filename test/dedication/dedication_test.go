@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tenantisolation.dev/scheduler/pkg/dedication"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // All cases share one control plane, one after the other: starting it takes longer than a case.
@@ -51,7 +52,7 @@ func dedicateAndRelease(w *environment) {
 	if diff := cmp.Diff(want, node.Spec.Taints); diff != "" {
 		w.t.Errorf("taints (-want +got):\n%s", diff)
 	}
-	if got := node.Labels["tenantisolation.dev/tenant"]; got != "acme" {
+	if got := node.Labels[isolation.NodeLabelKey(isolation.AxisTenant)]; got != "acme" {
 		w.t.Errorf("label %q, want acme", got)
 	}
 	if got := node.Annotations[dedication.OpenedByAnnotation]; got != "acme" {
@@ -65,7 +66,7 @@ func dedicateAndRelease(w *environment) {
 	}
 	w.remove(pod)
 	w.free("node-a1")
-	if node := w.get("node-a1"); node.Labels["tenantisolation.dev/tenant"] != "" || node.Annotations[dedication.OpenedByAnnotation] != "" {
+	if node := w.get("node-a1"); node.Labels[isolation.NodeLabelKey(isolation.AxisTenant)] != "" || node.Annotations[dedication.OpenedByAnnotation] != "" {
 		w.t.Errorf("labels %v, annotations %v, want nothing of a dedication", node.Labels, node.Annotations)
 	}
 }

@@ -7,8 +7,11 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubernetes/pkg/scheduler"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // Switching dedication off under load stops nobody, and leaves no trace; switched on again, it dedicates what
@@ -20,7 +23,7 @@ func TestDedicationOffAndOn(t *testing.T) {
 	for i := range tenants {
 		namespaces = append(namespaces, c.namespace(tenant(fmt.Sprintf("tenant-%d", i))))
 		c.node()
-		c.node()
+		c.node(ofKarpenter)
 	}
 	var all []*v1.Pod
 	for i := range pods {
@@ -40,13 +43,62 @@ func TestDedicationOffAndOn(t *testing.T) {
 		t.Errorf("%d nodes keep a trace: %s", len(traces), traces[0])
 	}
 	c.expectSeparate()
+	c.expectKept()
 
 	c.mustChange(map[string]any{"dedication": map[string]any{"mode": "Enabled"}})
 	c.within(patience, "dedicated again", func() (bool, string) {
 		dedicated := len(c.traces())
 		return dedicated >= tenants, fmt.Sprintf("%d nodes are dedicated", dedicated)
 	})
+	c.within(soon, "labelled again, where it is dedicated and Karpenter's", c.labelled)
+	c.expectKept()
 	c.placed(c.pod(namespaces[0]), soon)
+}
+
+// ofKarpenter makes a node one of those that are labelled by default.
+func ofKarpenter(node *v1.Node) { node.Labels = map[string]string{"karpenter.sh/nodepool": "default"} }
+
+// labelled reports whether the dedicated nodes of Karpenter, and no others, have the labels of their tenant.
+func (c *installation) labelled() (bool, string) {
+	c.Helper()
+	nodes, err := c.api.CoreV1().Nodes().List(c.Context(), metav1.ListOptions{})
+	c.must(err)
+	labelled := 0
+	for i := range nodes.Items {
+		node := &nodes.Items[i]
+		want := ""
+		if node.Labels["karpenter.sh/nodepool"] != "" && len(node.Spec.Taints) > 0 {
+			want = node.Spec.Taints[0].Value
+			labelled++
+		}
+		for _, axis := range isolation.Axes() {
+			got, has := node.Labels[isolation.NodeLabelKey(axis)]
+			if has != (want != "") || axis == isolation.AxisTenant && got != want {
+				return false, fmt.Sprintf("%s has %s %q, want the tenant %q", node.Name, axis, got, want)
+			}
+		}
+	}
+	return labelled > 0, "none is"
+}
+
+// expectKept asks the kubelet's own check whether it would keep every pod if it started again.
+func (c *installation) expectKept() {
+	c.Helper()
+	pods, err := c.api.CoreV1().Pods(metav1.NamespaceAll).List(c.Context(), metav1.ListOptions{})
+	c.must(err)
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if pod.Spec.NodeName == "" {
+			continue
+		}
+		node, err := c.api.CoreV1().Nodes().Get(c.Context(), pod.Spec.NodeName, metav1.GetOptions{})
+		c.must(err)
+		info := framework.NewNodeInfo()
+		info.SetNode(node)
+		if rejected := scheduler.AdmissionCheck(pod, info, true); len(rejected) > 0 {
+			c.Errorf("the kubelet of %s would reject %s/%s: %v, labels %v", node.Name, pod.Namespace, pod.Name, rejected, node.Labels)
+		}
+	}
 }
 
 // expectSeparate looks at the cluster itself: no node holds pods of two tenants.

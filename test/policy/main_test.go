@@ -187,7 +187,7 @@ func (c *installation) namespace(labels ...string) string {
 
 func tenant(name string) string { return "tenantisolation.dev/tenant=" + name }
 
-func (c *installation) node() string {
+func (c *installation) node(change ...func(*v1.Node)) string {
 	c.Helper()
 	node := &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: c.name("node")},
@@ -195,6 +195,9 @@ func (c *installation) node() string {
 			Capacity: resources(), Allocatable: resources(),
 			Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}},
 		},
+	}
+	for _, each := range change {
+		each(node)
 	}
 	_, err := c.api.CoreV1().Nodes().Create(c.Context(), node, metav1.CreateOptions{})
 	c.must(err)
@@ -262,7 +265,7 @@ func (c *installation) traces() []string {
 		node := &nodes.Items[i]
 		text, err := json.Marshal([]any{node.Labels, node.Annotations, node.Spec.Taints})
 		c.must(err)
-		if strings.Contains(string(text), "tenantisolation.dev/") {
+		if strings.Contains(string(text), "tenantisolation.") {
 			with = append(with, node.Name+" "+string(text))
 		}
 	}

@@ -50,6 +50,8 @@ type Change struct {
 	KernelGroups []KernelGroups `json:"kernelGroups"`
 	// Released are the dedicated nodes that could not stay dedicated as they are.
 	Released []Released `json:"released"`
+	// NodeLabels are the nodes that would be labelled, or no more.
+	NodeLabels []NodeLabels `json:"nodeLabels"`
 }
 
 // Field is a field of the spec whose values differ.
@@ -111,6 +113,12 @@ type Released struct {
 	Why         string `json:"why"`
 }
 
+// NodeLabels is a node that would be labelled with its trust domain, or no more.
+type NodeLabels struct {
+	Node string `json:"node"`
+	Why  string `json:"why"`
+}
+
 // Make compares. Rules are those of Input.After.
 func Make(in *Input, rules *podfacts.Rules) (*Change, error) {
 	c := &Change{}
@@ -131,6 +139,9 @@ func Make(in *Input, rules *podfacts.Rules) (*Change, error) {
 	c.runtimeClasses(in, beforeRules, rules)
 	c.pods(in, before, after)
 	c.released(in, before, after)
+	if err := c.nodeLabels(in, beforeRules, rules); err != nil {
+		return nil, err
+	}
 	c.Changes = c.any()
 	return c, nil
 }
@@ -142,5 +153,5 @@ func (c *Change) any() bool {
 		}
 	}
 	return len(c.FindingsBegin)+len(c.FindingsEnd)+len(c.FindingsChange)+len(c.RuntimeClasses)+len(c.Refused)+len(c.Admitted)+
-		len(c.Platform)+len(c.TrustDomains)+len(c.Boundaries)+len(c.KernelGroups)+len(c.Released) > 0
+		len(c.Platform)+len(c.TrustDomains)+len(c.Boundaries)+len(c.KernelGroups)+len(c.Released)+len(c.NodeLabels) > 0
 }

@@ -3,9 +3,13 @@ package compare
 import (
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/podfacts"
 )
 
 // dedicatedNode is a node that bears a dedication, and who is on it.
@@ -88,4 +92,44 @@ func (c *Change) released(in *Input, before, after view) {
 			c.Released = append(c.Released, Released{Node: object.Name, DedicatedTo: was.dedication.String(), Why: why})
 		}
 	}
+}
+
+// nodeLabels finds the nodes that would be labelled, and those that would lose their labels: because they
+// would not be selected, or because the pods there were made for labels that would not be written.
+func (c *Change) nodeLabels(in *Input, before, after *podfacts.Rules) error {
+	c.NodeLabels = []NodeLabels{}
+	was, err := labelledNodes(in.Before)
+	if err != nil {
+		return err
+	}
+	is, err := labelledNodes(in.After)
+	if err != nil {
+		return err
+	}
+	for _, node := range in.Nodes {
+		why := ""
+		switch had, has := was.Matches(labels.Set(node.Labels)), is.Matches(labels.Set(node.Labels)); {
+		case !had && has:
+			why = "would be labelled, once it is dedicated"
+		case had && !has:
+			why = "would not be labelled"
+		case has:
+			written, _ := before.ParseNodeLabels(node.Labels)
+			if rewritten, _ := after.ParseNodeLabels(node.Labels); rewritten != written {
+				why = "its labels would be removed, until the pods there are made again"
+			}
+		}
+		if why != "" {
+			c.NodeLabels = append(c.NodeLabels, NodeLabels{Node: node.Name, Why: why})
+		}
+	}
+	return nil
+}
+
+// labelledNodes selects the nodes that are labelled, none without dedication.
+func labelledNodes(spec *v1alpha1.IsolationPolicySpec) (labels.Selector, error) {
+	if spec.Dedication.Mode != v1alpha1.ModeEnabled {
+		return labels.Nothing(), nil
+	}
+	return metav1.LabelSelectorAsSelector(spec.NodeLabel.Selector)
 }
