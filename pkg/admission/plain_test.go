@@ -130,10 +130,10 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 		},
 		func() {
 			r.namespace.Labels["tenantisolation.dev/tenant"] = pick(random, "", "acme", "globex")
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": pick(random, "", "acme", "globex")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": pick(random, "", "acme", "globex")}
 		},
 		func() { delete(pod.Labels, "tenantisolation.dev/tenant") },
-		func() { pod.Labels = nil },
+		func() { pod.Labels = map[string]string{"app": "web"} },
 		func() {
 			r.namespace.Labels["tenantisolation.dev/boundary"] = pick(random, "", "container", "sandbox", "vm", "node", "none")
 			pod.Spec.RuntimeClassName = pick(random, nil, new("kata-qemu"), new("gvisor"), new("plain"))
@@ -142,13 +142,13 @@ func changesOfPods(random *rand.Rand, r *request, pod *corev1.Pod) []func() {
 			r.namespace.Labels["tenantisolation.dev/privilege"] = pick(random, "", "restricted", "baseline", "high")
 		},
 		func() {
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": "acme", "tenantisolation.dev/privilege": pick(random, "", "restricted", "baseline", "high")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": "acme", "tenantisolation.dev/privilege": pick(random, "", "restricted", "baseline", "high")}
 		},
 		func() {
 			r.namespace.Labels["tenantisolation.dev/data-class"] = pick(random, "", "unclassified", "green", "red", "blue")
 		},
 		func() {
-			pod.Labels = map[string]string{"tenantisolation.dev/tenant": "acme", "tenantisolation.dev/data-class": pick(random, "", "unclassified", "green", "red", "blue")}
+			pod.Labels = map[string]string{"app": "web", "tenantisolation.dev/tenant": "acme", "tenantisolation.dev/data-class": pick(random, "", "unclassified", "green", "red", "blue")}
 		},
 		func() {
 			pod.Spec.SchedulerName = pick(random, "", "default-scheduler", "other", schedulerName, schedulerName+" ")
