@@ -3,15 +3,12 @@ package demo
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/internal/checker"
 	"tenantisolation.dev/scheduler/internal/karpenter"
@@ -104,12 +101,8 @@ func (d *demo) startKarpenter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(d.root, "manifests", "examples", "karpenter", "nodepool.yaml"))
+	pool, _, err := karpenter.ExampleNodePools()
 	if err != nil {
-		return err
-	}
-	pool := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal(text, &pool.Object); err != nil {
 		return err
 	}
 	// So that nobody waits minutes to see nodes go.

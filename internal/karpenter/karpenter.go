@@ -3,9 +3,12 @@
 package karpenter
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
@@ -152,6 +156,34 @@ func account(ctx context.Context, plane *controlplane.ControlPlane) (string, err
 		return "", err
 	}
 	return plane.WriteKubeconfig(name, config)
+}
+
+// ExampleNodePools are those that the repository ships: for tenants' pods, and for their virtual machines.
+func ExampleNodePools() (tenants, kata *unstructured.Unstructured, err error) {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(root, "manifests", "examples", "karpenter", "nodepool.yaml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var pools []*unstructured.Unstructured
+	for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), len(text)); ; {
+		pool := &unstructured.Unstructured{}
+		if err := decoder.Decode(&pool.Object); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+		if len(pool.Object) > 0 {
+			pools = append(pools, pool)
+		}
+	}
+	if len(pools) != 2 {
+		return nil, nil, fmt.Errorf("the example has %d NodePools, not one for tenants and one for virtual machines", len(pools))
+	}
+	return pools[0], pools[1], nil
 }
 
 // AddNodePool creates a pool, with the machines of this cluster in place of those that it names, and returns

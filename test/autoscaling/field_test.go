@@ -2,7 +2,6 @@ package autoscaling
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/internal/checker"
 	"tenantisolation.dev/scheduler/internal/controlplane"
@@ -39,12 +37,10 @@ type field struct {
 	plane     *controlplane.ControlPlane
 	api       *kubernetes.Clientset
 	karpenter *karpenter.Cluster
-	pool      []byte
 	journal   *journal
 }
 
-// newField starts it with a policy that differs from the shipped one in the given fields of its spec.
-func newField(t *testing.T, spec map[string]any) *field {
+func newField(t *testing.T) *field {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -71,11 +67,6 @@ func newField(t *testing.T, spec map[string]any) *field {
 	kubectl("apply", "-k", filepath.Join(manifests, "overlays", "default"))
 	// Its pods would need an image.
 	kubectl("scale", "deployment", schedulerName, "--namespace", systemNamespace, "--replicas=0")
-	if spec != nil {
-		patch, err := json.Marshal(map[string]any{"spec": spec})
-		must(err)
-		kubectl("patch", "isolationpolicy", "default", "--type=merge", "--patch", string(patch))
-	}
 	account, err := f.plane.ServiceAccount(t.Context(), systemNamespace, schedulerName)
 	must(err)
 	_, err = f.plane.StartScheduler(t.Context(), controlplane.SchedulerOptions{
@@ -92,8 +83,6 @@ func newField(t *testing.T, spec map[string]any) *field {
 	f.journal, err = newJournal(t.Context(), f.api)
 	must(err)
 	f.karpenter, err = karpenter.Start(t.Context(), f.plane, karpenter.Options{})
-	must(err)
-	f.pool, err = os.ReadFile(filepath.Join(manifests, "examples", "karpenter", "nodepool.yaml"))
 	must(err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -129,26 +118,23 @@ type scenario struct {
 	begin time.Time
 }
 
-// scenario makes the shipped example NodePool, for the scenario alone.
-func (f *field) scenario(t *testing.T, name string, change ...func(*unstructured.Unstructured)) *scenario {
+// scenario makes the shipped example NodePool for tenants, for the scenario alone.
+func (f *field) scenario(t *testing.T, name string) *scenario {
 	t.Helper()
 	s := &scenario{T: t, field: f, name: name, begin: time.Now()}
-	s.nodePool(name, change...)
+	pool, _, err := karpenter.ExampleNodePools()
+	s.must(err)
+	s.addNodePool(pool, name)
 	return s
 }
 
-// nodePool adds a pool for pods of the scenario.
-func (s *scenario) nodePool(name string, change ...func(*unstructured.Unstructured)) {
+// addNodePool adds a pool for pods of the scenario, which changes its nodes as soon as it may.
+func (s *scenario) addNodePool(pool *unstructured.Unstructured, name string) {
 	s.Helper()
-	pool := &unstructured.Unstructured{}
-	s.must(yaml.Unmarshal(s.pool, &pool.Object))
 	pool.SetName(name)
 	s.must(unstructured.SetNestedField(pool.Object, s.name, "spec", "template", "metadata", "labels", scenarioLabel))
 	s.must(unstructured.SetNestedField(pool.Object, "10s", "spec", "disruption", "consolidateAfter"))
 	s.must(unstructured.SetNestedSlice(pool.Object, []any{map[string]any{"nodes": "100%"}}, "spec", "disruption", "budgets"))
-	for _, each := range change {
-		each(pool)
-	}
 	s.must(s.karpenter.AddNodePool(s.Context(), pool))
 }
 

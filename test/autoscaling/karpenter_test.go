@@ -10,8 +10,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"tenantisolation.dev/scheduler/internal/karpenter"
@@ -33,7 +33,7 @@ func TestKarpenter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds Karpenter and waits for consolidation")
 	}
-	f := newField(t, nil)
+	f := newField(t)
 	// Not by t.Parallel, which would run as many at a time as there are processors.
 	var all sync.WaitGroup
 	for name, scenario := range map[string]struct {
@@ -58,6 +58,12 @@ func TestKarpenter(t *testing.T) {
 		})
 	}
 	all.Wait()
+	// Last, as it changes the policy for all.
+	t.Run("a tenant at its limit of nodes waits without disturbing others", func(t *testing.T) {
+		s := f.scenario(t, "limit")
+		atItsLimit(s)
+		s.keepsTheRule()
+	})
 }
 
 func fiveTenants(s *scenario) {
@@ -138,20 +144,15 @@ func unmanagedInBetween(s *scenario) {
 	s.staysAsItIs(ns)
 }
 
-// kataPool has a pool of machines with Kata. Its taint keeps others off: Karpenter would take either pool for
-// a pod that does not ask for one.
+// kataPool has the example's pool of machines with Kata as well.
 func kataPool(s *scenario) {
-	const label, taint = "katacontainers.io/kata-runtime", "example.com/kata"
-	s.nodePool("kata-machines", func(pool *unstructured.Unstructured) {
-		s.must(unstructured.SetNestedField(pool.Object, "true", "spec", "template", "metadata", "labels", label))
-		s.must(unstructured.SetNestedSlice(pool.Object, []any{map[string]any{"key": taint, "effect": "NoSchedule"}}, "spec", "template", "spec", "taints"))
-	})
-	tolerating := func(spec *corev1.PodSpec) {
-		spec.Tolerations = []corev1.Toleration{{Key: taint, Operator: corev1.TolerationOpExists}}
-	}
+	_, pool, err := karpenter.ExampleNodePools()
+	s.must(err)
+	const machines = "kata-machines"
+	s.addNodePool(pool, machines)
 	a, b := s.tenant("t0"), s.tenant("t1")
-	s.run(a, "vm", 2, inKata, tolerating)
-	s.run(b, "vm", 2, inKata, tolerating)
+	s.run(a, "vm", 2, inKata)
+	s.run(b, "vm", 2, inKata)
 	s.run(a, "web", 2)
 	s.placed(6, firstNodes)
 	pools := map[string]string{}
@@ -165,7 +166,7 @@ func kataPool(s *scenario) {
 		if pod.Spec.NodeSelector[scenarioLabel] != s.name {
 			continue
 		}
-		if (pod.Spec.RuntimeClassName != nil) != (pools[pod.Spec.NodeName] == "kata-machines") {
+		if (pod.Spec.RuntimeClassName != nil) != (pools[pod.Spec.NodeName] == machines) {
 			s.Errorf("%s is on a node of the pool %s", pod.Name, pools[pod.Spec.NodeName])
 		}
 	}
@@ -214,6 +215,45 @@ func interruptedAndDrifted(s *scenario) {
 	})
 	s.placed(6, firstNodes)
 	s.staysAsItIs(s.name + "-t0")
+}
+
+// atItsLimit has a tenant that wants one node more than it may have. Karpenter knows nothing of the limit, so
+// it makes the node; what counts is that the tenant does not get it, and that it goes with the need.
+func atItsLimit(s *scenario) {
+	const limit = 2
+	_, err := s.plane.Kubectl(s.Context(), "patch", "isolationpolicy", "default", "--type=merge",
+		"--patch", fmt.Sprintf(`{"spec":{"dedication":{"maxNodesPerTenant":%d}}}`, limit))
+	s.must(err)
+	_, err = s.plane.Kubectl(s.Context(), "wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
+	s.must(err)
+	whole := func(spec *corev1.PodSpec) {
+		spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse("15")
+	}
+	greedy, modest := s.tenant("t0"), s.tenant("t1")
+	s.run(greedy, "web", limit+1, whole)
+	s.run(modest, "web", 1)
+	s.within(firstNodes, "placed up to the limit", func() string {
+		placed, pending, _ := s.journal.waits(s.name, greedy)
+		others, _, _ := s.journal.waits(s.name, modest)
+		if placed == limit && len(pending) == 1 && others == 1 {
+			return ""
+		}
+		return fmt.Sprintf("%d placed, %v wait, %d of the other tenant placed", placed, pending, others)
+	})
+	cost := s.idle(shortQuiet, modest)
+	if cost.evicted > 0 || cost.failed > 0 {
+		s.Errorf("want no pod evicted, got %s", cost)
+	}
+	if placed, _, _ := s.journal.waits(s.name, greedy); placed > limit {
+		s.Errorf("%d pods of the tenant have a node each, want at most %d", placed, limit)
+	}
+	s.scale(greedy, "web", limit)
+	s.within(patience, "on as many nodes as it needs", func() string {
+		if nodes := s.nodesWithLabels(); len(nodes) != limit+1 {
+			return strings.Join(nodes, ", ")
+		}
+		return ""
+	})
 }
 
 func (s *scenario) nodesByName() map[string]bool {
