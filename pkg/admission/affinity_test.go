@@ -227,14 +227,16 @@ func TestAffinityAfterAWebhook(t *testing.T) {
 		change func(*corev1.Pod)
 		want   []corev1.NodeSelectorTerm
 	}{
-		"nothing":             {func(*corev1.Pod) {}, own("restricted", "host")},
-		"an annotation":       {func(p *corev1.Pod) { p.Annotations = map[string]string{"sidecar": "yes"} }, own("restricted", "host")},
-		"a baseline sidecar":  {func(p *corev1.Pod) { p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "sidecar"}) }, own("baseline", "host")},
-		"a privileged one":    {func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{privilegedContainer()} }, own("privileged", "host")},
-		"users of its own":    {func(p *corev1.Pod) { p.Spec.HostUsers = new(false) }, own("restricted", "pod")},
-		"a directory of host": {func(p *corev1.Pod) { p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}} }, own("privileged", "host")},
-		"a label":             {func(p *corev1.Pod) { p.Labels[isolation.PrivilegeLabel] = "baseline" }, own("baseline", "host")},
-		"the affinity away":   {func(p *corev1.Pod) { p.Spec.Affinity = nil }, own("restricted", "host")},
+		"nothing":            {func(*corev1.Pod) {}, own("restricted", "host")},
+		"an annotation":      {func(p *corev1.Pod) { p.Annotations = map[string]string{"sidecar": "yes"} }, own("restricted", "host")},
+		"a baseline sidecar": {func(p *corev1.Pod) { p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "sidecar"}) }, own("baseline", "host")},
+		"a privileged one":   {func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{privilegedContainer()} }, own("privileged", "host")},
+		"users of its own":   {func(p *corev1.Pod) { p.Spec.HostUsers = new(false) }, own("restricted", "pod")},
+		"a directory of host": {func(p *corev1.Pod) {
+			p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}}
+		}, own("privileged", "host")},
+		"a label":           {func(p *corev1.Pod) { p.Labels[isolation.PrivilegeLabel] = "baseline" }, own("baseline", "host")},
+		"the affinity away": {func(p *corev1.Pod) { p.Spec.Affinity = nil }, own("restricted", "host")},
 		"another term": {func(p *corev1.Pod) {
 			terms := &p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 			*terms = append(*terms, corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: "Exists"}}})

@@ -66,6 +66,7 @@ func Parameters(inForce *v1alpha1.InForce, schedulerNames []string) *corev1.Conf
 		"handlers":           searched(isolatingHandlers(spec)),
 		"allowedAnnotations": searched(slices.Sorted(slices.Values(spec.Boundaries.AllowedAnnotations))),
 		"tenantFrom":         tenantFrom,
+		"enforcement":        string(spec.Enforcement),
 	}
 	maps.Copy(data, PlatformEntries(inForce))
 	return &corev1.ConfigMap{

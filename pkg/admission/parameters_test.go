@@ -39,6 +39,7 @@ func TestParameters(t *testing.T) {
 		"allowedAnnotations":    " io.katacontainers.config.a io.katacontainers.config.b ",
 		"tenantFrom":            "capsule.clastix.io/tenant",
 		"dedication":            "Enabled",
+		"enforcement":           "Enforce",
 		"platformNames":         " kube-system tenant-isolation-system ",
 		"platformSelector":      "Exists core   \nIn kubernetes.io/metadata.name  agents \nIn team  platform ",
 		"platformKeys":          "core team",
