@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,10 +57,8 @@ func (t *timeline) look(ctx context.Context, d *demo) {
 		lines = append(lines, nodeLine(&nodes.Items[i], pods.Items))
 	}
 	slices.Sort(lines)
-	now := fmt.Sprintf("%d nodes, %d pods wait", len(lines), waiting)
-	for _, line := range lines {
-		now += "\n         " + line
-	}
+	lines = append([]string{fmt.Sprintf("%d nodes, %d pods wait", len(lines), waiting)}, lines...)
+	now := strings.Join(lines, "\n         ")
 	if now != t.last {
 		t.last = now
 		d.say("  %s", now)

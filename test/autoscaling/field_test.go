@@ -3,6 +3,7 @@ package autoscaling
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,6 +53,10 @@ func newField(t *testing.T) *field {
 	must(err)
 	_, err = karpenter.Build(t.Context())
 	must(err)
+	// An old binary would wait for other policies than those that are installed.
+	if output, err := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", root, "build").CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, output)
+	}
 	f := &field{plane: controlplanetest.Start(t, controlplane.Options{ControllerManager: true, Kwok: true})}
 	kubectl := func(args ...string) {
 		t.Helper()
@@ -96,6 +101,7 @@ func newField(t *testing.T) *field {
 
 // keepLog copies a program's log to where it outlives the control plane, if a variable names a folder.
 func (f *field) keepLog(t *testing.T, program string) {
+	t.Helper()
 	dir := os.Getenv("AUTOSCALING_LOGS")
 	if dir == "" {
 		return

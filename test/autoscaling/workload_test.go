@@ -97,7 +97,7 @@ func (s *scenario) scale(namespace, name string, replicas int32) {
 }
 
 // placed waits until that many pods are on nodes, and none waits.
-func (s *scenario) placed(count int, d time.Duration) time.Duration {
+func (s *scenario) placed(count int, d time.Duration) {
 	s.Helper()
 	took := s.within(d, fmt.Sprintf("all %d pods placed", count), func() string {
 		placed, pending, _ := s.journal.waits(s.name, "")
@@ -108,7 +108,6 @@ func (s *scenario) placed(count int, d time.Duration) time.Duration {
 	})
 	_, _, longest := s.journal.waits(s.name, "")
 	s.report("%d pods placed after %.1f s, on %v; the longest wait of all was %.1f s", count, took.Seconds(), s.machines(), longest.Seconds())
-	return took
 }
 
 func (s *scenario) nodesWithLabels() []string {
