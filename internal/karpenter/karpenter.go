@@ -34,7 +34,10 @@ const (
 	name = "karpenter"
 	// nodeClass is the one that every pool of a Cluster has.
 	nodeClass = "default"
-	patience  = time.Minute
+	// All machines are of one kind.
+	capacityType = "karpenter.sh/capacity-type"
+	onDemand     = "on-demand"
+	patience     = time.Minute
 )
 
 var (
@@ -193,10 +196,19 @@ func (c *Cluster) AddNodePool(ctx context.Context, pool *unstructured.Unstructur
 	if err := unstructured.SetNestedMap(pool.Object, reference, "spec", "template", "spec", "nodeClassRef"); err != nil {
 		return err
 	}
+	// A replacement would be a spot machine otherwise, of which there are none.
+	requirements, _, err := unstructured.NestedSlice(pool.Object, "spec", "template", "spec", "requirements")
+	if err != nil {
+		return err
+	}
+	requirements = append(requirements, map[string]any{"key": capacityType, "operator": "In", "values": []any{onDemand}})
+	if err := unstructured.SetNestedSlice(pool.Object, requirements, "spec", "template", "spec", "requirements"); err != nil {
+		return err
+	}
 	if _, err := c.objects.Resource(nodePools).Create(ctx, pool, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		got, err := c.objects.Resource(nodePools).Get(ctx, pool.GetName(), metav1.GetOptions{})
 		if err != nil {
 			return false, err

@@ -34,7 +34,7 @@ func machinesOf(cpus []int) []machine {
 		machines = append(machines, machine{
 			Name: MachineName(n),
 			Offerings: []offering{{Price: dollarsPerCPU * float64(n), Available: true, Requirements: []corev1.NodeSelectorRequirement{
-				{Key: "karpenter.sh/capacity-type", Operator: corev1.NodeSelectorOpIn, Values: []string{"on-demand"}},
+				{Key: capacityType, Operator: corev1.NodeSelectorOpIn, Values: []string{onDemand}},
 				{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpIn, Values: []string{"zone-a"}},
 			}}},
 			Architecture:     "amd64",
