@@ -142,6 +142,19 @@ func (j *journal) tally(scenario string) tally {
 	return sum
 }
 
+// evicted are the pods of a scenario that were evicted.
+func (j *journal) evicted(scenario string) []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var names []string
+	for _, pod := range j.pods {
+		if pod.scenario == scenario && pod.evicted {
+			names = append(names, pod.name)
+		}
+	}
+	return names
+}
+
 // waits returns how many pods of a scenario are on a node, what the others are called, and the longest time that
 // one waited, of those whose namespace and name begin with prefix.
 func (j *journal) waits(scenario, prefix string) (placed int, pending []string, longest time.Duration) {
