@@ -55,11 +55,15 @@ else
 	@hack/control-plane.sh bin/control-plane
 endif
 
+.PHONY: karpenter
+karpenter: ## Build the real Karpenter, which makes nodes for kwok, into bin/karpenter, where it is stale
+	@hack/karpenter.sh bin/karpenter
+
 .PHONY: demo
-demo: download control-plane build ## Show it on a real control plane (KEEP=1 leaves it running, WORKLOAD=file.yaml runs yours)
+demo: download control-plane build $(if $(AUTOSCALER),karpenter) ## Show it on a real control plane (KEEP=1, WORKLOAD=file.yaml, AUTOSCALER=karpenter: with nodes that come and go)
 	@hack/compile.sh demo go build -v -o bin/demo ./hack/demo
 	@# Not through go run: it would die of a signal and leave the demo, and all that it started, behind.
-	@KUBEBUILDER_ASSETS='$(ASSETS)' exec bin/demo $(if $(KEEP),-keep) $(if $(WORKLOAD),-workload '$(WORKLOAD)') $(if $(TENANTS),-tenants '$(TENANTS)')
+	@KUBEBUILDER_ASSETS='$(ASSETS)' exec bin/demo $(if $(KEEP),-keep) $(if $(AUTOSCALER),-autoscaler '$(AUTOSCALER)') $(if $(WORKLOAD),-workload '$(WORKLOAD)') $(if $(TENANTS),-tenants '$(TENANTS)')
 
 .PHONY: test
 test: download ## Run all tests, with the race detector and a real control plane (PKG=./pkg/isolation RUN=TestX: those alone)

@@ -25,6 +25,7 @@ func run() int {
 	options := demo.Options{Out: os.Stdout}
 	flag.StringVar(&options.Workload, "workload", "", "manifest `file` or directory to run instead of the embedded workload")
 	tenants := flag.String("tenants", "", "with -workload: run it once for each of these tenants, `a,b,...`, in namespaces of their names")
+	flag.StringVar(&options.Autoscaler, "autoscaler", "", "show tenants on nodes that this `autoscaler` adds and removes: "+demo.Karpenter)
 	flag.IntVar(&options.Nodes, "nodes", demo.DefaultNodes, "size of the cluster; every third node can run Kata")
 	flag.BoolVar(&options.Keep, "keep", false, "leave everything running until Ctrl-C and print its KUBECONFIG")
 	flag.StringVar(&options.Scheduler, "scheduler", "", "scheduler `program` to show (default bin/scheduler)")
@@ -33,7 +34,8 @@ func run() int {
 	if *tenants != "" {
 		options.Tenants = strings.Split(*tenants, ",")
 	}
-	if flag.NArg() > 0 || options.Nodes < 1 || (len(options.Tenants) > 0 && options.Workload == "") {
+	if flag.NArg() > 0 || options.Nodes < 1 || (len(options.Tenants) > 0 && options.Workload == "") ||
+		(options.Autoscaler != "" && (options.Autoscaler != demo.Karpenter || options.Workload != "")) {
 		flag.Usage()
 		return 2
 	}

@@ -34,6 +34,12 @@ type Process struct {
 
 // launch starts a program with its own log file and its own process group.
 func (c *ControlPlane) launch(name, program string, args ...string) (*Process, error) {
+	return c.Launch(name, program, nil, args...)
+}
+
+// Launch starts a program that belongs to the cluster and is none of the control plane's. It ends with
+// the control plane. The environment is added to that of the other programs.
+func (c *ControlPlane) Launch(name, program string, environment []string, args ...string) (*Process, error) {
 	path, err := c.launcher(name, program)
 	if err != nil {
 		return nil, err
@@ -52,7 +58,7 @@ func (c *ControlPlane) launch(name, program string, args ...string) (*Process, e
 		exited:  make(chan struct{}),
 	}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = c.environment()
+	p.cmd.Env = append(c.environment(), environment...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 
 	// Under the lock, so that Stop sees either no process or one that it can end.

@@ -15,6 +15,7 @@ import (
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
 	"tenantisolation.dev/scheduler/internal/demo"
+	"tenantisolation.dev/scheduler/internal/karpenter"
 )
 
 // run runs a demo to its end and shows what it printed if the test fails.
@@ -34,6 +35,28 @@ func run(t *testing.T, o demo.Options) (*demo.Outcome, string) {
 	}
 	controlplanetest.ExpectNothingLeft(t, temp)
 	return outcome, out.String()
+}
+
+func TestDemoWithKarpenter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds Karpenter and waits for consolidation")
+	}
+	if _, err := karpenter.Build(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	outcome, out := run(t, demo.Options{Autoscaler: demo.Karpenter})
+	if !outcome.OK() {
+		t.Error("the outcome is not OK")
+	}
+	// Five, five and two pods on a node for each tenant, before another privilege level has one.
+	if outcome.Verdict.Pairs < 21 || outcome.NodesUsed < 3 {
+		t.Errorf("only %d pairs of pods share a node, on %d nodes", outcome.Verdict.Pairs, outcome.NodesUsed)
+	}
+	for _, want := range []string{"s-4x for globex: globex x5", "s-2x for initech: initech x2", "s-2x for acme: acme-baseline x2", "0 break the rule", "removed them all again"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not printed", want)
+		}
+	}
 }
 
 func TestDemoKeepsTheRule(t *testing.T) {

@@ -28,6 +28,8 @@ type Options struct {
 	Workload string
 	// Tenants, if any, run Workload once each, in a namespace of the tenant's name.
 	Tenants []string
+	// Autoscaler, if any, adds and removes the nodes of a cluster that begins without one: Karpenter.
+	Autoscaler string
 	// Nodes is the size of the cluster; DefaultNodes if zero.
 	Nodes int
 	// Scheduler is the program; bin/scheduler of this repository if empty.
@@ -95,7 +97,12 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	// Its watches end before the server that they are open on.
 	running, done := context.WithCancel(ctx)
-	outcome, err := d.run(running, before, workload)
+	var outcome *Outcome
+	if d.Autoscaler == "" {
+		outcome, err = d.run(running, before, workload)
+	} else {
+		outcome, err = d.runAutoscaled(running)
+	}
 	done()
 	d.say("stopping")
 	if stopErr := d.plane.Stop(); stopErr != nil && err == nil {
@@ -177,6 +184,11 @@ func (d *demo) install(ctx context.Context, before objects) error {
 			return err
 		}
 	}
+	return d.installProduct(ctx)
+}
+
+// installProduct installs what is shipped.
+func (d *demo) installProduct(ctx context.Context) error {
 	dir := "overlays/default"
 	if d.WithoutPolicies {
 		dir = "base"

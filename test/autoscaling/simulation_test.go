@@ -1,13 +1,11 @@
-// Package autoscaling tests what an autoscaler sees of dedicated nodes. It runs the filter of the
-// Cluster Autoscaler's simulation, to which Karpenter has an equivalent, on the taints that
-// dedication writes and the tolerations that a real API server adds to pods.
+// Package autoscaling tests what an autoscaler sees of dedicated nodes. The simulation runs the filters that
+// the Cluster Autoscaler runs, to which Karpenter has equivalents, on the taints and labels that dedication
+// writes and on what a real API server adds to pods. The other tests run Karpenter itself.
 package autoscaling
 
 import (
 	"context"
-	"maps"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -18,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/nodeaffinity"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/tainttoleration"
 	"k8s.io/utils/ptr"
 
@@ -36,13 +36,14 @@ import (
 // kataHandler is one of the handlers that have the boundary vm by default.
 const kataHandler = "kata-qemu"
 
-// simulation is a real API server with the policies that add tolerations, the store that judges
-// its pods, and the filter that an autoscaler simulates.
+// simulation is a real API server with the policies that add tolerations and node affinity, the store that
+// judges its pods, and the filters that an autoscaler simulates.
 type simulation struct {
 	*testing.T
-	api    *kubernetes.Clientset
-	store  *judged.Store
-	filter fwk.FilterPlugin
+	api     *kubernetes.Clientset
+	rules   *podfacts.Rules
+	store   *judged.Store
+	filters []fwk.FilterPlugin
 }
 
 func newSimulation(t *testing.T) *simulation {
@@ -56,20 +57,23 @@ func newSimulation(t *testing.T) *simulation {
 	if c.api, err = plane.Client(); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := podfacts.NewRules(policy.Default())
-	if err != nil {
+	if c.rules, err = podfacts.NewRules(policy.Default()); err != nil {
 		t.Fatal(err)
 	}
 	gatherer, err := podfacts.NewGatherer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.store = judged.New(rules, gatherer)
-	plugin, err := tainttoleration.New(t.Context(), nil, nil, feature.Features{})
+	c.store = judged.New(c.rules, gatherer)
+	taints, err := tainttoleration.New(t.Context(), nil, nil, feature.Features{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.filter = plugin.(fwk.FilterPlugin)
+	affinity, err := nodeaffinity.New(t.Context(), &config.NodeAffinityArgs{}, nil, feature.Features{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.filters = []fwk.FilterPlugin{taints.(fwk.FilterPlugin), affinity.(fwk.FilterPlugin)}
 
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "kata"}, Handler: kataHandler}
 	if _, err := c.api.NodeV1().RuntimeClasses().Create(t.Context(), class, metav1.CreateOptions{}); err != nil {
@@ -161,26 +165,38 @@ func (c *simulation) policiesActive(tenant, platform string) {
 	}))
 }
 
-// fits asks the autoscaler's filter.
-func (c *simulation) fits(pod *corev1.Pod, taints []corev1.Taint) bool {
+// fits asks the autoscaler's filters.
+func (c *simulation) fits(pod *corev1.Pod, node simulated) bool {
 	c.Helper()
 	info := framework.NewNodeInfo()
-	info.SetNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{Taints: taints}})
-	return c.filter.Filter(c.Context(), nil, pod, info).IsSuccess()
+	info.SetNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", Labels: node.labels}, Spec: corev1.NodeSpec{Taints: node.taints}})
+	for _, filter := range c.filters {
+		if !filter.Filter(c.Context(), framework.NewCycleState(), pod, info).IsSuccess() {
+			return false
+		}
+	}
+	return true
 }
 
-// taintsOf are the taints of a node that the subject has opened.
-func taintsOf(t *testing.T, opener isolation.Subject) (isolation.Dedication, []corev1.Taint) {
-	t.Helper()
+// simulated is what an autoscaler knows of a node.
+type simulated struct {
+	labels map[string]string
+	taints []corev1.Taint
+}
+
+// openedBy is a node that the subject has opened.
+func (c *simulation) openedBy(opener isolation.Subject) simulated {
+	c.Helper()
 	dedication, ok := opener.Dedication()
-	if !ok {
-		t.Fatalf("%s opens no node", opener)
+	labels, labelled := c.rules.Policy.OpenedNodeLabels(&opener)
+	if !ok || !labelled {
+		c.Fatalf("%s opens no node", opener)
 	}
-	var taints []corev1.Taint
+	node := simulated{labels: labels.Map()}
 	for _, taint := range dedication.Taints() {
-		taints = append(taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: corev1.TaintEffectNoSchedule})
+		node.taints = append(node.taints, corev1.Taint{Key: taint.Key, Value: taint.Value, Effect: corev1.TaintEffectNoSchedule})
 	}
-	return dedication, taints
+	return node
 }
 
 func inVM(p *corev1.Pod) { p.Spec.RuntimeClassName = ptr.To("kata") }
@@ -189,7 +205,7 @@ func privileged(p *corev1.Pod) {
 	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
 }
 
-func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
+func TestNodesAsAnAutoscalerSeesThem(t *testing.T) {
 	c := newSimulation(t)
 	const prefix = "tenantisolation.dev/"
 	c.namespace("acme", map[string]string{prefix + "tenant": "acme"})
@@ -220,15 +236,18 @@ func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 	add("wiki", "wiki")
 	add("agent", metav1.NamespaceSystem)
 
-	openers := []string{"acme", "acme-secret", "globex", "acme-vm", "vault-vm"}
+	openers := []string{"acme", "acme-privileged", "acme-remapped", "acme-secret", "globex", "acme-vm", "vault-vm"}
 	got := map[string][]string{}
 	for name, p := range pods {
 		for _, opener := range openers {
-			dedication, taints := taintsOf(t, pods[opener].subject)
-			fits := c.fits(p.pod, taints)
-			// The heart of it: room in the simulation is where the dedication admits.
-			if fits != dedication.Admits(&p.subject) {
-				t.Errorf("%s on a node opened by %s: in the simulation it fits: %t, the dedication admits it: %t", name, opener, fits, dedication.Admits(&p.subject))
+			resident := pods[opener].subject
+			node := isolation.Node{Occupancy: isolation.NewOccupancy([]isolation.Resident{{UID: "resident", Subject: resident}})}
+			dedication, _ := resident.Dedication()
+			allowed := isolation.Decide(&p.subject, &node).Allowed() && (name == "agent" || dedication.Admits(&p.subject))
+			fits := c.fits(p.pod, c.openedBy(resident))
+			// The heart of it: room in the simulation is where the rule and the dedication admit.
+			if fits != allowed {
+				t.Errorf("%s on a node opened by %s: in the simulation it fits: %t, it is admitted: %t", name, opener, fits, allowed)
 			}
 			if fits {
 				got[name] = append(got[name], opener)
@@ -237,8 +256,8 @@ func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 	}
 	want := map[string][]string{
 		"acme":            {"acme"},
-		"acme-privileged": {"acme"},
-		"acme-remapped":   {"acme"},
+		"acme-privileged": {"acme-privileged"},
+		"acme-remapped":   {"acme-remapped"},
 		"acme-vm":         {"acme", "acme-vm"},
 		"acme-secret":     {"acme-secret"},
 		"globex":          {"globex", "vault-vm"},
@@ -246,48 +265,31 @@ func TestTaintsAsAnAutoscalerSeesThem(t *testing.T) {
 		"vault-vm":        {"globex", "vault-vm"},
 		"agent":           openers,
 	}
-	for _, opened := range got {
-		slices.SortFunc(opened, func(a, b string) int { return slices.Index(openers, a) - slices.Index(openers, b) })
-	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("nodes, by who opened them, on which pods fit in the simulation (-want +got):\n%s", diff)
 	}
 
-	t.Run("a pod that no dedicated node admits has a node added, if templates have no taints of one", func(t *testing.T) {
-		newcomer, _ := c.admitted("globex", "newcomer")
-		var dedicated [][]corev1.Taint
-		for _, opener := range []string{"acme", "acme-secret", "acme-vm"} {
-			_, taints := taintsOf(t, pods[opener].subject)
-			dedicated = append(dedicated, taints)
-		}
-		for _, taints := range dedicated {
-			if c.fits(newcomer, taints) {
-				t.Errorf("it fits on a node with %v, so none is added", taints)
+	t.Run("a pod that no dedicated node admits fits on a new one", func(t *testing.T) {
+		for name, p := range pods {
+			if !c.fits(p.pod, simulated{}) {
+				t.Errorf("%s does not", name)
 			}
-		}
-		if !c.fits(newcomer, nil) {
-			t.Error("it does not fit on a new node either")
-		}
-		if c.fits(newcomer, dedicated[0]) {
-			t.Error("it fits on a new node made after a dedicated one: the page warns of nothing")
 		}
 	})
-
-	// What the page calls unseen: were it seen, the page would be wrong.
-	for name, tc := range map[string]struct{ opener, pod string }{
-		"privilege is in no taint":      {"acme", "acme-privileged"},
-		"the user namespace is in none": {"acme", "acme-remapped"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			resident, incoming := pods[tc.opener].subject, pods[tc.pod].subject
-			_, taints := taintsOf(t, resident)
-			node := isolation.Node{Occupancy: isolation.NewOccupancy([]isolation.Resident{{UID: "resident", Subject: resident}})}
-			if !c.fits(pods[tc.pod].pod, taints) || isolation.Decide(&incoming, &node).Allowed() {
-				t.Error("want it to fit in the simulation, and to be denied by the rule")
+	// The Cluster Autoscaler makes the template of a group from a live node. It leaves out the taints that it is
+	// told of, and no label.
+	t.Run("a template with the labels of a dedicated node fits no other trust domain", func(t *testing.T) {
+		template := simulated{labels: c.openedBy(pods["acme"].subject).labels}
+		if c.fits(pods["globex"].pod, template) {
+			t.Error("it fits: the default of nodeLabel.selector is needed no longer")
+		}
+	})
+	t.Run("a node with unmanaged pods is no room for a tenant's", func(t *testing.T) {
+		node := simulated{labels: isolation.UnmanagedNodeLabels().Map()}
+		for name, p := range pods {
+			if fits, want := c.fits(p.pod, node), name == "agent" || name == "wiki"; fits != want {
+				t.Errorf("%s fits: %t, want %t", name, fits, want)
 			}
-		})
-	}
-	if len(pods) != len(want)+1 || slices.Contains(slices.Collect(maps.Keys(got)), "wiki") {
-		t.Errorf("want the pod without a tenant on no dedicated node, got %v", got["wiki"])
-	}
+		}
+	})
 }

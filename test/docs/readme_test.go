@@ -14,9 +14,10 @@ type proof struct {
 // commands are those of the README and what runs each of them. A command that is not here
 // is a promise that nobody keeps.
 var commands = map[string]proof{
-	"make demo":     {target: "demo"},
-	"make test":     {target: "test"},
-	"make simulate": {test: "TestSimulateDemo"},
+	"make demo":                      {target: "demo"},
+	"make test":                      {target: "test"},
+	"make simulate":                  {test: "TestSimulateDemo"},
+	"make demo AUTOSCALER=karpenter": {test: "TestDemoWithKarpenter"},
 	"kubectl isolation audit --tenant-key=namespace":                                {test: "TestKubectlPlugin"},
 	"kubectl isolation plan --tenant-key=namespace":                                 {test: "TestKubectlPlugin"},
 	"kubectl apply -k manifests/crds":                                               {test: "TestManifestsApplyTwice"},
