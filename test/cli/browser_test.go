@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,11 @@ func TestReportPageInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			dom, log := browse(t, browser, path, "--dump-dom", "--enable-logging=stderr")
+			// The script shows the first page of the table of nodes.
+			shown := len(regexp.MustCompile(`<tr id="n-`).FindAllString(dom, -1)) - len(regexp.MustCompile(`<tr id="n-[^>]*class="off"`).FindAllString(dom, -1))
+			if want := min(nodes, 50); shown != want {
+				t.Errorf("%d rows of nodes are shown, want %d", shown, want)
+			}
 			if got := strings.Count(dom, `tabindex="0"`); got != 1 {
 				t.Errorf("%d tiles are stops of the Tab key, want 1", got)
 			}
