@@ -24,7 +24,7 @@ func page(t *testing.T, nodes int) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	cluster := clusterfile.Generator{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: nodes / 20}
+	cluster := clusterfile.Generator{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: 1 + nodes/20}
 	if err := cluster.Write(file, true); err != nil {
 		t.Fatal(err)
 	}
