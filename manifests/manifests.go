@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed crds/*.yaml components/admission/policies/*.yaml components/dedication/policies/*.yaml
 var Files embed.FS
+
+// Simulated are what a simulation takes where its input has none: the configuration of the scheduler and the
+// RuntimeClasses for VMs.
+//
+//go:embed base/scheduler-config.yaml examples/kata-runtimeclasses/*.yaml
+var Simulated embed.FS

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,9 +23,9 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/demo"
 	"tenantisolation.dev/scheduler/internal/simulation"
+	"tenantisolation.dev/scheduler/manifests"
 )
 
 func main() { os.Exit(run()) }
@@ -42,15 +44,15 @@ func run() int {
 	flag.IntVar(&s.nodes, "nodes", demo.DefaultNodes, "number of the demo's nodes, for a cluster without nodes")
 	flag.IntVar(&s.pods, "pods", 0, "size of the sample of a trace, drawn by the seed; 0 takes all pods")
 	flag.Uint64Var(&s.Seed, "seed", 1, "seed of all random choices")
-	flag.Float64Var(&s.Small, "small", 0.5, "share of a machine that a trust domain must fit into to get VMs in variant vi")
-	flag.StringVar(&s.profile, "profile", "", "scheduler configuration `file` (default manifests/base/scheduler-config.yaml)")
-	flag.StringVar(&s.only, "only", "", "ids of the variants to run, `v,best-fit,...` (default all)")
-	flag.StringVar(&s.output, "o", "text", "output on stdout: text, json or nothing")
+	flag.Float64Var(&s.Small, "small", 0.5, "share of a machine that a trust domain must fit into to get VMs in variant plugin-vm")
+	flag.StringVar(&s.profile, "profile", "", "scheduler configuration `file` (default that of manifests/base, which the program has with it)")
+	flag.StringVar(&s.only, "only", "", "ids of the variants to run, `plugin,best-fit,...` (default all)")
+	flag.StringVar(&s.output, "o", "text", "output on stdout: text, wide, json or nothing")
 	flag.StringVar(&s.out, "out", "", "`file` for the report as JSON")
 	flag.StringVar(&s.html, "html", "", "`file` for the report as a page with a picture of the nodes")
 	klog.InitFlags(flag.CommandLine)
 	flag.Parse()
-	if flag.NArg() > 0 || (s.output != "text" && s.output != "json" && s.output != "nothing") {
+	if flag.NArg() > 0 || !slices.Contains([]string{"text", "wide", "json", "nothing"}, s.output) {
 		flag.Usage()
 		return 2
 	}
@@ -69,17 +71,16 @@ func run() int {
 }
 
 func simulate(ctx context.Context, s settings) error {
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		return err
-	}
+	s.Profile = s.profile
 	if s.profile == "" {
-		s.profile = filepath.Join("manifests", "base", "scheduler-config.yaml")
-		s.Profile = filepath.Join(root, s.profile)
-	} else {
-		s.Profile = s.profile
+		s.profile = "manifests/base/scheduler-config.yaml"
+		remove, err := s.shippedProfile()
+		if err != nil {
+			return err
+		}
+		defer remove()
 	}
-	cluster, err := load(root, s)
+	cluster, err := load(s)
 	if err != nil {
 		return err
 	}
@@ -97,11 +98,29 @@ func simulate(ctx context.Context, s settings) error {
 	return write(report, s)
 }
 
-func load(root string, s settings) (*simulation.Cluster, error) {
+// shippedProfile writes the shipped configuration to a file, which Kubernetes' reader of it needs.
+func (s *settings) shippedProfile() (remove func(), err error) {
+	text, err := manifests.Simulated.ReadFile("base/scheduler-config.yaml")
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "simulate-")
+	if err != nil {
+		return nil, err
+	}
+	s.Profile = filepath.Join(folder, "scheduler-config.yaml")
+	return func() { _ = os.RemoveAll(folder) }, os.WriteFile(s.Profile, text, 0o600)
+}
+
+func load(s settings) (*simulation.Cluster, error) {
+	classes, err := fs.Sub(manifests.Simulated, "examples/kata-runtimeclasses")
+	if err != nil {
+		return nil, err
+	}
 	o := simulation.LoadOptions{
 		Defaults: simulation.Defaults{
 			Nodes:          demo.Fleet(s.nodes),
-			RuntimeClasses: os.DirFS(filepath.Join(root, "manifests", "examples", "kata-runtimeclasses")),
+			RuntimeClasses: classes,
 		},
 		Trace: simulation.TraceOptions{Tenants: 20, Seed: s.Seed, Limit: s.pods},
 	}
@@ -141,8 +160,8 @@ func write(report *simulation.Report, s settings) error {
 	switch s.output {
 	case "json":
 		_, err = os.Stdout.Write(encoded)
-	case "text":
-		err = report.WriteText(os.Stdout)
+	case "text", "wide":
+		err = report.WriteText(os.Stdout, s.output == "wide")
 	}
 	if err != nil {
 		return err

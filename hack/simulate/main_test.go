@@ -30,7 +30,7 @@ func TestSimulateDemo(t *testing.T) {
 	if len(report.Variants) != 9 {
 		t.Fatalf("want 9 variants, got %d", len(report.Variants))
 	}
-	plugin, sharing, apart := report.Result("v"), report.Result("vi"), report.Result("iii")
+	plugin, sharing, apart := report.Result("plugin"), report.Result("plugin-vm"), report.Result("anti-affinity")
 	if plugin.Unplaced != 0 || sharing.Unplaced != 0 || plugin.PairsBroken != 0 || sharing.PairsBroken != 0 {
 		t.Errorf("left out %d and %d pods, %d and %d pairs break the rule", plugin.Unplaced, sharing.Unplaced, plugin.PairsBroken, sharing.PairsBroken)
 	}
@@ -65,5 +65,18 @@ func TestWrongOptions(t *testing.T) {
 				t.Error("it is accepted")
 			}
 		})
+	}
+}
+
+// The program is all that is needed: no file of the repository.
+func TestSimulateOutsideOfTheRepository(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := settings{nodes: demo.DefaultNodes, output: "nothing", only: "plugin", out: "report.json"}
+	s.Seed, s.Small = 1, 0.5
+	if err := simulate(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("report.json"); err != nil {
+		t.Error(err)
 	}
 }

@@ -186,7 +186,7 @@ func DrawDensity(s *Simulation, theme Theme) ([]byte, error) {
 	most := 0
 	for _, v := range variants {
 		name, own, other := v.Title, 0.0, float64(v.Nodes)
-		if v.ID == "v" || v.ID == "vi" {
+		if v.ID == "plugin" || v.ID == "plugin-vm" {
 			own, other = other, own
 		}
 		switch {

@@ -30,8 +30,10 @@ type target struct {
 
 type pictureData struct {
 	ID, Title string
-	Nodes     int
-	Tiles     []tileData
+	// Ours: it is of this project's scheduler.
+	Ours  bool
+	Nodes int
+	Tiles []tileData
 }
 
 type tileData struct {
@@ -81,7 +83,7 @@ func (r *Report) pageData() pageData {
 	colours := r.colours(&data)
 	for i := range r.Variants {
 		v := &r.Variants[i]
-		p := pictureData{ID: v.ID, Title: v.Title, Nodes: v.Nodes}
+		p := pictureData{ID: v.ID, Title: v.Title, Nodes: v.Nodes, Ours: v.ours()}
 		for _, t := range v.picture {
 			p.Tiles = append(p.Tiles, colours.tile(t))
 		}
@@ -174,8 +176,8 @@ func (v Verdict) targets() []target {
 			all = append(all, target{text, *met})
 		}
 	}
-	add("v and vi within 5 % of the offline packing of the same pods", v.WithinFivePercent)
-	add("v opens no more nodes than static pools per trust domain (ii)", v.NeverMoreThanPools)
-	add("anti-affinity (iii) opens 20 % more nodes than v, or leaves out more pods", v.AntiAffinityLeft20)
+	add("plugin and plugin-vm within 5 % of the offline packing of the same pods", v.WithinFivePercent)
+	add("plugin opens no more nodes than pools-domain", v.NeverMoreThanPools)
+	add("anti-affinity opens 20 % more nodes than plugin, or leaves out more pods", v.AntiAffinityLeft20)
 	return all
 }

@@ -24,13 +24,13 @@ const (
 var (
 	packed           = variant{id: "best-fit", title: "offline best-fit decreasing per trust domain", how: byPacking}
 	packedSharing    = variant{id: "best-fit-vm", title: "the same, with VMs for small trust domains", how: byPacking}
-	tenantPools      = variant{id: "i", title: "static pool per tenant", how: byPacking}
-	domainPools      = variant{id: "ii", title: "static pool per trust domain", how: byPacking}
-	noIsolation      = variant{id: "none", title: "stock scheduler, no isolation", how: byScheduler}
-	antiAffine       = variant{id: "iii", title: "required anti-affinity, stock scorers", how: byScheduler}
-	kataForAll       = variant{id: "iv", title: "Kata for every pod, offline best-fit decreasing", how: byPacking}
-	pluginContainers = variant{id: "v", title: "this plugin, containers only", how: byScheduler, plugin: true}
-	pluginSharing    = variant{id: "vi", title: "this plugin, VMs for small trust domains", how: byScheduler, plugin: true}
+	tenantPools      = variant{id: "pools-tenant", title: "static pool per tenant", how: byPacking}
+	domainPools      = variant{id: "pools-domain", title: "static pool per trust domain", how: byPacking}
+	noIsolation      = variant{id: "stock", title: "stock scheduler, no isolation", how: byScheduler}
+	antiAffine       = variant{id: "anti-affinity", title: "required anti-affinity, stock scorers", how: byScheduler}
+	kataForAll       = variant{id: "kata", title: "Kata for every pod, offline best-fit decreasing", how: byPacking}
+	pluginContainers = variant{id: "plugin", title: "this plugin, containers only", how: byScheduler, plugin: true}
+	pluginSharing    = variant{id: "plugin-vm", title: "this plugin, VMs for small trust domains", how: byScheduler, plugin: true}
 )
 
 // Report is the result of a simulation.
@@ -67,7 +67,7 @@ type Input struct {
 // Bounds are lower bounds of the number of nodes.
 type Bounds struct {
 	// Anyhow is for any placement, Apart for separate trust domains, Sharing for separate
-	// trust domains with the VMs of variant vi.
+	// trust domains with the VMs of variant plugin-vm.
 	Anyhow  int `json:"anyPlacement"`
 	Apart   int `json:"trustDomainsApart"`
 	Sharing int `json:"withVMs"`
@@ -94,6 +94,9 @@ type Result struct {
 
 	picture []tile
 }
+
+// ours reports whether this project's scheduler has placed the pods.
+func (r *Result) ours() bool { return r.ID == pluginContainers.id || r.ID == pluginSharing.id }
 
 // Radius is density.Radius.
 type Radius struct {

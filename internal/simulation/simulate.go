@@ -24,7 +24,7 @@ type Options struct {
 	// Seed decides all random choices.
 	Seed uint64
 	// Small is the share of a machine that a trust domain must fit into to get VMs in variant
-	// vi, with the overhead of a VM for each of its pods.
+	// plugin-vm, with the overhead of a VM for each of its pods.
 	Small float64
 	// Profile is the file with the configuration of the scheduler, normally the shipped one.
 	Profile string

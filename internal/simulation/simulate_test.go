@@ -49,11 +49,11 @@ func TestRun(t *testing.T) {
 	for _, v := range r.Variants {
 		ids = append(ids, v.ID)
 	}
-	want := []string{"best-fit", "best-fit-vm", "i", "ii", "none", "iii", "iv", "v", "vi"}
+	want := []string{"best-fit", "best-fit-vm", "pools-tenant", "pools-domain", "stock", "anti-affinity", "kata", "plugin", "plugin-vm"}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Fatalf("variants (-want +got)\n%s", diff)
 	}
-	for _, id := range []string{"v", "vi"} {
+	for _, id := range []string{"plugin", "plugin-vm"} {
 		v := r.Result(id)
 		if v.PairsChecked == 0 || v.PairsBroken != 0 {
 			t.Errorf("%s: of %d pairs %d break the rule", id, v.PairsChecked, v.PairsBroken)
@@ -67,13 +67,13 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	if r.Result("none").Radius.TenantsMax < 2 {
+	if r.Result("stock").Radius.TenantsMax < 2 {
 		t.Error("without isolation no node has two tenants, so the test proves nothing")
 	}
-	if r.Result("iii").Radius.TenantsMax > 1 {
+	if r.Result("anti-affinity").Radius.TenantsMax > 1 {
 		t.Error("the anti-affinity variant does not keep tenants apart")
 	}
-	if r.Bounds.Anyhow > r.Result("iv").Nodes || (r.Result("best-fit").Unplaced == 0 && r.Bounds.Apart > r.Result("best-fit").Nodes) {
+	if r.Bounds.Anyhow > r.Result("kata").Nodes || (r.Result("best-fit").Unplaced == 0 && r.Bounds.Apart > r.Result("best-fit").Nodes) {
 		t.Errorf("a lower bound is above what was reached: %+v", r.Bounds)
 	}
 	if vms, alone := r.Result("best-fit-vm"), r.Result("best-fit"); vms.Nodes > alone.Nodes || r.Input.PodsInVMs == 0 {
@@ -176,7 +176,7 @@ func TestPlaceKeepsReasons(t *testing.T) {
 func TestReportFormats(t *testing.T) {
 	r := traceReport(t)
 	var text, page bytes.Buffer
-	if err := r.WriteText(&text); err != nil {
+	if err := r.WriteText(&text, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.WriteHTML(&page); err != nil {
@@ -185,6 +185,13 @@ func TestReportFormats(t *testing.T) {
 	encoded, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var few bytes.Buffer
+	if err := r.WriteText(&few, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(few.String(), "IDLE CPU") || !strings.Contains(text.String(), "IDLE CPU") || !strings.Contains(few.String(), "plugin-vm") {
+		t.Errorf("the few columns and all of them:\n%s", few.String())
 	}
 	for _, want := range []string{"seed 1", "4 tenants", "testdata/trace", "Kubernetes"} {
 		if !strings.Contains(text.String(), want) {

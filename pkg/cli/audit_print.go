@@ -39,14 +39,15 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judg
 	}
 	printNotJudged(out, paint, j)
 	printFolded(out, "", conclusion(paint, report, j))
+	printFolded(out, "", "(rule: "+j.Policy+")")
 	return nil
 }
 
 // conclusion also says how much was examined: "no findings" means little for an empty
 // cluster.
 func conclusion(paint colour, report audit.Report, j *judgement) string {
-	examined := fmt.Sprintf("%s, %s, %s on one node (rule: %s)",
-		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"), j.Policy)
+	examined := fmt.Sprintf("%s, %s, %s on one node",
+		count(report.Nodes, "node"), count(report.Pods, "pod"), count(report.PairsChecked, "pair"))
 	switch {
 	case len(report.Findings) == 0 && !j.Judged:
 		return "No finding in what was judged: " + examined

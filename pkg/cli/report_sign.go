@@ -215,8 +215,12 @@ func describeReport(out io.Writer, d *report.Data) {
 		policy = d.Policy[0].Value
 	}
 	for _, line := range [][2]string{
-		{"made", d.Made.Format("2006-01-02 15:04:05 MST") + " by " + by + " with " + d.Tool}, {"cluster", where}, {"source", d.Source}, {"policy", policy},
-		{"judged", fmt.Sprintf("%s, SHA-256 %s", count(d.Evidence.Objects, "object"), d.Evidence.Digest)}, {"result", result},
+		{"made", d.Made.Format("2006-01-02 15:04:05 MST") + " by " + by + " with " + d.Tool},
+		{"cluster", where},
+		{"source", d.Source},
+		{"policy", policy},
+		{"judged", fmt.Sprintf("%s, SHA-256 %s", count(d.Evidence.Objects, "object"), d.Evidence.Digest)},
+		{"result", result},
 	} {
 		fmt.Fprintf(out, "%-11s %s\n", line[0], line[1])
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func page(t *testing.T, nodes int) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	cluster := clusterfile.Generator{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: nodes / 20}
+	cluster := clusterfile.Generator{Nodes: nodes, PodsPerNode: 3, Tenants: 7, MixedNodes: 1 + nodes/20}
 	if err := cluster.Write(file, true); err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +57,11 @@ func TestReportPageInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			dom, log := browse(t, browser, path, "--dump-dom", "--enable-logging=stderr")
+			// The script shows the first page of the table of nodes.
+			shown := len(regexp.MustCompile(`<tr id="n-`).FindAllString(dom, -1)) - len(regexp.MustCompile(`<tr id="n-[^>]*class="off"`).FindAllString(dom, -1))
+			if want := min(nodes, 50); shown != want {
+				t.Errorf("%d rows of nodes are shown, want %d", shown, want)
+			}
 			if got := strings.Count(dom, `tabindex="0"`); got != 1 {
 				t.Errorf("%d tiles are stops of the Tab key, want 1", got)
 			}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
 // kubectl finds the tool by its name, and passes its own flags on.
@@ -95,5 +98,35 @@ func TestAuditOfAnotherSchedulersPods(t *testing.T) {
 	// Nothing writes.
 	if got := w.run(t, w.plane.AdminKubeconfig(), "report", "-o", "json"); got.status != 1 || !strings.Contains(got.out, `"digest"`) {
 		t.Errorf("report: status %d:\n%.500s%s", got.status, got.out, got.errOut)
+	}
+}
+
+// A report of a live cluster says of which, by whom, and in which state the controls are.
+func TestReportOfALiveCluster(t *testing.T) {
+	w := newEnvironment(t)
+	system, err := w.api.CoreV1().Namespaces().Get(t.Context(), metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.run(t, w.plane.AdminKubeconfig(), "report", "-o", "json")
+	var data report.Data
+	if err := json.Unmarshal([]byte(got.out), &data); err != nil {
+		t.Fatalf("%v: %s%s", err, got.out, got.errOut)
+	}
+	if data.Cluster.UID != string(system.UID) || data.Cluster.Address == "" || data.Cluster.Version == "" {
+		t.Errorf("the cluster is %+v, want the UID %s", data.Cluster, system.UID)
+	}
+	if data.MadeBy == nil || data.MadeBy.Name == "" || len(data.MadeBy.Groups) == 0 {
+		t.Errorf("made by %+v", data.MadeBy)
+	}
+	state := ""
+	for _, control := range data.Controls {
+		if control.Name == "policies" {
+			state = control.State
+		}
+	}
+	// Nothing is installed here.
+	if state != "fail" || data.Judged {
+		t.Errorf("judged %v, the admission policies are %q: %+v", data.Judged, state, data.Controls)
 	}
 }

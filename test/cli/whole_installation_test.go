@@ -65,9 +65,10 @@ func TestPreflightBeforeAndAfterTheInstallation(t *testing.T) {
 	if !strings.Contains(got.out, "rule: IsolationPolicy default, generation 2 in force") {
 		t.Errorf("the policy in force was not taken:\n%s%s", got.out, got.errOut)
 	}
-	// No leader has said that the admission policies are enforced.
-	if got.status != 2 || !strings.Contains(got.out, "Not judged: it is unknown whether the admission policies are enforced") {
-		t.Errorf("status %d, want 2 and what is unknown:\n%s%s", got.status, got.out, got.errOut)
+	// The leader has said that the admission policies are enforced, and is gone. One binding is, too.
+	says := strings.Join(strings.Fields(got.out), " ")
+	if got.status != 2 || !strings.Contains(says, "Not judged: the admission policies are not as shipped: ValidatingAdmissionPolicyBinding tenant-isolation-fence is missing") {
+		t.Errorf("status %d, want 2 and what is missing:\n%s%s", got.status, got.out, got.errOut)
 	}
 	w.namespace(t, "installed-acme", "acme")
 	changed := w.run(t, w.plane.AdminKubeconfig(), "plan", "--policy", repository(t, "manifests", "overlays", "audit", "policy.yaml"))
@@ -114,6 +115,9 @@ func (w *environment) putInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	read.Status.InForce = &v1alpha1.InForce{Generation: read.Generation, Spec: read.Spec}
+	read.Status.Conditions = []metav1.Condition{{
+		Type: v1alpha1.ConditionEnforced, Status: metav1.ConditionTrue, Reason: "AsShipped", Message: "as shipped", LastTransitionTime: metav1.Now(),
+	}}
 	if object.Object["status"], err = runtime.DefaultUnstructuredConverter.ToUnstructured(&read.Status); err != nil {
 		t.Fatal(err)
 	}
