@@ -38,6 +38,8 @@ type release struct {
 	out, root string
 	// only, if not empty, limits the platforms, for tries.
 	only string
+	// imageOnly leaves out all but the scheduler's image.
+	imageOnly bool
 }
 
 func main() {
@@ -49,6 +51,7 @@ func main() {
 	flag.StringVar(&r.out, "out", "bin/release", "the folder to fill; what is in it goes away")
 	flag.StringVar(&r.root, "root", ".", "the repository")
 	flag.StringVar(&r.only, "only", "", "a platform, such as linux-amd64, to leave the others out")
+	flag.BoolVar(&r.imageOnly, "image-only", false, "leave out all but the scheduler's image")
 	flag.Parse()
 	r.made = time.Unix(unix, 0).UTC()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -66,8 +69,10 @@ func (r *release) run(ctx context.Context) error {
 	if err := os.MkdirAll(r.out, 0o755); err != nil { //nolint:gosec // a release is for everybody
 		return err
 	}
-	if err := r.plugin(ctx); err != nil {
-		return err
+	if !r.imageOnly {
+		if err := r.plugin(ctx); err != nil {
+			return err
+		}
 	}
 	return r.image(ctx)
 }

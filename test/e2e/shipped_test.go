@@ -1,0 +1,76 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// As make e2e has it built.
+const (
+	shippedImage = "tenantisolation.dev/scheduler"
+	shippedTag   = "v0.0.0-e2e"
+)
+
+// helm runs Helm as the administrator.
+func (l lab) helm(args ...string) {
+	l.Helper()
+	cmd := exec.CommandContext(l.Context(), filepath.Join(l.root, "bin", "tools", "helm"), args...)
+	cmd.Env = []string{"HOME=" + l.TempDir(), "PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + l.cluster.AdminKubeconfig()}
+	if output, err := cmd.CombinedOutput(); err != nil {
+		l.Fatalf("helm %s: %v\n%s\n%s", strings.Join(args, " "), err, output, l.state())
+	}
+}
+
+func (l lab) kubectl(args ...string) string {
+	l.Helper()
+	output, err := l.cluster.Kubectl(l.Context(), args...)
+	if err != nil {
+		l.Fatalf("%v\n%s", err, l.state())
+	}
+	return output
+}
+
+// state is what an administrator would look at first.
+func (l lab) state() string {
+	pods, _ := l.cluster.Kubectl(context.WithoutCancel(l.Context()), "get", "pods", "--all-namespaces", "--output=wide")
+	events, _ := l.cluster.Kubectl(context.WithoutCancel(l.Context()), "get", "events", "--all-namespaces", "--field-selector=type!=Normal")
+	return pods + events
+}
+
+func testInstall(l lab) {
+	l.helm("install", "tenant-isolation", filepath.Join(l.root, "charts", "tenant-isolation"), "--namespace=kube-system",
+		"--set=image.repository="+shippedImage, "--set=image.tag="+shippedTag, "--wait=watcher", "--timeout="+patience.String())
+	l.awaitReplicas(2)
+	l.kubectl("wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
+}
+
+// replicas are the pods of the scheduler.
+func (l lab) replicas(ctx context.Context) []corev1.Pod {
+	l.Helper()
+	pods, err := l.api.CoreV1().Pods(systemNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=scheduler"})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return pods.Items
+}
+
+func (l lab) awaitReplicas(want int32) {
+	l.Helper()
+	l.eventually("the scheduler's replicas are Ready", func(ctx context.Context) (bool, string) {
+		d, err := l.api.AppsV1().Deployments(systemNamespace).Get(ctx, deploymentName, metav1.GetOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		ready := d.Status.ObservedGeneration == d.Generation && d.Status.ReadyReplicas == want && d.Status.UpdatedReplicas == want && d.Status.Replicas == want
+		return ready, fmt.Sprintf("%+v", d.Status)
+	})
+}
