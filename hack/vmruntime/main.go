@@ -143,6 +143,12 @@ func change(path string, text []byte, mounts []mount, root map[string]any, args 
 	process["args"], process["cwd"], process["env"] = args, "/", []string{"PATH=/usr/bin"}
 	process["user"] = map[string]any{"uid": 0, "gid": 0}
 	all["root"], all["mounts"] = root, mounts
+	// The container's limit is for what runs in the machine; the machine itself is the pod's overhead.
+	if linux, ok := all["linux"].(map[string]any); ok {
+		if resources, ok := linux["resources"].(map[string]any); ok {
+			delete(resources, "memory")
+		}
+	}
 	text, err := json.Marshal(all)
 	if err != nil {
 		return err

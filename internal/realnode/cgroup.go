@@ -4,8 +4,10 @@ package realnode
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -50,8 +52,27 @@ func makeCgroups(name string) error {
 	return nil
 }
 
-// IsUnified reports whether this machine has version 2 of cgroups.
-func IsUnified() bool {
+func isUnified() bool {
 	_, err := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers"))
 	return err == nil
+}
+
+// PodMemoryLimit reads what a pod may use at most, from its cgroup.
+func (n *Node) PodMemoryLimit(uid string) (int64, error) {
+	hierarchy, file := filepath.Join(cgroupRoot, "memory"), "memory.limit_in_bytes"
+	if isUnified() {
+		hierarchy, file = cgroupRoot, "memory.max"
+	}
+	paths, err := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "*", "pod"+uid, file))
+	if guaranteed, _ := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "pod"+uid, file)); len(guaranteed) > 0 {
+		paths = guaranteed
+	}
+	if err != nil || len(paths) != 1 {
+		return 0, fmt.Errorf("the cgroup of pod %s on %s: %v, %w", uid, n.Name, paths, err)
+	}
+	text, err := os.ReadFile(paths[0])
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }

@@ -60,6 +60,8 @@ func Start(ctx context.Context, images []string, progress func(string), nodes ..
 	}
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		ControllerManager: true,
+		// No one resolves the names of nodes.
+		APIServerFlags: map[string]string{"kubelet-preferred-address-types": "InternalIP"},
 		// Long enough for a busy machine, short enough to wait for a node that is lost.
 		ControllerManagerArgs: []string{"--node-monitor-grace-period=30s"},
 		Address:               apiServerAddress, Port: apiServerPort, Progress: progress,
@@ -158,6 +160,9 @@ func (n *Node) connect(ctx context.Context) error {
 
 // label gives the node its labels. Kubelets may not give themselves a role.
 func (n *Node) label(ctx context.Context) error {
+	if len(n.labels) == 0 {
+		return nil
+	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": n.labels}})
 	if err != nil {
 		return err
@@ -233,6 +238,13 @@ func (n *Node) AwaitReady(ctx context.Context, status corev1.ConditionStatus) er
 		return fmt.Errorf("node %s does not become Ready=%s: %w: %w\n%s", n.Name, status, err, last, n.logTails())
 	}
 	return nil
+}
+
+// KeepLogs copies the logs of all programs to a folder, which is emptied before.
+func (c *Cluster) KeepLogs(folder string) {
+	_ = os.RemoveAll(folder)
+	_ = os.CopyFS(folder, os.DirFS(filepath.Join(directory(), "log")))
+	_ = os.CopyFS(filepath.Join(folder, "control-plane"), os.DirFS(filepath.Join(c.Dir(), "log")))
 }
 
 func (n *Node) logTails() string {

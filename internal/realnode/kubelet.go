@@ -84,6 +84,7 @@ failSwapOn: false
 staticPodPath: ` + StaticPods + `
 podLogsDir: /var/log/pods
 resolvConf: /var/lib/resolv.conf
+clusterDNS: [10.0.0.10]
 nodeStatusUpdateFrequency: 2s
 nodeStatusReportFrequency: 10s
 nodeLeaseDurationSeconds: 24

@@ -23,7 +23,7 @@ const (
 	deploymentName  = "tenant-isolation-scheduler"
 
 	// patience is for a machine that does other things as well.
-	patience = 2 * time.Minute
+	patience = 1 * time.Minute
 	poll     = 100 * time.Millisecond
 )
 
@@ -54,13 +54,31 @@ func (l lab) at(t *testing.T) lab {
 // TestRealNodes is one test because a cluster of real nodes takes long to start; each part leaves it as it was.
 func TestRealNodes(t *testing.T) {
 	l := start(t)
+	defer func() {
+		if t.Failed() {
+			l.cluster.KeepLogs(filepath.Join(l.root, "bin", "nodes", "log"))
+		}
+	}()
+	defer func() { t.Logf("what the containers saw:\n%s", l.seen) }()
 	for _, part := range []struct {
 		name string
 		run  func(lab)
 	}{
+		{withoutPlugin, testWithoutPlugin},
 		{"the shipped image is installed and Ready", testInstall},
+		{"containers of two tenants are never on one node", testContainers},
+		{"two tenants share a node, each in its own gVisor", testSandbox},
+		{"two tenants share a node, each in its own machine", testVirtualMachines},
+		{"nodes report the handlers of their containerd", testHandlers},
+		{"a node is kept until the last container is gone", testEnding},
+		{"a pod is resized and gets another container", testChangesInPlace},
+		{"a RuntimeClass's overhead is in the pod's cgroup", testOverhead},
+		{"kubelets reject what came past every scheduler", testKubeletChecks},
+		{"a kubelet that is away changes nothing", testKubeletRestart},
+		{"a node is another tenant's after its reboot", testReboot},
 	} {
 		begin := time.Now()
+		l.seen.part = part.name
 		if !t.Run(part.name, func(t *testing.T) { part.run(l.at(t)) }) {
 			t.Fatalf("%q failed, and what comes after it builds on it", part.name)
 		}
@@ -107,6 +125,6 @@ func (l lab) eventually(what string, condition func(ctx context.Context) (bool, 
 		return ok, l.cluster.Failed()
 	})
 	if err != nil {
-		l.Fatalf("%s: %v: %s", what, err, why)
+		l.Fatalf("%s: %v: %s\n%s", what, err, why, l.state())
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/internal/realnode"
 )
 
 // As make e2e has it built.
@@ -48,7 +50,10 @@ func (l lab) state() string {
 
 func testInstall(l lab) {
 	l.helm("install", "tenant-isolation", filepath.Join(l.root, "charts", "tenant-isolation"), "--namespace=kube-system",
-		"--set=image.repository="+shippedImage, "--set=image.tag="+shippedTag, "--wait=watcher", "--timeout="+patience.String())
+		"--set=image.repository="+shippedImage, "--set=image.tag="+shippedTag,
+		// Soon, because the parts follow each other on the same nodes.
+		"--set=policy.dedication.releaseAfter=2s", "--set=policy.boundaries.handlers."+realnode.HandlerVM+"=vm",
+		"--wait=watcher", "--timeout="+patience.String())
 	l.awaitReplicas(2)
 	l.kubectl("wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
 }
