@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -201,4 +202,19 @@ func (n *Node) StaticPod(name, manifest string) error {
 		return os.Remove(path)
 	}
 	return os.WriteFile(path, []byte(manifest), 0o600)
+}
+
+// KillContainer kills the process of a container, as its own fault or the kernel would.
+func (n *Node) KillContainer(ctx context.Context, podUID, container string) error {
+	ids, err := n.ctr(ctx, "containers", "list", "--quiet",
+		fmt.Sprintf("labels.\"io.kubernetes.pod.uid\"==%q,labels.\"io.kubernetes.container.name\"==%q", podUID, container))
+	if err != nil {
+		return err
+	}
+	for _, id := range strings.Fields(ids) {
+		if _, err = n.ctr(ctx, "tasks", "kill", "--signal=SIGKILL", id); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("no container %s of pod %s runs on %s: %q, %w", container, podUID, n.Name, ids, err)
 }

@@ -66,6 +66,7 @@ func TestRealNodes(t *testing.T) {
 	}{
 		{withoutPlugin, testWithoutPlugin},
 		{"the shipped image is installed and Ready", testInstall},
+		{"a rollout, a drain and a killed leader", testFailover},
 		{"containers of two tenants are never on one node", testContainers},
 		{"two tenants share a node, each in its own gVisor", testSandbox},
 		{"two tenants share a node, each in its own machine", testVirtualMachines},
@@ -76,6 +77,8 @@ func TestRealNodes(t *testing.T) {
 		{"kubelets reject what came past every scheduler", testKubeletChecks},
 		{"a kubelet that is away changes nothing", testKubeletRestart},
 		{"a node is another tenant's after its reboot", testReboot},
+		{"static pods are seen by the audit", testStaticPod},
+		{"a pod with a user namespace is apart", testUserNamespace},
 	} {
 		begin := time.Now()
 		l.seen.part = part.name
@@ -120,8 +123,10 @@ func (l lab) eventually(what string, condition func(ctx context.Context) (bool, 
 	l.Helper()
 	why := ""
 	err := wait.PollUntilContextTimeout(l.Context(), poll, patience, true, func(ctx context.Context) (bool, error) {
-		var ok bool
-		ok, why = condition(ctx)
+		ok, reason := condition(ctx)
+		if ctx.Err() == nil {
+			why = reason
+		}
 		return ok, l.cluster.Failed()
 	})
 	if err != nil {

@@ -158,15 +158,12 @@ func (l lab) note(ctx context.Context, pod *corev1.Pod) (bool, string) {
 		return false, err.Error()
 	}
 	version, boot := versionLine.FindSubmatch(text), bootLine.FindSubmatch(text)
-	if version == nil {
+	if version == nil || boot == nil {
 		return false, "it says: " + string(text)
 	}
-	s := sighting{Pod: pod.Namespace + "/" + pod.Name, Tenant: pod.Namespace, Node: pod.Spec.NodeName, Runtime: "runc", Version: string(version[1])}
+	s := sighting{Pod: pod.Namespace + "/" + pod.Name, Tenant: pod.Namespace, Node: pod.Spec.NodeName, Runtime: "runc", Version: string(version[1]), Boot: string(boot[1])}
 	if pod.Spec.RuntimeClassName != nil {
 		s.Runtime = *pod.Spec.RuntimeClassName
-	}
-	if boot != nil {
-		s.Boot = string(boot[1])
 	}
 	l.seen.add(s)
 	return true, ""

@@ -79,3 +79,70 @@ func (l lab) awaitReplicas(want int32) {
 		return ready, fmt.Sprintf("%+v", d.Status)
 	})
 }
+
+// leader returns the name of the pod that leads.
+func (l lab) leader(ctx context.Context) string {
+	l.Helper()
+	lease, err := l.api.CoordinationV1().Leases(systemNamespace).Get(ctx, deploymentName, metav1.GetOptions{})
+	if err != nil || lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(*lease.Spec.HolderIdentity, "_")
+	return name
+}
+
+// testFailover changes the scheduler's pods in three ways. After each, a tenant's pod is placed.
+func testFailover(l lab) {
+	for i, node := range []string{"control-1", "control-2"} {
+		found := false
+		for _, pod := range l.replicas(l.Context()) {
+			found = found || pod.Spec.NodeName == node
+		}
+		if !found {
+			l.Errorf("replica %d is not on %s, a node of the control plane", i+1, node)
+		}
+	}
+	placed := func(after string) {
+		pod := podOf("acme", "after-"+after)
+		l.create(pod)
+		l.awaitRunning(pod)
+		l.expectSound("")
+		l.remove(pod)
+	}
+
+	for _, name := range []string{"control-1", "control-2", workers[0], workers[1]} {
+		if err := l.cluster.Node(name).TagImage(l.Context(), shippedImage+":"+shippedTag, shippedImage+":"+shippedTag+"-2"); err != nil {
+			l.Fatal(err)
+		}
+	}
+	l.kubectl("set", "image", "deployment/"+deploymentName, "--namespace="+systemNamespace, "scheduler="+shippedImage+":"+shippedTag+"-2")
+	l.kubectl("rollout", "status", "deployment/"+deploymentName, "--namespace="+systemNamespace, "--timeout="+patience.String())
+	l.awaitReplicas(2)
+	placed("rollout")
+
+	l.kubectl("drain", "control-1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout="+patience.String())
+	l.awaitReplicas(2)
+	for _, pod := range l.replicas(l.Context()) {
+		if pod.Spec.NodeName == "control-1" && pod.DeletionTimestamp == nil {
+			l.Errorf("%s is on a drained node", pod.Name)
+		}
+	}
+	placed("drain")
+	l.kubectl("uncordon", "control-1")
+
+	leader, node := l.leader(l.Context()), ""
+	for _, pod := range l.replicas(l.Context()) {
+		if pod.Name == leader {
+			node = pod.Spec.NodeName
+			if err := l.cluster.Node(node).KillContainer(l.Context(), string(pod.UID), "scheduler"); err != nil {
+				l.Fatal(err)
+			}
+		}
+	}
+	if node == "" {
+		l.Fatalf("the leader %q is no replica", leader)
+	}
+	placed("kill")
+	l.awaitReplicas(2)
+	l.awaitFree()
+}
