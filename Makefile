@@ -137,6 +137,8 @@ e2e: ## Run it on real nodes: kubelets, containerd, gVisor and virtual machines 
 	@hack/tools.sh helm hack/helm >/dev/null
 	@hack/compile.sh release nice go -C hack/release run . -root ../.. -out ../../bin/nodes/release -local -only linux-amd64 -version v0.0.0-e2e -ldflags '$(strip $(VERSION_FLAGS))' -epoch 0
 	@hack/compile.sh e2e nice go test -v -c -tags e2e -o bin/e2e.test ./test/e2e
+	@hack/compile.sh e2e nice go test -v -c -tags e2e -o bin/realnode.test ./internal/realnode
+	@bin/realnode.test -test.v
 	@# Not through go test: it would die of a signal before what it started is gone.
 	@cd test/e2e && NODE_PROGRAMS='$(CURDIR)/bin/nodes' KUBEBUILDER_ASSETS='$(ASSETS)' exec ../../bin/e2e.test -test.v -test.timeout=30m $(if $(RUN),-test.run '$(RUN)')
 

@@ -7,9 +7,9 @@
 //	main_test.go       the cluster that all of it shares, and the order
 //	shipped_test.go    the installed scheduler: rollout, drain, a killed leader
 //	kernels_test.go    which kernel the containers of two tenants see, by runtime
-//	kubelet_test.go    what kubelets do that fake ones do not
-//	machine_test.go    nodes that are lost, restarted and rebooted
-//	monitoring_test.go a real Prometheus with the shipped rules
+//	kubelet_test.go    what kubelets do that fake ones do not, also when they are away or their node reboots
+//	audit_test.go      static pods and user namespaces
+//	pods_test.go       the pods of the tenants, and what they say of the kernel that they are in
 //	report_test.go     the table at the end
 //
 // The nodes are namespaces of one machine. So two containers on two nodes see one kernel here, and what is shown of

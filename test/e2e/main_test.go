@@ -23,7 +23,7 @@ const (
 	deploymentName  = "tenant-isolation-scheduler"
 
 	// patience is for a machine that does other things as well.
-	patience = 1 * time.Minute
+	patience = 2 * time.Minute
 	poll     = 100 * time.Millisecond
 )
 
@@ -77,7 +77,7 @@ func TestRealNodes(t *testing.T) {
 		{"kubelets reject what came past every scheduler", testKubeletChecks},
 		{"a kubelet that is away changes nothing", testKubeletRestart},
 		{"a node is another tenant's after its reboot", testReboot},
-		{"static pods are seen by the audit", testStaticPod},
+		{staticPods, testStaticPod},
 		{"a pod with a user namespace is apart", testUserNamespace},
 	} {
 		begin := time.Now()

@@ -24,6 +24,8 @@ type sighting struct {
 type sightings struct {
 	part string
 	all  []sighting
+	// pairs and broken count what expectSound has had checked.
+	pairs, broken int
 }
 
 func (s *sightings) add(one sighting) {
@@ -70,7 +72,10 @@ func (l lab) check(minimum string) checker.Result {
 // expectSound fails the part if a pair of pods breaks the rule now.
 func (l lab) expectSound(minimum string) {
 	l.Helper()
-	if result := l.check(minimum); !result.Sound() {
+	result := l.check(minimum)
+	l.seen.pairs += result.Pairs
+	l.seen.broken += len(result.Broken) + len(result.Weak)
+	if !result.Sound() {
 		l.Error(result)
 	}
 }
@@ -79,7 +84,7 @@ func (s *sightings) String() string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "POD\tTENANT\tNODE\tRUNTIME\tKERNEL SEEN\tBOOT ID\tCHECKER")
-	part, broken := "", 0
+	part := ""
 	for _, one := range s.all {
 		if one.Part != part {
 			part = one.Part
@@ -89,11 +94,9 @@ func (s *sightings) String() string {
 		version, _, _ := strings.Cut(one.Version, " (")
 		boot, _, _ := strings.Cut(one.Boot+"-", "-")
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Pod, one.Tenant, one.Node, one.Runtime, version, boot, one.Verdict)
-		if strings.HasPrefix(one.Verdict, "BREAKS") && part != withoutPlugin {
-			broken++
-		}
 	}
 	_ = w.Flush()
-	fmt.Fprintf(&text, "with the scheduler, %d pods break the rule\n", broken)
+	fmt.Fprintf(&text, "%d pairs of pods were checked where the scheduler placed them: %d break the rule\n", s.pairs, s.broken)
+	fmt.Fprintf(&text, "(apart from two parts that bring it about: %q and %q)\n", withoutPlugin, staticPods)
 	return text.String()
 }
