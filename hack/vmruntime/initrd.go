@@ -96,14 +96,14 @@ func (a *initrd) entry(name string, mode uint32, content []byte) {
 	a.files++
 	fmt.Fprintf(a, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x",
 		a.files, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
-	a.WriteString(name + "\x00")
+	_, _ = a.WriteString(name + "\x00")
 	a.pad()
-	a.Write(content)
+	_, _ = a.Write(content)
 	a.pad()
 }
 
 func (a *initrd) pad() {
 	for a.Len()%4 != 0 {
-		a.WriteByte(0)
+		_ = a.WriteByte(0)
 	}
 }

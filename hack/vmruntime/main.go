@@ -63,7 +63,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(runc, append([]string{"runc"}, args...), os.Environ())
+	return syscall.Exec(runc, append([]string{"runc"}, args...), os.Environ()) //nolint:gosec // passing its arguments on is what it is for
 }
 
 // specification is the part of a container's specification that is read or changed here.

@@ -224,7 +224,7 @@ func (n *Node) AwaitReady(ctx context.Context, status corev1.ConditionStatus) er
 	err := wait.PollUntilContextTimeout(ctx, poll, 2*patience, true, func(ctx context.Context) (bool, error) {
 		var node *corev1.Node
 		if node, last = n.cluster.API.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{}); last != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // it is asked again, and reported if it stays
 		}
 		for _, condition := range node.Status.Conditions {
 			if condition.Type == corev1.NodeReady {

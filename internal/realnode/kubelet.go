@@ -211,7 +211,7 @@ func (n *Node) KillContainer(ctx context.Context, podUID, container string) erro
 	if err != nil {
 		return err
 	}
-	for _, id := range strings.Fields(ids) {
+	for id := range strings.FieldsSeq(ids) {
 		if _, err = n.ctr(ctx, "tasks", "kill", "--signal=SIGKILL", id); err == nil {
 			return nil
 		}

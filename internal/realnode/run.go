@@ -71,7 +71,7 @@ func supervise() (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	first := exec.Command(self, os.Args[1:]...)
+	first := exec.Command(self, os.Args[1:]...) //nolint:gosec // itself, as it was called
 	first.Args[0] = os.Args[0]
 	first.Stdin, first.Stdout, first.Stderr = nil, os.Stdout, os.Stderr
 	first.Env = append(os.Environ(), roleVariable+"="+roleFirst, directoryVariable+"="+dir, "TMPDIR="+dir)
@@ -110,8 +110,7 @@ func await(first *exec.Cmd, signals <-chan os.Signal) (int, error) {
 			if interrupted {
 				return 130, nil
 			}
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 				return max(exit.ExitCode(), 1), nil
 			}
 			return 0, err
@@ -164,7 +163,7 @@ func beFirst() int {
 	if err != nil {
 		return 1
 	}
-	work := exec.Command(self, os.Args[1:]...)
+	work := exec.Command(self, os.Args[1:]...) //nolint:gosec // itself, as it was called
 	work.Stdout, work.Stderr = os.Stdout, os.Stderr
 	work.Env = append(os.Environ(), roleVariable+"="+roleWork)
 	work.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -38,8 +38,10 @@ func (l lab) dedicated(ctx context.Context, name string) bool {
 func testEnding(l lab) {
 	slow := podOf("acme", "slow", on(workers[0]), func(pod *corev1.Pod) {
 		pod.Spec.TerminationGracePeriodSeconds = ptr.To[int64](60)
-		pod.Spec.Containers[0].Command = []string{"/bin/sh", "-c",
-			`echo "version: $(cat /proc/version)"; echo "boot: $(cat /proc/sys/kernel/random/boot_id)"; trap 'while [ ! -e /tmp/end ]; do sleep 0.2; done; exit 0' TERM; while :; do sleep 0.2; done`}
+		pod.Spec.Containers[0].Command = []string{
+			"/bin/sh", "-c",
+			`echo "version: $(cat /proc/version)"; echo "boot: $(cat /proc/sys/kernel/random/boot_id)"; trap 'while [ ! -e /tmp/end ]; do sleep 0.2; done; exit 0' TERM; while :; do sleep 0.2; done`,
+		}
 		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}
 		pod.Spec.Volumes = []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})

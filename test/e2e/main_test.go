@@ -33,7 +33,9 @@ var (
 	workers           = []string{"worker-1", "worker-2"}
 )
 
-func TestMain(m *testing.M) { os.Exit(realnode.Run(m.Run)) }
+func TestMain(m *testing.M) {
+	os.Exit(realnode.Run(m.Run)) //nolint:forbidigo // the status of tests that ran in another process
+}
 
 // lab is the cluster, and what its tests share.
 type lab struct {

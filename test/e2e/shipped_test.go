@@ -54,7 +54,7 @@ func testInstall(l lab) {
 		// Soon, because the parts follow each other on the same nodes.
 		"--set=policy.dedication.releaseAfter=2s", "--set=policy.boundaries.handlers."+realnode.HandlerVM+"=vm",
 		"--wait=watcher", "--timeout="+patience.String())
-	l.awaitReplicas(2)
+	l.awaitReplicas()
 	l.kubectl("wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
 }
 
@@ -68,8 +68,9 @@ func (l lab) replicas(ctx context.Context) []corev1.Pod {
 	return pods.Items
 }
 
-func (l lab) awaitReplicas(want int32) {
+func (l lab) awaitReplicas() {
 	l.Helper()
+	const want = 2
 	l.eventually("the scheduler's replicas are Ready", func(ctx context.Context) (bool, string) {
 		d, err := l.api.AppsV1().Deployments(systemNamespace).Get(ctx, deploymentName, metav1.GetOptions{})
 		if err != nil {
@@ -117,11 +118,11 @@ func testFailover(l lab) {
 	}
 	l.kubectl("set", "image", "deployment/"+deploymentName, "--namespace="+systemNamespace, "scheduler="+shippedImage+":"+shippedTag+"-2")
 	l.kubectl("rollout", "status", "deployment/"+deploymentName, "--namespace="+systemNamespace, "--timeout="+patience.String())
-	l.awaitReplicas(2)
+	l.awaitReplicas()
 	placed("rollout")
 
 	l.kubectl("drain", "control-1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout="+patience.String())
-	l.awaitReplicas(2)
+	l.awaitReplicas()
 	for _, pod := range l.replicas(l.Context()) {
 		if pod.Spec.NodeName == "control-1" && pod.DeletionTimestamp == nil {
 			l.Errorf("%s is on a drained node", pod.Name)
@@ -143,6 +144,6 @@ func testFailover(l lab) {
 		l.Fatalf("the leader %q is no replica", leader)
 	}
 	placed("kill")
-	l.awaitReplicas(2)
+	l.awaitReplicas()
 	l.awaitFree()
 }
