@@ -84,6 +84,7 @@ build() {
 	fi
 	"${root}/hack/download.sh" "${root}/${module}"
 	say "building ${name}"
+	"${prepare:-:}"
 	(cd "${source:-${root}/${module}}" && "${root}/hack/compile.sh" nodes nice go build -v -tags 'no_btrfs no_zfs no_devmapper' -ldflags "-s -w ${flags}" -o "${out}/" "$@")
 	echo "${stamp}" >"${out}/.${name}.stamp"
 }
@@ -92,19 +93,17 @@ build kubelet hack/control-plane "-X k8s.io/component-base/version.gitVersion=${
 build containerd hack/nodes/containerd '' github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2}
 
 # The shim of gVisor asks the kernel for a lower OOM score than that of its parent, and gives up where root
-# has no CAP_SYS_RESOURCE. That one line is another in a copy.
+# has no CAP_SYS_RESOURCE. That one constant is another in a copy.
 gvisor=${out}/.gvisor
-source=
-if [[ $(cat "${out}/.runsc.stamp" 2>/dev/null) != *"$(cksum <"${root}/hack/nodes/gvisor/go.sum")"* ]]; then
-	"${root}/hack/download.sh" "${root}/hack/nodes/gvisor"
+copy_gvisor() {
 	rm -rf "${gvisor}" && mkdir "${gvisor}"
 	cp -r "$(cd "${root}/hack/nodes/gvisor" && go list -m -f '{{.Dir}}' gvisor.dev/gvisor)" "${gvisor}/gvisor"
 	chmod -R u+w "${gvisor}/gvisor"
 	sed -i 's/oomScoreMax = -999/oomScoreMax = 0/' "${gvisor}/gvisor/pkg/shim/v1/manager.go"
 	cp "${root}"/hack/nodes/gvisor/go.{mod,sum} "${gvisor}/"
 	(cd "${gvisor}" && go mod edit -replace gvisor.dev/gvisor=./gvisor)
-fi
-source=${gvisor} build runsc hack/nodes/gvisor '' gvisor.dev/gvisor/{runsc,shim}
+}
+prepare=copy_gvisor source=${gvisor} build runsc hack/nodes/gvisor '' gvisor.dev/gvisor/{runsc,shim}
 [[ ! -e ${out}/shim ]] || mv "${out}/shim" "${out}/containerd-shim-runsc-v1"
 rm -rf "${gvisor}"
 (cd "${root}" && go build -ldflags '-s -w' -o "${out}/" ./hack/vmruntime)
