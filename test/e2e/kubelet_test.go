@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -230,6 +231,18 @@ func testReboot(l lab) {
 	l.remove(a)
 	l.create(b)
 	l.awaitRefused(b, "node(s)")
+	// A reboot before it is written down in which boot the node became empty would not count.
+	l.eventually("the boot is noted in which the node became empty", func(ctx context.Context) (bool, string) {
+		table, err := l.api.CoreV1().ConfigMaps(systemNamespace).Get(ctx, "tenant-isolation-dedicated-nodes", metav1.GetOptions{})
+		if err != nil {
+			return false, err.Error()
+		}
+		noted := false
+		for _, value := range table.Data {
+			noted = noted || regexp.MustCompile(" "+node.Name+"=[^ :]*:[^ ]+ ").MatchString(" "+value+" ")
+		}
+		return noted, fmt.Sprint(table.Data)
+	})
 	if err := node.Reboot(l.Context()); err != nil {
 		l.Fatal(err)
 	}
