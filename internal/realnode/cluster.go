@@ -33,8 +33,6 @@ const (
 	bridge = interfacePrefix + "cluster"
 )
 
-type taint = corev1.Taint
-
 // NodeOptions says what a node is like.
 type NodeOptions struct {
 	Name   string

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
@@ -30,7 +31,7 @@ type Node struct {
 	cluster *Cluster
 	number  int
 	labels  map[string]string
-	taints  []taint
+	taints  []corev1.Taint
 	first   *exec.Cmd // process 1 of the node; nil while the node is off
 	running map[string]*service
 }
