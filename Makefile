@@ -28,11 +28,12 @@ MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
 verify lint fmt: MODULES += hack/tools
 test test-unit verify lint release: MODULES += hack/release
 test: MODULES += hack/helm
+e2e: MODULES += hack/release hack/helm
 test-skew: MODULES := . hack/control-plane hack/skew hack/helm
 
 .PHONY: help
 help: ## List all targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: download
 download: ## Download the Go modules that building needs, where they are missing
@@ -132,6 +133,19 @@ simulate: download ## Compare ways to isolate on a cluster given as files (CLUST
 failover: download control-plane build ## Kill and pause leaders in a burst of 1,300 pods, count the writes, look at every state of the model (SEED=n)
 	@go test -count=1 -v -timeout 30m ./test/model -full
 	@KUBEBUILDER_ASSETS='$(ASSETS)' go test -count=1 -v -timeout 40m ./test/failover -full $(if $(SEED),-seed '$(SEED)')
+
+.PHONY: e2e
+e2e: ## Run it on real nodes: kubelets, containerd, gVisor and virtual machines on this machine (Linux, root; RUN=part)
+	@hack/nodes.sh bin/nodes
+	@hack/download.sh $(MODULES)
+	@$(if $(KUBEBUILDER_ASSETS),:,hack/control-plane.sh bin/control-plane)
+	@hack/tools.sh helm hack/helm >/dev/null
+	@hack/compile.sh release nice go -C hack/release run . -root ../.. -out ../../bin/nodes/release -local -only linux-amd64 -version v0.0.0-e2e -ldflags '$(strip $(VERSION_FLAGS))' -epoch 0
+	@hack/compile.sh e2e nice go test -v -c -tags e2e -o bin/e2e.test ./test/e2e
+	@hack/compile.sh e2e nice go test -v -c -tags e2e -o bin/realnode.test ./internal/realnode
+	@bin/realnode.test -test.v
+	@# Not through go test: it would die of a signal before what it started is gone.
+	@cd test/e2e && NODE_PROGRAMS='$(CURDIR)/bin/nodes' KUBEBUILDER_ASSETS='$(ASSETS)' exec ../../bin/e2e.test -test.v -test.timeout=30m $(if $(RUN),-test.run '$(RUN)')
 
 .PHONY: clean
 clean: ## Remove what was built; the next control plane comes from the build cache

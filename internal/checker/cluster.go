@@ -18,6 +18,11 @@ type Cluster struct {
 	RuntimeClasses []nodev1.RuntimeClass
 	PVCs           []corev1.PersistentVolumeClaim
 	Volumes        []corev1.PersistentVolume
+
+	// Minimum is the boundary that two pods of different trust domains need to share a node, "vm" if empty.
+	Minimum string
+	// VMHandlers are handlers that give each pod a virtual machine, beside those that are known.
+	VMHandlers []string
 }
 
 // Read reads from the API server, not from a cache.

@@ -7,5 +7,5 @@
 // of pods on every node, keeps no state and is not optimized. Where the text leaves a choice
 // it takes the stricter one, so that a disagreement shows.
 //
-// It knows the rule with its default arguments only.
+// It knows the rule with its default arguments, but for the minimum and further handlers of virtual machines.
 package checker

@@ -115,7 +115,7 @@ func (c *Cluster) Identify(pod *corev1.Pod) Identity {
 			report("its RuntimeClass %q does not exist", *name)
 		case c.sharesTheHost(pod):
 			// The host is shared through the boundary.
-		case slices.Contains(vmHandlers, class.Handler):
+		case slices.Contains(vmHandlers, class.Handler), slices.Contains(c.VMHandlers, class.Handler):
 			id.Boundary = "vm"
 		case slices.Contains(sandboxHandlers, class.Handler):
 			id.Boundary = "sandbox"

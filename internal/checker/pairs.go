@@ -67,7 +67,7 @@ func (c *Cluster) Check() Result {
 		for i := range pods {
 			for j := i + 1; j < len(pods); j++ {
 				result.Pairs++
-				if why := violation(identities[i], identities[j]); why != "" {
+				if why := c.violation(identities[i], identities[j]); why != "" {
 					result.Broken = append(result.Broken, Pair{Node: node, A: key(pods[i]), B: key(pods[j]), Why: why})
 				}
 			}
@@ -102,7 +102,7 @@ func (id Identity) meetsDemand() bool {
 }
 
 // violation is the rule: it returns why two pods may not share a node, empty if they may.
-func violation(a, b Identity) string {
+func (c *Cluster) violation(a, b Identity) string {
 	switch {
 	case a.Platform || b.Platform:
 		return ""
@@ -116,13 +116,20 @@ func violation(a, b Identity) string {
 		return "unknown: " + b.Unknown
 	case a.Domain == b.Domain:
 		return ""
-	case a.Boundary != "vm" || b.Boundary != "vm":
+	case !c.strongEnough(a) || !c.strongEnough(b):
 		return fmt.Sprintf("trust domains %s (%s) and %s (%s)", a.Domain, a.Boundary, b.Domain, b.Boundary)
 	case a.Demand == "node" || b.Demand == "node":
 		return fmt.Sprintf("trust domains %s and %s, one of which demands the machine", a.Domain, b.Domain)
 	default:
 		return ""
 	}
+}
+
+func (c *Cluster) strongEnough(id Identity) bool {
+	if c.Minimum == "sandbox" {
+		return id.Boundary == "sandbox" || id.Boundary == "vm"
+	}
+	return id.Boundary == "vm"
 }
 
 func key(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }

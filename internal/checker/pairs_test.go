@@ -150,3 +150,28 @@ func withHostPath(p *corev1.Pod) {
 func annotated(name string) option {
 	return func(p *corev1.Pod) { p.Annotations[name] = "x" }
 }
+
+func TestAnotherMinimumAndHandlers(t *testing.T) {
+	sandbox := runtimeClass("gvisor")
+	for sentence, tc := range map[string]struct {
+		a, b     corev1.Pod
+		minimum  string
+		handlers []string
+		sound    bool
+	}{
+		"two sandboxes where they are strong enough": {restrictedPod("red", "a", sandbox), restrictedPod("blue", "b", sandbox), "sandbox", nil, true},
+		"a sandbox beside a VM":                      {restrictedPod("red", "a", sandbox), restrictedPod("blue", "b", runtimeClass("kata")), "sandbox", nil, true},
+		"a container beside a sandbox":               {restrictedPod("red", "a"), restrictedPod("blue", "b", sandbox), "sandbox", nil, false},
+		"two of a handler that is named as one of VMs": {
+			restrictedPod("red", "a", runtimeClass("kata-in-name-only")), restrictedPod("blue", "b", runtimeClass("kata-in-name-only")), "", []string{"runc"}, true,
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			cluster := world(tc.a, tc.b)
+			cluster.Minimum, cluster.VMHandlers = tc.minimum, tc.handlers
+			if got := cluster.Check(); got.Sound() != tc.sound || got.Pairs != 1 {
+				t.Errorf("want sound: %t; got\n%s", tc.sound, got)
+			}
+		})
+	}
+}

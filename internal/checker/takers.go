@@ -106,7 +106,7 @@ func Requests(pod *corev1.Pod) corev1.ResourceList {
 
 func (c *Cluster) keepsRule(residents []*corev1.Pod, incoming Identity) bool {
 	for _, resident := range residents {
-		if violation(c.Identify(resident), incoming) != "" {
+		if c.violation(c.Identify(resident), incoming) != "" {
 			return false
 		}
 		if affinity := resident.Spec.Affinity; affinity != nil && affinity.PodAntiAffinity != nil {

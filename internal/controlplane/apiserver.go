@@ -93,6 +93,7 @@ func (c *ControlPlane) abort(result <-chan error) error {
 func (c *ControlPlane) configurePlane(o Options) error {
 	etcd := &envtest.Etcd{DataDir: filepath.Join(c.dir, etcdName), StartTimeout: startTimeout}
 	server := &envtest.APIServer{CertDir: filepath.Join(c.dir, apiServerName), StartTimeout: startTimeout}
+	server.SecureServing.Address, server.SecureServing.Port = o.Address, o.Port
 	// A second attempt must not find the data of the first.
 	if err := os.RemoveAll(etcd.DataDir); err != nil {
 		return err

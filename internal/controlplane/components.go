@@ -24,19 +24,19 @@ const (
 // manager gives a silent node twice as long.
 const leaseSeconds = 120
 
-func (c *ControlPlane) startControllerManager(ctx context.Context) error {
+func (c *ControlPlane) startControllerManager(ctx context.Context, o Options) error {
 	certs := c.plane.APIServer.CertDir
 	rootCA := filepath.Join(certs, "root-ca.crt")
 	if err := os.WriteFile(rootCA, c.admin.CAData, 0o600); err != nil {
 		return err
 	}
-	p, err := c.launch("kube-controller-manager", c.programs["kube-controller-manager"],
-		"--kubeconfig="+c.adminKubeconfig,
+	p, err := c.launch("kube-controller-manager", c.programs["kube-controller-manager"], append([]string{
+		"--kubeconfig=" + c.adminKubeconfig,
 		// Its own port would only serve metrics that no one reads.
 		"--secure-port=0",
 		"--leader-elect=false",
-		"--root-ca-file="+rootCA,
-		"--service-account-private-key-file="+filepath.Join(certs, "sa-signer.key"),
+		"--root-ca-file=" + rootCA,
+		"--service-account-private-key-file=" + filepath.Join(certs, "sa-signer.key"),
 		// Nothing here serves or routes traffic, so objects made for Services are noise.
 		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
 		fmt.Sprintf("--node-monitor-grace-period=%ds", 2*leaseSeconds),
@@ -45,7 +45,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context) error {
 		"--kube-api-qps=1000", "--kube-api-burst=1000",
 		"--concurrent-deployment-syncs=10", "--concurrent-statefulset-syncs=10",
 		"--concurrent-daemonset-syncs=10", "--concurrent-job-syncs=10",
-	)
+	}, o.ControllerManagerArgs...)...)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	// APIServerFlags are given to kube-apiserver in place of its defaults, by name
 	// and without dashes.
 	APIServerFlags map[string]string
+	// ControllerManagerArgs come after the arguments that kube-controller-manager is given anyway.
+	ControllerManagerArgs []string
+	// Address and Port are where kube-apiserver listens: on loopback and a free port if empty.
+	Address, Port string
 	// Progress is called with one line for each step that is done. Optional.
 	Progress func(line string)
 }
@@ -101,7 +105,7 @@ func (c *ControlPlane) start(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.ControllerManager {
-		if err := c.step("kube-controller-manager", func() error { return c.startControllerManager(ctx) }); err != nil {
+		if err := c.step("kube-controller-manager", func() error { return c.startControllerManager(ctx, o) }); err != nil {
 			return err
 		}
 	}
