@@ -24,7 +24,7 @@ func TestBrokenInput(t *testing.T) {
 		"YAML that is not an object":               {input: "- a\n- b\n", want: 2, says: "not an object of Kubernetes"},
 		"an object without a kind":                 {input: "metadata:\n  name: x\n", want: 2, says: "apiVersion or kind is missing"},
 		"a field that is there twice":              {input: separate() + "---\n" + pod("shop", "x", "n1") + "\n  phase: Failed\n", want: 2, says: "already set in map"},
-		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 2, says: "Pod shop/web-0: in the input more than once"},
+		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 1, says: "Pod shop/web-0: in the input more than once and different"},
 		"two pods with one UID":                    {input: list(node("n1"), namespace("shop"), withUID(pod("shop", "a", "n1")), withUID(pod("shop", "b", "n1"))), want: 2, says: "same metadata.uid"},
 		"an unknown kind":                          {input: separate() + "---\napiVersion: example.com/v1\nkind: Fleet\nmetadata:\n  name: x\n", want: 0, says: "example.com/v1 Fleet (1)"},
 		"a known kind in a version of long ago":    {input: separate() + "---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: x\n", want: 0, says: "apps/v1beta1 Deployment (1)"},
@@ -51,7 +51,7 @@ func TestBrokenInput(t *testing.T) {
 			want:  2, says: `item 1: duplicate field "kind"`,
 		},
 		"UTF-16":               {input: "\xff\xfea\x00", want: 2, says: "UTF-8"},
-		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "a list inside a list"},
+		"a list within a list": {input: `{"apiVersion":"v1","kind":"List","items":[` + asJSON + `]}`, want: 2, says: "1 node, 0 pods"},
 		"a PVC that was not given": {
 			input: list(node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), kata,
 				pod("shop", "a", "n1", inVM, "volumes:", "- name: data", "  persistentVolumeClaim:", "    claimName: data"), pod("api", "b", "n1", inVM)),

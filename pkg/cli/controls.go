@@ -13,7 +13,7 @@ import (
 // checker returns the checks of a live cluster.
 func (c *judgedCluster) checker() *preflight.Checker {
 	return &preflight.Checker{
-		Client: c.client, Policy: c.policy, Rules: c.rules, Engine: c.engine, Store: c.store,
+		Client: c.client, Policy: c.policy, Rules: c.rules, Engine: c.engine, Store: c.store, Now: now,
 		Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
 	}
 }

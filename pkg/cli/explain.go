@@ -2,18 +2,19 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"tenantisolation.dev/scheduler/pkg/cli/admit"
 	"tenantisolation.dev/scheduler/pkg/cli/explain"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	"tenantisolation.dev/scheduler/pkg/cli/reach"
 )
 
 type explainOptions struct {
@@ -25,15 +26,19 @@ func newExplainCommand(o *options) *cobra.Command {
 	e := &explainOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "explain [POD | KIND/NAME]",
-		Short: "Explain the trust domain of a pod, and which nodes admit it",
+		Short: "Explain why a pod is Pending: its trust domain, and which nodes can take it",
 		Long: paragraphs(
 			`Shows the trust domain of a pod and the source of each part of it, the boundary and what voided it, the
 nodes by verdict, and which changes would let more nodes admit the pod.`,
 			`The pod may run, be Pending, or not exist yet. With -f, a manifest is judged against the cluster of the
 current context, or against the nodes in the files if there are any. Deployments, StatefulSets, DaemonSets,
 ReplicaSets, Jobs and CronJobs stand for the pods that they create.`,
-			`It applies the isolation rule alone. CPU and memory, taints, selectors and volumes may leave fewer nodes.`,
-			`Exit status: 0 if a node admits the pod, 1 if none does, 2 if the input or the request is invalid, or if it was
+			`A node counts if the rule admits the pod and the scheduler's own plugins have nothing against it: resources,
+selectors, affinity, spread, taints and volumes. A pod that is not made yet is explained as admission would make it:
+the API server is asked with a dry run, or else the policies of this release are evaluated here.`,
+			`Without the right to list nodes and pods of others, it reads what the namespace of the pod has, and says what is the
+matter and who can help.`,
+			`Exit status: 0 if a node can take the pod, 1 if none can or it would be refused, 2 if the input or the request is invalid, or if it was
 not judged: no node is known, the policy is not in force, or the admission policies are not enforced.`,
 		),
 		Example: examples(
@@ -64,7 +69,14 @@ func (e *explainOptions) run(ctx context.Context, args []string) error {
 	if len(args) == 0 && !e.fromFiles() {
 		return fmt.Errorf("name a pod, or a manifest with -f\nSee `%s explain --help`", name)
 	}
+	wanted := ""
+	if len(args) > 0 {
+		wanted = args[0]
+	}
 	c, manifests, err := e.loadWithManifests(ctx)
+	if apierrors.IsForbidden(err) && e.policyFile == "" {
+		return e.asTenant(ctx, wanted, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -73,37 +85,85 @@ func (e *explainOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	wanted := ""
-	if len(args) > 0 {
-		wanted = args[0]
+	all := candidates(c, manifests)
+	if c.client != nil && manifests == nil {
+		if all, err = liveCandidates(ctx, c, namespace, wanted); err != nil {
+			return err
+		}
 	}
-	subjects, err := choose(candidates(c, manifests), wanted, namespace, *e.kube.Namespace != "" || !e.fromFiles())
+	subjects, err := choose(all, wanted, namespace, *e.kube.Namespace != "" || !e.fromFiles())
 	if err != nil {
 		return err
 	}
-	return e.explainAll(c, subjects)
+	return e.explainAll(ctx, c, subjects)
 }
 
-func (e *explainOptions) explainAll(c *judgedCluster, pods []candidate) error {
-	explainer := explain.Explainer{
-		Policy: c.policy, Rules: c.rules, Gatherer: c.gatherer, Store: c.store,
-		Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses,
+func (e *explainOptions) explainAll(ctx context.Context, c *judgedCluster, pods []candidate) error {
+	explainer, err := c.explainer(ctx)
+	if err != nil {
+		return err
 	}
+	defer explainer.Plugins.Close()
 	var all []*explain.Explanation
 	nowhere := false
 	for _, pod := range pods {
-		x, err := explainer.Explain(pod.name, pod.pod)
+		x, err := c.explain(ctx, explainer, &pod)
 		if err != nil {
 			return err
 		}
 		all = append(all, x)
-		nowhere = nowhere || x.Denied != "" || (x.Admitting == 0 && x.Total > 0)
+		nowhere = nowhere || x.Denied != "" || len(x.Refused) > 0 || (x.Admitting == 0 && x.Total > 0)
 	}
 	j := c.judgement(c.unjudgedNodes(), c.Unread, c.unjudgedPolicy(e.options))
 	if err := e.printAll(c, all, &j); err != nil {
 		return err
 	}
 	return j.status(nowhere)
+}
+
+// explainer returns what explains pods of this cluster. Its plugins have to be closed.
+func (c *judgedCluster) explainer(ctx context.Context) (*explain.Explainer, error) {
+	plugins, err := reach.New(ctx, &reach.Cluster{
+		Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, PVCs: c.PVCs, Volumes: c.Volumes, StorageClasses: c.StorageClasses,
+		Incomplete: c.client == nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	admitter, err := c.admitter()
+	if err != nil {
+		return nil, err
+	}
+	return &explain.Explainer{
+		Policy: c.policy, Rules: c.rules, Gatherer: c.gatherer, Store: c.store, Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses, Plugins: plugins,
+		Under: func(pod *v1.Pod, class *nodev1.RuntimeClass) (*v1.Pod, error) {
+			return admitter.Under(ctx, pod, class, c.RuntimeClasses)
+		},
+	}, nil
+}
+
+// explain explains one pod, as admission would make it if it is not made yet.
+func (c *judgedCluster) explain(ctx context.Context, explainer *explain.Explainer, of *candidate) (*explain.Explanation, error) {
+	if made(of.pod) {
+		x, err := explainer.Explain(ctx, of.name, of.pod)
+		if err == nil {
+			x.Of = of.of
+		}
+		return x, err
+	}
+	admitted, err := c.admit(ctx, of.pod)
+	if err != nil {
+		return nil, err
+	}
+	x, err := explainer.Explain(ctx, of.name, admitted.Pod.Pod)
+	if err != nil {
+		return nil, err
+	}
+	x.Of, x.Refused, x.Admission = of.of, admitted.Refused, admit.Changes(of.pod, admitted.Pod.Pod)
+	if admitted.unasked != "" {
+		x.NotCounted = append(x.NotCounted, admitted.unasked)
+	}
+	return x, nil
 }
 
 // explained is the output for programs.
@@ -139,88 +199,6 @@ func (c *judgedCluster) unjudgedNodes() []string {
 		return []string{"no node is known, so it is unknown which one admits it"}
 	}
 	return nil
-}
-
-// candidate is a pod that can be explained.
-type candidate struct {
-	// name is "pod/name" or "deployment/name".
-	name string
-	pod  *v1.Pod
-}
-
-// candidates lists the pods that an argument may name. Manifests hide the cluster's pods:
-// the question is then what applying the manifests would do.
-func candidates(c *judgedCluster, manifests *inventory.Inventory) []candidate {
-	from := c.Inventory
-	if manifests != nil {
-		from = manifests
-	}
-	all := make([]candidate, 0, len(from.Pods)+len(from.Workloads))
-	for _, pod := range from.Pods {
-		all = append(all, candidate{"pod/" + pod.Name, pod})
-	}
-	for i := range from.Workloads {
-		w := &from.Workloads[i]
-		all = append(all, candidate{strings.ToLower(w.Kind) + "/" + w.Pod.Name, w.Pod})
-	}
-	return all
-}
-
-// maxExplained is how many manifests are explained at once without a name.
-const maxExplained = 50
-
-// choose finds the wanted pods, by name if one is given, and in this namespace alone if
-// onlyNamespace is set.
-func choose(all []candidate, wanted, namespace string, onlyNamespace bool) ([]candidate, error) {
-	kind, plain, hasKind := strings.Cut(wanted, "/")
-	if !hasKind {
-		kind, plain = "", wanted
-	}
-	kind = strings.ToLower(kind)
-	if short, ok := map[string]string{
-		"po": "pod", "pods": "pod", "deploy": "deployment", "deployments": "deployment", "sts": "statefulset", "statefulsets": "statefulset",
-		"ds": "daemonset", "daemonsets": "daemonset", "rs": "replicaset", "replicasets": "replicaset", "jobs": "job", "cj": "cronjob", "cronjobs": "cronjob",
-		"rc": "replicationcontroller",
-	}[kind]; ok {
-		kind = short
-	}
-	var found, elsewhere []candidate
-	for _, c := range all {
-		ofKind, itsName, _ := strings.Cut(c.name, "/")
-		if wanted != "" && (itsName != plain || (kind != "" && kind != ofKind)) {
-			continue
-		}
-		if onlyNamespace && c.pod.Namespace != namespace {
-			elsewhere = append(elsewhere, c)
-			continue
-		}
-		found = append(found, c)
-	}
-	switch {
-	case len(found) == 0 && len(elsewhere) > 0 && wanted != "":
-		return nil, fmt.Errorf("no %s in namespace %s, but one in namespace %s: name it with -n", shownName(wanted), namespace, elsewhere[0].pod.Namespace)
-	case len(found) == 0 && wanted != "":
-		return nil, fmt.Errorf("no %s in namespace %s: `kubectl get pods -A` lists all pods", shownName(wanted), namespace)
-	case len(found) == 0:
-		return nil, errors.New("the files contain no pod and no workload")
-	case len(found) > 1 && wanted != "":
-		var names []string
-		for _, c := range found {
-			names = append(names, c.name+" in "+c.pod.Namespace)
-		}
-		slices.Sort(names)
-		return nil, fmt.Errorf("%s is ambiguous: %s. Name one as KIND/NAME, with -n", shownName(wanted), fewOf(names))
-	case len(found) > maxExplained:
-		return nil, fmt.Errorf("the files contain %d pods and workloads: name one of them", len(found))
-	}
-	return found, nil
-}
-
-func shownName(wanted string) string {
-	if strings.Contains(wanted, "/") {
-		return fmt.Sprintf("%.100q", wanted)
-	}
-	return fmt.Sprintf("pod or workload %.100q", wanted)
 }
 
 // loadWithManifests reads the files of -f. If these are manifests without nodes or running

@@ -16,7 +16,9 @@ func printExplanation(out io.Writer, c *judgedCluster, x *explain.Explanation) {
 	if x.Node != "" {
 		where = "on node " + x.Node
 	}
-	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n\n", paint.bold(x.Name), x.Namespace, where, c.policyFrom)
+	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n", paint.bold(x.Name), x.Namespace, where, c.policyFrom)
+	printMaking(out, paint, x)
+	fmt.Fprintln(out)
 	printDomain(out, paint, x)
 	printBoundary(out, paint, x)
 	printNodes(out, paint, x)
@@ -99,16 +101,44 @@ func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
 	fmt.Fprintln(out)
 }
 
+// printMaking says how the workload is doing, and what admission makes of a pod.
+func printMaking(out io.Writer, paint colour, x *explain.Explanation) {
+	if x.Of != "" {
+		fmt.Fprintf(out, "%s\n", x.Of)
+	}
+	if len(x.Admission) > 0 {
+		fmt.Fprintf(out, "Admission adds: %s\n", strings.Join(x.Admission, ", "))
+	}
+	for _, why := range x.Refused {
+		fmt.Fprintf(out, "%s: %s\n", paint.bad("It would be refused"), why)
+	}
+	if x.SchedulerSays != "" {
+		fmt.Fprintf(out, "The scheduler says: %s\n", x.SchedulerSays)
+	}
+}
+
 func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
+	defer func() {
+		for _, what := range x.NotCounted {
+			fmt.Fprintf(out, "%s %s\n", paint.warn("note:"), what)
+		}
+		fmt.Fprintln(out)
+	}()
 	if x.Total == 0 {
-		fmt.Fprint(out, "Nodes: none known\n\n")
+		fmt.Fprint(out, "Nodes: none known\n")
 		return
 	}
-	admitting := fmt.Sprintf("%d of %d admit it", x.Admitting, x.Total)
+	admitting := fmt.Sprintf("%d of %d admit it", x.Admitting, x.Reachable)
+	switch {
+	case x.Reachable == 0:
+		admitting = fmt.Sprintf("0 of %d admit it, as it can reach none of them", x.Total)
+	case x.Reachable < x.Total:
+		admitting = fmt.Sprintf("%d of the %d that it can reach admit it, of %d in all", x.Admitting, x.Reachable, x.Total)
+	}
 	if x.Admitting == 0 {
 		admitting = paint.bad(admitting)
 	}
-	fmt.Fprintf(out, "Nodes: %s, by the rule alone\n", admitting)
+	fmt.Fprintf(out, "Nodes: %s\n", admitting)
 	for _, v := range x.Nodes {
 		verdict := paint.bad("denied")
 		if v.Admits {
@@ -116,10 +146,12 @@ func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 		}
 		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v), v.Example)
 	}
+	for _, v := range x.Excluded {
+		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, paint.bad("denied"), v.By, v.Why, v.Example)
+	}
 	if x.OnNode != "" {
 		fmt.Fprintf(out, "  its own node %s, without it: %s\n", x.Node, x.OnNode)
 	}
-	fmt.Fprintln(out)
 }
 
 func moreNodes(n int) string {
@@ -147,9 +179,6 @@ var meanings = map[isolation.Reason]string{
 
 // meaning says what a verdict on a node means.
 func meaning(v explain.Verdicts) string {
-	if v.Reason == explain.OtherNodes {
-		return "the node selector of the pod's RuntimeClass does not match it"
-	}
 	if text, ok := meanings[v.Why]; ok {
 		return text
 	}
@@ -170,6 +199,9 @@ func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
 	}
 	for _, w := range x.WhatIf {
 		lines = append(lines, fmt.Sprintf("%s %s (%d in all)", paint.good(moreNodes(w.More)), w.Change, w.Admitting))
+	}
+	if len(lines) == 0 && x.Reachable == 0 && x.Total > 0 {
+		lines = append(lines, "the rule keeps it off no node: see what excludes them")
 	}
 	if len(lines) == 0 && x.Admitting == 0 && x.Total > 0 {
 		lines = append(lines, "it needs an empty node, or one of its own trust domain with room: add a node, or remove from one the pods that break the rule (audit)")

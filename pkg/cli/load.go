@@ -13,6 +13,7 @@ import (
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/audit"
+	"tenantisolation.dev/scheduler/pkg/cli/admit"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 	judged "tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -38,6 +39,8 @@ type judgedCluster struct {
 	engine   *audit.Engine
 	// client is nil for files.
 	client kubernetes.Interface
+	// shipped evaluates the policies of this release. It is made at the first use.
+	shipped *admit.Admitter
 }
 
 // load reads what the flags name, and applies the rule to it.
@@ -224,9 +227,26 @@ func (c *judgedCluster) complete() error {
 			}
 		}
 	}
+	c.addPVCsToCome()
 	c.warnOfUnknownNamespaces()
 	c.warnOfUnknownPVCs()
 	return nil
+}
+
+// addPVCsToCome adds the PVCs that StatefulSets will make.
+func (c *judgedCluster) addPVCsToCome() {
+	known := map[string]bool{}
+	for _, pvc := range c.PVCs {
+		known[pvc.Namespace+"/"+pvc.Name] = true
+	}
+	for i := range c.Workloads {
+		for _, pvc := range c.Workloads[i].PVCs {
+			if key := pvc.Namespace + "/" + pvc.Name; !known[key] {
+				known[key] = true
+				c.PVCs = append(c.PVCs, pvc)
+			}
+		}
+	}
 }
 
 func (c *judgedCluster) anyTenant() bool {

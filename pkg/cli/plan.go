@@ -86,7 +86,7 @@ func (p *planOptions) run(ctx context.Context) error {
 	if compares {
 		return p.comparePolicies(c, given)
 	}
-	in, notes, err := p.input(c)
+	in, notes, err := p.input(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,26 +13,23 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/explain"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
 	"tenantisolation.dev/scheduler/pkg/cli/plan"
-	"tenantisolation.dev/scheduler/pkg/isolation"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 )
 
 // input gathers pods and sizes. Notes name the assumptions.
-func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, err error) {
+func (p *planOptions) input(ctx context.Context, c *judgedCluster) (in plan.Input, notes []string, err error) {
 	in = plan.Input{Rules: c.rules, Lookup: c.store, Dedicating: c.policy.Dedication.Mode == v1alpha1.ModeEnabled}
-	pods, daemons := p.gather(c)
-	var common plan.Size
-	for _, daemon := range daemons {
-		common = plan.Size{MilliCPU: common.MilliCPU + daemon.size.MilliCPU, Memory: common.Memory + daemon.size.Memory, Pods: common.Pods + daemon.size.Pods}
-		if daemon.everywhere(len(c.Nodes)) {
-			in.Everywhere = append(in.Everywhere, plan.Everywhere{Workload: daemon.workload, Subject: daemon.subject})
-		}
+	pods, daemons, refused, err := p.gather(ctx, c)
+	if err != nil {
+		return in, nil, err
 	}
-	slices.SortFunc(in.Everywhere, func(a, b plan.Everywhere) int { return cmp.Compare(a.Workload, b.Workload) })
+	notes = append(notes, refused...)
 	if len(pods) == 0 {
 		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, because every node has its own")
 	}
@@ -39,19 +38,30 @@ func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, er
 	if err != nil {
 		return in, nil, err
 	}
-	for _, node := range c.Nodes {
-		size := plan.Resources(node.Status.Allocatable)
-		size.Pods = node.Status.Allocatable.Pods().Value()
-		if size.MilliCPU == 0 || size.Memory == 0 {
-			continue
-		}
-		in.Nodes = append(in.Nodes, plan.Node{Size: less(size, common), VMCapable: c.store.NodeWith(c.rules, node, nil).VMCapable})
-	}
+	p.addNodes(&in, c, daemons)
 	if len(in.Nodes) == 0 {
 		notes = append(notes, fmt.Sprintf("no node with a known size: nodes of %s CPU, %s and %d pods are assumed, see --node-cpu",
 			p.cpu, p.memory, p.pods))
 	}
-	in.More = less(usual, common)
+	common := plan.Size{}
+	for _, daemon := range daemons {
+		if daemon.everywhere(len(c.Nodes)) {
+			common = common.Plus(daemon.size)
+			in.Everywhere = append(in.Everywhere, daemon.resident()...)
+		}
+	}
+	if in.More = less(usual, common); in.More.MilliCPU <= 0 || in.More.Memory <= 0 || in.More.Pods <= 0 {
+		return in, nil, fmt.Errorf("a node of %s CPU, %s and %d pods has no room for any pod: DaemonSets take %dm CPU, %s and %d pods of it",
+			resource.NewMilliQuantity(usual.MilliCPU, resource.DecimalSI), resource.NewQuantity(usual.Memory, resource.BinarySI), usual.Pods,
+			common.MilliCPU, resource.NewQuantity(common.Memory, resource.BinarySI), common.Pods)
+	}
+	if limit := c.policy.Dedication.MaxNodesPerTenant; limit != nil && in.Dedicating {
+		in.MaxNodes = dedication.Limit(*limit, max(len(c.Nodes), 1))
+		if len(c.Nodes) == 0 && limit.Type == intstr.String {
+			in.MaxNodes = 0
+			notes = append(notes, "maxNodesPerTenant is a share of the nodes, of which there are none: it does not count")
+		}
+	}
 	if kept := keptForVMs(&in); kept != "" {
 		notes = append(notes, kept)
 	}
@@ -66,6 +76,25 @@ func (p *planOptions) input(c *judgedCluster) (in plan.Input, notes []string, er
 		}
 	}
 	return in, notes, nil
+}
+
+// addNodes adds the nodes of the cluster, less the DaemonSets that each of them has or will have.
+func (p *planOptions) addNodes(in *plan.Input, c *judgedCluster, daemons []*daemon) {
+	for _, node := range c.Nodes {
+		size := plan.Resources(node.Status.Allocatable)
+		size.Pods = node.Status.Allocatable.Pods().Value()
+		if size.MilliCPU == 0 || size.Memory == 0 {
+			continue
+		}
+		made := plan.Node{Size: size, VMCapable: c.store.NodeWith(c.rules, node, nil).VMCapable}
+		for _, daemon := range daemons {
+			if daemon.on(node) {
+				made.Size = less(made.Size, daemon.size)
+				made.Residents = append(made.Residents, daemon.resident()...)
+			}
+		}
+		in.Nodes = append(in.Nodes, made)
+	}
 }
 
 // keptForVMs says how many nodes the plan does not give to containers.
@@ -89,35 +118,17 @@ func less(size, common plan.Size) plan.Size {
 	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
 }
 
-// daemon is a DaemonSet, or a static pod.
-type daemon struct {
-	workload string
-	size     plan.Size
-	subject  isolation.Subject
-	// placed is the number of its pods on nodes, selective whether it is only for some nodes.
-	placed    int
-	selective bool
-}
-
-// everywhere reports whether each of the nodes has a pod of it, or will have one.
-func (d *daemon) everywhere(nodes int) bool {
-	if d.subject.Platform() {
-		return false
-	}
-	return d.placed > 0 && d.placed >= nodes || d.placed == 0 && !d.selective
-}
-
-// gather lists the pods to be placed, and the DaemonSets.
-func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, daemons map[string]*daemon) {
-	daemons = map[string]*daemon{}
+// gather lists the pods to be placed, and the DaemonSets by name. Refused names the pods that admission would refuse.
+func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan.Pod, daemons []*daemon, refused []string, err error) {
+	byName := map[string]*daemon{}
 	add := func(workload string, object *v1.Pod, ofDaemon bool, copies int) {
 		facts := c.gatherer.Gather(object)
 		subject := c.rules.Subject(object, &facts, c.store)
 		if ofDaemon {
-			d := daemons[workload]
+			d := byName[workload]
 			if d == nil {
-				d = &daemon{workload: workload, subject: subject}
-				daemons[workload] = d
+				d = &daemon{workload: workload, subject: subject, nodes: map[string]bool{}, template: object}
+				byName[workload] = d
 			}
 			d.add(object)
 			return
@@ -130,31 +141,51 @@ func (p *planOptions) gather(c *judgedCluster) (pods []plan.Pod, daemons map[str
 			HasPlainNode: explain.KeepsVMNodes(c.policy) && c.store.HasPlainNodeFor(object),
 		})
 	}
+	// What is not made yet counts as admission would make it.
+	addNew := func(workload string, object *v1.Pod, ofDaemon bool, copies int) error {
+		admitted, err := c.admit(ctx, object)
+		if err != nil {
+			return err
+		}
+		if len(admitted.Refused) > 0 {
+			refused = append(refused, fmt.Sprintf("%s would be refused: %s", workload, strings.Join(admitted.Refused, "; ")))
+		}
+		if admitted.unasked != "" {
+			refused = append(refused, admitted.unasked)
+		}
+		add(workload, admitted.Pod.Pod, ofDaemon, copies)
+		return nil
+	}
+	there := map[string]bool{}
 	for _, pod := range c.Pods {
-		if !inventory.Ended(pod) {
-			workload, daemon := ownerOf(pod)
+		if inventory.Ended(pod) {
+			continue
+		}
+		workload, daemon := ownerOf(pod)
+		there[workload] = true
+		if made(pod) {
 			add(workload, pod, daemon, 1)
+		} else if err := addNew(workload, pod, daemon, 1); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	// If there are pods, they are those of the workloads.
-	if len(c.Pods) == 0 {
-		for i := range c.Workloads {
-			w := &c.Workloads[i]
-			add(fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name), w.Pod, w.Kind == "DaemonSet", w.Replicas)
+	running := c.RunningPods() > 0
+	for i := range c.Workloads {
+		w := &c.Workloads[i]
+		workload := fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name)
+		// Pods that are there are those of their workload. Of a CronJob, they have another owner.
+		if there[workload] || running && w.Kind == "CronJob" {
+			continue
+		}
+		if err := addNew(workload, w.Pod, w.Kind == "DaemonSet", w.Replicas); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	return pods, daemons
-}
-
-// add adds a pod. If the requests of a DaemonSet's pods differ, the largest counts.
-func (d *daemon) add(pod *v1.Pod) {
-	if size := plan.Request(pod); size.MilliCPU > d.size.MilliCPU || size.Memory > d.size.Memory {
-		d.size = size
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		daemons = append(daemons, byName[name])
 	}
-	if pod.Spec.NodeName != "" {
-		d.placed++
-	}
-	d.selective = d.selective || len(pod.Spec.NodeSelector) > 0 || (pod.Spec.Affinity != nil && pod.Spec.Affinity.NodeAffinity != nil)
+	slices.Sort(refused)
+	return pods, daemons, slices.Compact(refused), nil
 }
 
 // ownerOf names the workload of a pod: its controller, or the Deployment if that is the
@@ -186,6 +217,9 @@ func (p *planOptions) usualNode(c *judgedCluster) (plan.Size, error) {
 		return plan.Size{}, fmt.Errorf("--node-memory=%s: %w", p.memory, err)
 	}
 	usual := plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value(), Pods: p.pods}
+	if usual.MilliCPU <= 0 || usual.Memory <= 0 || usual.Pods <= 0 {
+		return plan.Size{}, fmt.Errorf("--node-cpu=%s, --node-memory=%s, --node-pods=%d: no pod fits on a node without one of these", p.cpu, p.memory, p.pods)
+	}
 	if p.cpuGiven {
 		return usual, nil
 	}
@@ -234,6 +268,9 @@ func (p *planOptions) overhead(class *nodev1.RuntimeClass) (plan.Size, error) {
 	memory, err := resource.ParseQuantity(p.vmMemory)
 	if err != nil {
 		return plan.Size{}, fmt.Errorf("--vm-memory=%s: %w", p.vmMemory, err)
+	}
+	if cpu.Sign() < 0 || memory.Sign() < 0 {
+		return plan.Size{}, fmt.Errorf("--vm-cpu=%s, --vm-memory=%s: an overhead is not negative", p.vmCPU, p.vmMemory)
 	}
 	return plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value()}, nil
 }

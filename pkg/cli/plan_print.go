@@ -39,6 +39,9 @@ func printPlan(out io.Writer, c *judgedCluster, in plan.Input, made *plan.Plan) 
 	printDomains(out, made)
 	printMoves(out, made)
 	printRaising(out, in, made)
+	for _, l := range made.Limited {
+		fmt.Fprintf(out, "\n%s tenant %s may have %s (maxNodesPerTenant), and %s of it stay Pending\n", paint.warn("note:"), l.Tenant, count(l.Nodes, "node"), count(l.Pods, "pod"))
+	}
 	for _, u := range made.Unplaceable {
 		fmt.Fprintf(out, "\n%s %s (%s) is left out: %s\n", paint.warn("note:"), u.Workload, count(u.Pods, "pod"), u.Why)
 	}

@@ -93,7 +93,7 @@ func (p *preflightOptions) policyInForce(c *judgedCluster) []preflight.Result {
 	for _, reason := range reasons {
 		results = append(results, preflight.Result{
 			Check: check, Status: preflight.Fail, Says: reason,
-			Fix: "kubectl describe isolationpolicy " + v1alpha1.DefaultName + ", and look at the logs of the scheduler; without an IsolationPolicy, install the project",
+			Fix: "kubectl describe isolationpolicy " + v1alpha1.DefaultName + ", and look at the logs of the scheduler; where there is none, " + preflight.Install,
 		})
 	}
 	return results
@@ -113,11 +113,10 @@ func printPreflight(out io.Writer, results []preflight.Result) error {
 		case preflight.Fail:
 			word = paint.bad(word)
 		}
-		fmt.Fprintf(out, "%s  %s: %s", word, r.Check, r.Says)
+		printWrapped(out, word+" "+r.Check+": "+r.Says+".", len("pass "))
 		if r.Fix != "" {
-			fmt.Fprintf(out, ". Fix: %s", r.Fix)
+			printWrapped(out, "     Fix: "+r.Fix+".", len("     Fix: "))
 		}
-		fmt.Fprintln(out)
 	}
 	_, err := fmt.Fprintf(out, "\n%d passed, %s, %d failed\n",
 		counts[preflight.Pass], count(counts[preflight.Warn], "warning"), counts[preflight.Fail])

@@ -6,19 +6,29 @@ import (
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
-// tenants returns the tenants to which a node with these pods, and local volumes of these tenants,
-// is to be charged, in order: the one to whom it is dedicated alone; else all that have pods or
-// volumes on it, or have reserved it; else, of an empty node, those that were there last.
-func (r *record) tenants(on *isolation.Occupancy, local []string) []string {
-	if tenant, sole := r.dedication.Tenant(); sole {
+// ChargedTo returns the tenants to which a dedicated node with these pods, and local volumes of these
+// tenants, is charged, in order: the one to whom it is dedicated alone; else all that have pods or volumes
+// on it.
+func ChargedTo(dedication isolation.Dedication, on *isolation.Occupancy, local []string) []string {
+	if tenant, sole := dedication.Tenant(); sole {
 		return []string{tenant}
 	}
 	tenants := slices.Clone(local)
-	for _, reserved := range r.reservations {
-		tenants = append(tenants, reserved.tenant)
-	}
 	for _, group := range on.Groups() {
 		tenants = append(tenants, group.Domain.Tenant)
+	}
+	return sorted(tenants)
+}
+
+// tenants returns the tenants to which a node is to be charged, in order: also those that have reserved
+// it; and, of an empty node, those that were there last.
+func (r *record) tenants(on *isolation.Occupancy, local []string) []string {
+	tenants := ChargedTo(r.dedication, on, local)
+	if _, sole := r.dedication.Tenant(); sole {
+		return tenants
+	}
+	for _, reserved := range r.reservations {
+		tenants = append(tenants, reserved.tenant)
 	}
 	switch {
 	case len(tenants) > 0:

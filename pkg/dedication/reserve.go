@@ -192,21 +192,23 @@ func (e *Engine) Homes(subject *isolation.Subject, most int) []string {
 func (e *Engine) withinLimit(tenant string) bool { return e.nodesCharged[tenant] < e.limit() }
 
 // limit returns how many nodes may be charged to one tenant.
-func (e *Engine) limit() int {
+func (e *Engine) limit() int { return Limit(e.settings().MaxNodesPerTenant, e.cluster.NodeCount()) }
+
+// Limit returns how many of the nodes of a cluster may be charged to one tenant.
+func Limit(maximum intstr.IntOrString, nodes int) int {
 	const none = int(^uint(0) >> 1)
-	maximum := e.settings().MaxNodesPerTenant
 	if maximum.Type == intstr.Int {
 		if maximum.IntVal == 0 {
 			return none
 		}
 		return int(maximum.IntVal)
 	}
-	nodes, err := intstr.GetScaledValueFromIntOrPercent(&maximum, e.cluster.NodeCount(), true)
+	share, err := intstr.GetScaledValueFromIntOrPercent(&maximum, nodes, true)
 	if err != nil {
 		// The arguments are validated; if they are not, no tenant opens a node.
 		return 0
 	}
-	return max(nodes, 1)
+	return max(share, 1)
 }
 
 // countRefusal counts the error that a pod gets, and returns it.

@@ -50,13 +50,23 @@ func normal(value any) any {
 // whole reads one document at once, with encoding/json or with sigs.k8s.io/yaml alone: the items of a
 // list, or else the object.
 func whole(text []byte) (all []any, ok bool) {
-	var document map[string]any
+	var whole any
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	unmarshal := func(text []byte, into any) error { return yaml.Unmarshal(text, into) }
 	if json.Valid(text) {
 		unmarshal = json.Unmarshal
 	}
-	if err := unmarshal(text, &document); err != nil {
+	if err := unmarshal(text, &whole); err != nil {
+		return nil, false
+	}
+	if array, isArray := whole.([]any); isArray {
+		for _, item := range array {
+			all = append(all, normal(item))
+		}
+		return all, true
+	}
+	document, isObject := whole.(map[string]any)
+	if whole != nil && !isObject {
 		return nil, false
 	}
 	if document == nil {

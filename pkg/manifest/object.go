@@ -101,7 +101,12 @@ type Object struct {
 	// text is JSON, or else a list in YAML with the object as its one item.
 	text []byte
 	yaml bool
+	// of is the kind that its list has for it.
+	of metav1.TypeMeta
 }
+
+// ErrNoObject is the fault of what is no object of Kubernetes: it has no fields, or no kind.
+var ErrNoObject = errors.New("not an object of Kubernetes")
 
 // At says where the object was found, for people.
 func (o *Object) At() string { return o.at.String() }
@@ -117,10 +122,13 @@ func (o *Object) Kind() (schema.GroupVersionKind, error) {
 	}
 	meta, err := typeMeta(o.text)
 	if err != nil {
-		return none, o.at.fault("not an object of Kubernetes: %w", err)
+		return none, o.at.fault("%w: %w", ErrNoObject, err)
+	}
+	if meta.Kind == "" && meta.APIVersion == "" {
+		meta = o.of
 	}
 	if meta.Kind == "" || meta.APIVersion == "" {
-		return none, o.at.fault("not an object of Kubernetes: apiVersion or kind is missing")
+		return none, o.at.fault("%w: apiVersion or kind is missing", ErrNoObject)
 	}
 	gv, err := schema.ParseGroupVersion(meta.APIVersion)
 	if err != nil {
@@ -144,6 +152,25 @@ func (o *Object) Decode(into any) error {
 		return o.at.fault("%s", oneLine(err))
 	}
 	return nil
+}
+
+// Items returns the items of an object that is a list itself; false if it has none.
+func (o *Object) Items() (items []*Object, isList bool, err error) {
+	if err := o.toJSON(); err != nil {
+		return nil, false, err
+	}
+	var fields map[string]json.RawMessage
+	if err := o.Decode(&fields); err != nil {
+		return nil, false, err
+	}
+	if _, isList = fields["items"]; !isList {
+		return nil, false, nil
+	}
+	err = document(json.NewDecoder(bytes.NewReader(o.text)), o.at, func(item *Object) error {
+		items = append(items, item)
+		return nil
+	})
+	return items, true, err
 }
 
 // Unstructured returns the object as it is, of whatever kind.

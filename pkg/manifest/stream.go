@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -38,14 +39,21 @@ func Open(in io.Reader, name string) (*Stream, error) {
 	}
 	const spaceBefore = 4096
 	head, _ = s.in.Peek(spaceBefore)
-	s.json = utilyaml.IsJSONBuffer(head)
+	s.json = utilyaml.IsJSONBuffer(head) || isArray(head)
 	return s, nil
+}
+
+// isArray reports whether a text begins like an array of objects in JSON.
+func isArray(head []byte) bool {
+	item, found := bytes.CutPrefix(bytes.TrimSpace(head), []byte("["))
+	field, isObject := bytes.CutPrefix(bytes.TrimSpace(item), []byte("{"))
+	return found && isObject && bytes.HasPrefix(bytes.TrimSpace(field), []byte{'"'})
 }
 
 // IsJSON reports whether the stream is JSON; otherwise it is YAML, which takes several times as long.
 func (s *Stream) IsJSON() bool { return s.json }
 
-// Each calls yield for each object, and for each item of a list in the place of the list.
+// Each calls yield for each object, and for each item of a list or an array in its place.
 func (s *Stream) Each(yield func(*Object) error) error {
 	at := position{file: s.name}
 	if s.json {
@@ -100,8 +108,10 @@ func document(decoder *json.Decoder, at position, yield func(*Object) error) err
 		return err
 	case err != nil:
 		return notJSON(at, err)
+	case first == json.Delim('['):
+		return elements(decoder, at, metav1.TypeMeta{}, yield)
 	case first != json.Delim('{'):
-		return at.fault("not an object of Kubernetes: it has no fields")
+		return at.fault("%w: it has no fields", ErrNoObject)
 	}
 	fields := map[string]json.RawMessage{}
 	isList := false
@@ -117,7 +127,7 @@ func document(decoder *json.Decoder, at position, yield func(*Object) error) err
 		fields[field] = nil
 		if field == "items" {
 			isList = true
-			if err := items(decoder, at, yield); err != nil {
+			if err := items(decoder, at, ofItems(fields), yield); err != nil {
 				return err
 			}
 			continue
@@ -141,7 +151,19 @@ func document(decoder *json.Decoder, at position, yield func(*Object) error) err
 	return yield(&Object{at: at, text: text})
 }
 
-func items(decoder *json.Decoder, at position, yield func(*Object) error) error {
+// ofItems returns what a list says of its items, as far as it has said it: API servers leave their kind out.
+func ofItems(fields map[string]json.RawMessage) (of metav1.TypeMeta) {
+	if json.Unmarshal(fields["kind"], &of.Kind) != nil || json.Unmarshal(fields["apiVersion"], &of.APIVersion) != nil {
+		return metav1.TypeMeta{}
+	}
+	of.Kind = strings.TrimSuffix(of.Kind, "List")
+	if of.Kind == "" {
+		return metav1.TypeMeta{}
+	}
+	return of
+}
+
+func items(decoder *json.Decoder, at position, of metav1.TypeMeta, yield func(*Object) error) error {
 	switch first, err := decoder.Token(); {
 	case err != nil:
 		return notJSON(at, err)
@@ -150,13 +172,18 @@ func items(decoder *json.Decoder, at position, yield func(*Object) error) error 
 	case first != json.Delim('['):
 		return at.fault("items is not a list")
 	}
+	return elements(decoder, at, of, yield)
+}
+
+// elements reads an array whose bracket has been read.
+func elements(decoder *json.Decoder, at position, of metav1.TypeMeta, yield func(*Object) error) error {
 	for decoder.More() {
 		at.item++
 		var item json.RawMessage
 		if err := decoder.Decode(&item); err != nil {
 			return notJSON(at, err)
 		}
-		if err := yield(&Object{at: at, text: item}); err != nil {
+		if err := yield(&Object{at: at, text: item, of: of}); err != nil {
 			return err
 		}
 	}

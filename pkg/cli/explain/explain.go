@@ -1,15 +1,27 @@
 // Package explain shows for one pod its trust domain and boundary, their sources, the
-// verdict on every node, and the changes that would admit it to more nodes. All verdicts
-// are those of package isolation.
+// verdict on every node that it can reach, and the changes that would admit it to more nodes. All
+// verdicts are those of package isolation; what else keeps a pod off a node is the word of the
+// scheduler's own plugins (package reach).
+//
+// # Where to find what
+//
+//	explain.go   the parts of an explanation
+//	verdicts.go  the nodes: the rule and the plugins
+//	limit.go     the limit of nodes of a tenant
+//	parts.go     where each part of a trust domain comes from
+//	boundary.go  the boundary, and what voids it
+//	raised.go    the checks that make a pod as privileged as it is
+//	whatif.go    changes of the pod that would help
 package explain
 
 import (
-	"cmp"
+	"context"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/cli/reach"
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
@@ -24,6 +36,13 @@ type Explainer struct {
 	Store          *cluster.Store
 	Nodes          []*v1.Node
 	RuntimeClasses []*nodev1.RuntimeClass
+	// Plugins say which nodes a pod can reach whatever the rule says.
+	Plugins *reach.Plugins
+	// Under returns a pod as the API server would make it under another RuntimeClass.
+	Under func(*v1.Pod, *nodev1.RuntimeClass) (*v1.Pod, error)
+
+	// charged are the tenants to which a node is charged.
+	charged map[string][]string
 }
 
 // Explanation is what the tool knows about one pod. Its JSON is for programs.
@@ -31,6 +50,11 @@ type Explanation struct {
 	// Name is "pod/name" or "deployment/name".
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
+	// Of is how the workload is doing that the pod stands for, empty for a pod alone.
+	Of string `json:"of,omitempty"`
+	// Refused is why admission would refuse the pod, if it is not made yet; Admission is what it would change.
+	Refused   []string `json:"refused,omitempty"`
+	Admission []string `json:"admission,omitempty"`
 	// Node is the node of the pod, empty if it has none.
 	Node string `json:"node,omitempty"`
 	// OnNode is the verdict on that node, as if the pod were placed there now.
@@ -43,12 +67,20 @@ type Explanation struct {
 	Raised   []Raised `json:"raised,omitempty"`
 	Boundary Boundary `json:"boundary"`
 	// Denied is the reason why the pod is denied on every node, empty if it is not.
-	Denied string     `json:"denied,omitempty"`
-	Nodes  []Verdicts `json:"nodes"`
-	// Admitting is the number of nodes that admit the pod, Total that of all nodes.
-	Admitting int      `json:"admitting"`
-	Total     int      `json:"total"`
-	WhatIf    []WhatIf `json:"whatIf,omitempty"`
+	Denied string `json:"denied,omitempty"`
+	// Admitting is the number of nodes that can take the pod: the rule admits it, and nothing else excludes
+	// them. Reachable is how many nothing else excludes, Total that of all nodes.
+	Admitting int `json:"admitting"`
+	Reachable int `json:"reachable"`
+	Total     int `json:"total"`
+	// Nodes are the verdicts of the rule on nodes that the pod can reach, Excluded the nodes that it cannot.
+	Nodes    []Verdicts `json:"nodes"`
+	Excluded []Excluded `json:"excluded,omitempty"`
+	// NotCounted is what may exclude more nodes, one sentence each.
+	NotCounted []string `json:"notCounted,omitempty"`
+	// SchedulerSays is the message of the scheduler on a pod that waits.
+	SchedulerSays string   `json:"schedulerSays,omitempty"`
+	WhatIf        []WhatIf `json:"whatIf,omitempty"`
 }
 
 // Part is one part of a trust domain.
@@ -100,8 +132,14 @@ type Verdicts struct {
 	Example string           `json:"example"`
 }
 
-// OtherNodes is the reason of nodes that the node selector of the pod's RuntimeClass does not match.
-const OtherNodes = "RuntimeClassNodeSelector"
+// Excluded are the nodes that one plugin of the scheduler excludes for one reason.
+type Excluded struct {
+	// By is the plugin, Why what it says.
+	By      string `json:"by"`
+	Why     string `json:"why"`
+	Count   int    `json:"count"`
+	Example string `json:"example"`
+}
 
 // WhatIf is a change of the pod, and its effect.
 type WhatIf struct {
@@ -113,7 +151,7 @@ type WhatIf struct {
 
 // Explain explains a pod, which may run or be a manifest. Name is "pod/name" or
 // "deployment/name".
-func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
+func (x *Explainer) Explain(ctx context.Context, name string, pod *v1.Pod) (*Explanation, error) {
 	facts := x.Gatherer.Gather(pod)
 	subject := x.Rules.Subject(pod, &facts, x.Store)
 	e := &Explanation{
@@ -138,8 +176,12 @@ func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 		// Only the tenant matters.
 		e.Parts = e.Parts[:1]
 	}
-	e.Nodes, e.Admitting = x.verdicts(pod, subject)
-	e.Total = len(x.Nodes)
+	answer, err := x.Plugins.Ask(ctx, pod)
+	if err != nil {
+		return nil, err
+	}
+	x.judgeNodes(e, pod, subject, answer)
+	e.SchedulerSays = saidBy(pod)
 	for _, object := range x.Nodes {
 		if object.Name != pod.Spec.NodeName {
 			continue
@@ -149,75 +191,16 @@ func (x *Explainer) Explain(name string, pod *v1.Pod) (*Explanation, error) {
 			e.OnNode = isolation.Decide(&opening, &node).Reason().String()
 		}
 	}
-	e.WhatIf = x.whatIf(pod, subject, e.Admitting)
-	return e, nil
+	e.WhatIf, err = x.whatIf(ctx, pod, subject, answer, e.Admitting)
+	return e, err
 }
 
-// verdicts returns the verdicts of the rule on every node.
-func (x *Explainer) verdicts(pod *v1.Pod, subject isolation.Subject) (all []Verdicts, admitting int) {
-	subject = x.opening(pod, subject)
-	byReason := map[isolation.Reason]*Verdicts{}
-	others := Verdicts{Reason: OtherNodes}
-	for _, object := range x.Nodes {
-		node, known := x.node(object, pod)
-		if !known {
-			continue
-		}
-		if !x.reaches(pod, object) {
-			others.Count++
-			others.Example = cmp.Or(others.Example, object.Name)
-			continue
-		}
-		reason := isolation.Decide(&subject, &node).Reason()
-		v := byReason[reason]
-		if v == nil {
-			v = &Verdicts{Why: reason, Reason: reason.String(), Admits: reason.Admits(), Example: object.Name}
-			byReason[reason] = v
-		}
-		v.Count++
-		if v.Admits {
-			admitting++
+// saidBy returns what the scheduler says of a pod that it could not place.
+func saidBy(pod *v1.Pod) string {
+	for i := range pod.Status.Conditions {
+		if c := &pod.Status.Conditions[i]; c.Type == v1.PodScheduled && c.Status == v1.ConditionFalse {
+			return c.Message
 		}
 	}
-	for _, reason := range append(isolation.Reasons(), isolation.Undecided) {
-		if v := byReason[reason]; v != nil {
-			all = append(all, *v)
-		}
-	}
-	if others.Count > 0 {
-		all = append(all, others)
-	}
-	return all, admitting
-}
-
-// KeepsVMNodes reports whether containers open no node that can start VMs while there are others.
-func KeepsVMNodes(policy *v1alpha1.IsolationPolicySpec) bool {
-	return policy.Dedication.Mode == v1alpha1.ModeEnabled && policy.Dedication.ContainersOnVMNodes != v1alpha1.ContainersAllowed
-}
-
-// opening returns the subject as to which nodes the pod may open, as the scheduler does.
-func (x *Explainer) opening(pod *v1.Pod, subject isolation.Subject) isolation.Subject {
-	if KeepsVMNodes(x.Policy) && !subject.Isolated() && x.Store.HasPlainNodeFor(pod) {
-		return subject.AvoidingVMNodes()
-	}
-	return subject
-}
-
-// node returns a node as the rule sees it without the pod itself.
-func (x *Explainer) node(object *v1.Node, pod *v1.Pod) (isolation.Node, bool) {
-	if _, known := x.Store.Node(object.Name); !known {
-		return isolation.Node{}, false
-	}
-	node := x.Store.NodeWith(x.Rules, object, x.Store.Residents(x.Rules, object.Name))
-	if x.Policy.Dedication.Mode == v1alpha1.ModeEnabled {
-		node.Dedication, node.Dedicated = x.Store.DedicationOf(object)
-	}
-	node.Occupancy = node.Occupancy.Without(string(cluster.UID(pod)))
-	return node, true
-}
-
-// reaches reports whether the RuntimeClass of the pod selects the node.
-func (x *Explainer) reaches(pod *v1.Pod, node *v1.Node) bool {
-	class, known := x.Store.RuntimeClass(podfacts.RuntimeClassName(pod))
-	return !known || class.Nodes == nil || class.Nodes.Matches(labelSet(node.Labels))
+	return ""
 }

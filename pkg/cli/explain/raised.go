@@ -47,9 +47,12 @@ func raised(pod *v1.Pod) ([]Raised, error) {
 	return all, nil
 }
 
-// RaisedBy lists the failed checks that give a pod this privilege.
+// RaisedBy lists the failed checks that give a pod this privilege, or any if it is empty.
 func RaisedBy(pod *v1.Pod, privilege string) ([]Raised, error) {
 	all, err := raised(pod)
+	if privilege == "" {
+		return all, err
+	}
 	return slices.DeleteFunc(all, func(r Raised) bool { return r.Level != privilege }), err
 }
 

@@ -1,11 +1,14 @@
 package inventory
 
 import (
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -105,47 +108,87 @@ func shown(text string) string {
 	return text
 }
 
-// check refuses objects that the input contains twice, as it is unknown which one runs.
+// check drops objects that the input contains twice, and refuses two pods with one UID.
 func (inv *Inventory) check() error {
 	distinguish(inv.Pods)
-	var errs []error
-	errs = append(errs, distinct("Node", inv.Nodes), distinct("Namespace", inv.Namespaces), distinct("Pod", inv.Pods),
-		distinct("RuntimeClass", inv.RuntimeClasses), distinct("PersistentVolumeClaim", inv.PVCs),
-		distinct("PersistentVolume", inv.Volumes), distinct("StorageClass", inv.StorageClasses))
-	workloads := map[string][]*v1.Pod{}
-	for _, w := range inv.Workloads {
-		workloads[w.Kind] = append(workloads[w.Kind], w.Pod)
+	var twice []string
+	inv.Nodes = distinct(&twice, "Node", inv.Nodes)
+	inv.Namespaces = distinct(&twice, "Namespace", inv.Namespaces)
+	inv.RuntimeClasses = distinct(&twice, "RuntimeClass", inv.RuntimeClasses)
+	inv.PVCs = distinct(&twice, "PersistentVolumeClaim", inv.PVCs)
+	inv.Volumes = distinct(&twice, "PersistentVolume", inv.Volumes)
+	inv.StorageClasses = distinct(&twice, "StorageClass", inv.StorageClasses)
+	pods := len(twice)
+	inv.Pods = distinct(&twice, "Pod", inv.Pods)
+	if differ := twice[pods:]; len(differ) > 0 {
+		inv.Unread = append(inv.Unread, some(differ)+": in the input more than once and different, so it is unknown which one runs")
 	}
-	for kind, pods := range workloads {
-		distinguish(pods)
-		errs = append(errs, distinct(kind, pods))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	inv.distinctWorkloads(&twice)
+	if len(twice) > 0 {
+		inv.Warnings = append(inv.Warnings, "in the input more than once and different: of "+some(twice)+" the newest counts, or else the last")
 	}
 	return inv.identify()
 }
 
-// distinct takes a sorted list.
-func distinct[T named](kind string, sorted []T) error {
-	var twice []string
-	for i := 1; i < len(sorted); i++ {
-		if byName(sorted[i-1], sorted[i]) == 0 {
-			twice = append(twice, strings.TrimPrefix(sorted[i].GetNamespace()+"/"+sorted[i].GetName(), "/"))
+func (inv *Inventory) distinctWorkloads(twice *[]string) {
+	byKind := map[string][]*v1.Pod{}
+	for _, w := range inv.Workloads {
+		byKind[w.Kind] = append(byKind[w.Kind], w.Pod)
+	}
+	kept := map[*v1.Pod]bool{}
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		distinguish(byKind[kind])
+		for _, pod := range distinct(twice, kind, byKind[kind]) {
+			kept[pod] = true
 		}
 	}
-	if len(twice) == 0 {
-		return nil
+	inv.Workloads = slices.DeleteFunc(inv.Workloads, func(w Workload) bool { return !kept[w.Pod] })
+}
+
+// distinct returns a sorted list with each object once, and adds those that are there twice and differ, unless one
+// of them is a newer version.
+func distinct[T interface {
+	named
+	GetUID() types.UID
+	GetResourceVersion() string
+}](twice *[]string, kind string, sorted []T) []T {
+	var kept []T
+	for _, object := range sorted {
+		last := len(kept) - 1
+		if last < 0 || byName(kept[last], object) != 0 {
+			kept = append(kept, object)
+			continue
+		}
+		other := kept[last]
+		older, newer := version(other), version(object)
+		sameObject := other.GetUID() == object.GetUID()
+		if !apiequality.Semantic.DeepEqual(other, object) && (!sameObject || older == newer) {
+			*twice = append(*twice, kind+" "+strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/"))
+		}
+		if newer >= older {
+			kept[last] = object
+		}
 	}
-	return fmt.Errorf("%s %s: in the input more than once, so it is unknown which one runs: give each object once", kind, some(twice))
+	return kept
+}
+
+// version is 0 for an object that is not of a cluster.
+func version(of interface{ GetResourceVersion() string }) uint64 {
+	version, err := strconv.ParseUint(of.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return version
 }
 
 // some lists the first names.
-func some(names []string) string {
+func some(names []string) string { return someOf(names, ", ") }
+
+func someOf(names []string, separator string) string {
 	if len(names) <= maxNamed {
-		return strings.Join(names, ", ")
+		return strings.Join(names, separator)
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], separator), len(names)-maxNamed)
 }
 
 // identify gives a UID to pods that come from manifests, and refuses two pods with one UID:

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,37 +32,52 @@ type decoded struct {
 	other  schema.GroupVersionKind
 	// guessed: the object has no kind, and its fields show which one it is.
 	guessed bool
+	// leftOut is why it is no object, nil if it is one; mayBePods: it may still be or make pods.
+	leftOut   error
+	mayBePods bool
 }
 
-// decode makes a typed object, without the parts that the tool does not read. namespace is for objects
-// without one.
-func decode(from *manifest.Object, namespace string) (decoded, error) {
+// decode adds typed objects, without the parts that the tool does not read: one, or the items of a list. namespace is for
+// objects without one.
+func decode(results []decoded, from *manifest.Object, namespace string) ([]decoded, error) {
 	gvk, guessed, err := kindOf(from)
+	if errors.Is(err, manifest.ErrNoObject) {
+		return append(results, decoded{leftOut: err, mayBePods: hasPods(from)}), nil
+	}
 	if err != nil {
-		return decoded{}, err
+		return nil, err
 	}
 	if gvk == v1alpha1.Kind {
-		return decodePolicy(from)
+		result, err := decodePolicy(from)
+		return append(results, result), err
 	}
 	made := newObject(gvk)
 	if made == nil {
 		if strings.HasSuffix(gvk.Kind, "List") {
-			return decoded{}, fmt.Errorf("%s: a list inside a list: give its items", from.At())
+			items, isList, err := from.Items()
+			for _, item := range items {
+				if err == nil {
+					results, err = decode(results, item, namespace)
+				}
+			}
+			if isList || err != nil {
+				return results, err
+			}
 		}
 		// Only its kind matters, which must not be set twice.
-		return decoded{other: gvk}, from.Decode(&metav1.TypeMeta{})
+		return append(results, decoded{other: gvk}), from.Decode(&metav1.TypeMeta{})
 	}
 	if err := from.Decode(made); err != nil {
-		return decoded{}, err
+		return nil, err
 	}
 	if namespaced(gvk.Kind) && made.GetNamespace() == "" {
 		made.SetNamespace(namespace)
 	}
 	if err := checkObject(gvk.Kind, made); err != nil {
-		return decoded{}, fmt.Errorf("%s: %w", from.At(), err)
+		return nil, fmt.Errorf("%s: %w", from.At(), err)
 	}
 	slim(made)
-	return decoded{object: made, guessed: guessed}, nil
+	return append(results, decoded{object: made, guessed: guessed}), nil
 }
 
 // decodePolicy reads an IsolationPolicy as the API server would.

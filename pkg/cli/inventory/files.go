@@ -1,11 +1,16 @@
 package inventory
 
 import (
+	"archive/tar"
+	"bufio"
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,14 +39,15 @@ type Files struct {
 	SlowYAML func(name string)
 }
 
-// Read reads objects in YAML and JSON, one by one or in lists. An error names the file,
-// the document and the item of a list.
+// Read reads objects in YAML and JSON, one by one, in lists or arrays; also packed by gzip and tar. An error names the
+// file, the document and the item of a list. A file of a folder or an archive that cannot be read is left out, with
+// a warning, and counts as not read.
 func Read(ctx context.Context, f Files) (*Inventory, error) {
-	names, err := f.expand()
+	inv := &Inventory{Source: "files " + some(f.Names)}
+	names, err := f.expand(inv)
 	if err != nil {
 		return nil, err
 	}
-	inv := &Inventory{Source: "files " + some(f.Names)}
 	c := newCollector(inv, cmp.Or(f.Namespace, "default"))
 	for _, name := range names {
 		if err := c.file(ctx, f, name); err != nil {
@@ -49,6 +55,9 @@ func Read(ctx context.Context, f Files) (*Inventory, error) {
 		}
 	}
 	if c.count == 0 {
+		if len(c.leftOut) > 0 {
+			return nil, fmt.Errorf("no objects found: %s", c.leftOut[0])
+		}
 		return nil, fmt.Errorf("%s: no objects found: give manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses -A -o json`", some(f.Names))
 	}
 	inv.sort()
@@ -56,16 +65,22 @@ func Read(ctx context.Context, f Files) (*Inventory, error) {
 	return inv, inv.check()
 }
 
-// expand finds the files in folders, as kubectl does: those that end in .json, .yaml or
-// .yml.
-func (f Files) expand() ([]string, error) {
-	var names []string
+// input is a file to read.
+type input struct {
+	name string
+	// found: it was found in a folder, and not named by the user.
+	found bool
+}
+
+// expand finds the files in folders.
+func (f Files) expand(inv *Inventory) ([]input, error) {
+	var names []input
 	for _, name := range f.Names {
 		if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
 			return nil, fmt.Errorf("%s: URLs are not supported: download it, or pipe it into -f -", shown(name))
 		}
 		if name == "-" {
-			names = append(names, name)
+			names = append(names, input{name: name})
 			continue
 		}
 		info, err := os.Stat(name)
@@ -73,24 +88,66 @@ func (f Files) expand() ([]string, error) {
 			return nil, err
 		}
 		if !info.IsDir() {
-			names = append(names, name)
+			names = append(names, input{name: name})
 			continue
 		}
-		inFolder, err := manifest.Files(os.DirFS(name), f.Recursive)
+		inFolder, err := folder(name, f.Recursive)
+		if err == nil && !f.Recursive && (len(inFolder) == 0 || isBundle(name)) {
+			if inFolder, err = folder(name, true); len(inFolder) > 0 {
+				inv.Warnings = append(inv.Warnings, name+": its subfolders are read as with -R")
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
 		if len(inFolder) == 0 {
-			return nil, fmt.Errorf("%s: no file in it ends in .json, .yaml or .yml: -R reads subfolders too", name)
+			return nil, fmt.Errorf("%s: no file in it ends in .json, .yaml or .yml", name)
 		}
-		for _, file := range inFolder {
-			names = append(names, filepath.Join(name, filepath.FromSlash(file)))
-		}
+		names = append(names, inFolder...)
 	}
-	if slices.Sort(names); len(slices.Compact(slices.Clone(names))) < len(names) {
+	slices.SortFunc(names, func(a, b input) int { return cmp.Compare(a.name, b.name) })
+	if len(slices.CompactFunc(slices.Clone(names), func(a, b input) bool { return a.name == b.name })) < len(names) {
 		return nil, errors.New("a file is given twice")
 	}
 	return names, nil
+}
+
+// isBundle reports whether a folder is laid out as by support-bundle or must-gather.
+func isBundle(name string) bool {
+	for _, part := range []string{"cluster-resources", "cluster-scoped-resources", "namespaces"} {
+		for _, above := range []string{"", "*", "*/*"} {
+			if found, err := filepath.Glob(filepath.Join(name, filepath.FromSlash(above), part)); err == nil && len(found) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// folder finds the files of a folder that can be read, by their names.
+func folder(name string, recursive bool) ([]input, error) {
+	var found []input
+	err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != name && !recursive:
+			return fs.SkipDir
+		case !entry.IsDir() && readable(path):
+			found = append(found, input{name: path, found: true})
+		}
+		return nil
+	})
+	return found, err
+}
+
+// readable reports whether a file may have objects, by its name.
+func readable(name string) bool {
+	switch filepath.Ext(strings.TrimSuffix(name, ".gz")) {
+	case ".json", ".yaml", ".yml", ".tgz", ".tar":
+		return true
+	}
+	return false
 }
 
 // collector gathers the objects of all decoders.
@@ -103,6 +160,10 @@ type collector struct {
 	// guessed counts the objects without a kind.
 	guessed int
 	others  map[schema.GroupVersionKind]int
+	// leftOut says what is no object, or could not be read.
+	leftOut []string
+	// unread says what could not be read and may be pods.
+	unread []string
 }
 
 func newCollector(inv *Inventory, namespace string) *collector {
@@ -115,24 +176,77 @@ const batchBytes = 256 << 10
 // slowBytes is how much YAML is read before the note on JSON: about a second's worth.
 const slowBytes = 8 << 20
 
-func (c *collector) file(ctx context.Context, f Files, name string) error {
-	in := f.In
-	shownName := "standard input"
-	if name != "-" {
-		file, err := os.Open(name)
+func (c *collector) file(ctx context.Context, f Files, of input) error {
+	in, shownName := f.In, "standard input"
+	if of.name != "-" {
+		file, err := os.Open(of.name)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		in, shownName = file, name
+		in, shownName = file, of.name
 	}
+	return c.unlessFound(ctx, of.found, c.packed(ctx, f, in, shownName))
+}
+
+// unlessFound returns an error on a file that the user has named, and takes note of one on a file of a folder.
+func (c *collector) unlessFound(ctx context.Context, found bool, err error) error {
+	if err == nil || !found || ctx.Err() != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leftOut = append(c.leftOut, err.Error())
+	if !errors.Is(err, manifest.ErrNoObject) {
+		c.unread = append(c.unread, err.Error())
+	}
+	return nil
+}
+
+// packed reads a file that may be packed.
+func (c *collector) packed(ctx context.Context, f Files, in io.Reader, name string) error {
+	buffered := bufio.NewReaderSize(in, 64<<10)
+	const magicAt, block = 257, 512
+	switch head, _ := buffered.Peek(block); {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		unzipped, err := gzip.NewReader(buffered)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return c.packed(ctx, f, unzipped, strings.TrimSuffix(name, ".gz"))
+	case len(head) == block && bytes.HasPrefix(head[magicAt:], []byte("ustar")):
+		return c.archive(ctx, f, tar.NewReader(buffered), name)
+	}
+	return c.stream(ctx, f, buffered, name)
+}
+
+// archive reads the files of an archive that can be read, by their names.
+func (c *collector) archive(ctx context.Context, f Files, in *tar.Reader, name string) error {
+	for {
+		member, err := in.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", name, err)
+		case member.Typeflag != tar.TypeReg || !readable(member.Name):
+			continue
+		}
+		if err := c.unlessFound(ctx, true, c.packed(ctx, f, in, name+": "+shown(member.Name))); err != nil {
+			return err
+		}
+	}
+}
+
+// stream reads a file that is not packed.
+func (c *collector) stream(ctx context.Context, f Files, in io.Reader, name string) error {
 	counted := &countingReader{in: in}
-	stream, err := manifest.Open(counted, shownName)
+	stream, err := manifest.Open(counted, name)
 	if err != nil {
 		return err
 	}
 	if !stream.IsJSON() && f.SlowYAML != nil {
-		counted.most, counted.reached = slowBytes, func() { f.SlowYAML(shownName) }
+		counted.most, counted.reached = slowBytes, func() { f.SlowYAML(name) }
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	batches := make(chan []*manifest.Object, 2*runtime.GOMAXPROCS(0))
@@ -177,11 +291,10 @@ func (c *collector) decodeAll(batches <-chan []*manifest.Object, progress func(i
 	for batch := range batches {
 		results := make([]decoded, 0, len(batch))
 		for _, object := range batch {
-			result, err := decode(object, c.namespace)
-			if err != nil {
+			var err error
+			if results, err = decode(results, object, c.namespace); err != nil {
 				return err
 			}
-			results = append(results, result)
 		}
 		read := c.take(results)
 		if progress != nil {
@@ -196,6 +309,13 @@ func (c *collector) take(results []decoded) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range results {
+		if r.leftOut != nil {
+			c.leftOut = append(c.leftOut, r.leftOut.Error())
+			if r.mayBePods {
+				c.unread = append(c.unread, r.leftOut.Error())
+			}
+			continue
+		}
 		c.count++
 		if r.guessed {
 			c.guessed++
@@ -213,6 +333,14 @@ func (c *collector) take(results []decoded) int {
 func (c *collector) warn() {
 	if c.guessed > 0 {
 		c.inv.Warnings = append(c.inv.Warnings, fmt.Sprintf("%d objects have no kind, as in the output of `kubectl get --raw`: they are taken for what their fields show", c.guessed))
+	}
+	if len(c.leftOut) > 0 {
+		slices.Sort(c.leftOut)
+		c.inv.Warnings = append(c.inv.Warnings, "left out: "+someOf(c.leftOut, "; "))
+	}
+	if len(c.unread) > 0 {
+		slices.Sort(c.unread)
+		c.inv.Unread = append(c.inv.Unread, fmt.Sprintf("%d files or objects could not be read, and may have pods: %s", len(c.unread), someOf(c.unread, "; ")))
 	}
 	var unknown []string
 	for gvk, count := range c.others {

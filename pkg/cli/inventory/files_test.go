@@ -20,6 +20,10 @@ func read(t *testing.T, text []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return lines(inv), nil
+}
+
+func lines(inv *inventory.Inventory) []string {
 	var lines []string
 	for _, pod := range inv.Pods {
 		lines = append(lines, fmt.Sprintf("pod %s/%s on %q %v %v", pod.Namespace, pod.Name, pod.Spec.NodeName, pod.Labels, pod.Spec.HostNetwork))
@@ -33,7 +37,7 @@ func read(t *testing.T, text []byte) ([]string, error) {
 	for _, w := range inv.Workloads {
 		lines = append(lines, fmt.Sprintf("%s %s/%s %d", w.Kind, w.Pod.Namespace, w.Pod.Name, w.Replicas))
 	}
-	return lines, nil
+	return lines
 }
 
 func TestReadYAMLAndJSON(t *testing.T) {

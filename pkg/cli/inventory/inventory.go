@@ -50,6 +50,8 @@ type Workload struct {
 	Replicas int
 	// Pod is what each of them will be, under the name of the workload.
 	Pod *v1.Pod
+	// PVCs are those that are made for the first of them.
+	PVCs []*v1.PersistentVolumeClaim
 }
 
 // Objects calls yield for everything that the rule reads; pods last, so that their

@@ -15,11 +15,27 @@ func slim(object metav1.Object) {
 	delete(object.GetAnnotations(), lastApplied)
 	switch o := object.(type) {
 	case *v1.Pod:
-		slimSpec(&o.Spec)
-		o.Status = v1.PodStatus{Phase: o.Status.Phase, StartTime: o.Status.StartTime, NominatedNodeName: o.Status.NominatedNodeName}
+		if o.Spec.NodeName != "" {
+			// A pod that waits is looked at as a whole.
+			slimSpec(&o.Spec)
+		}
+		o.Status = v1.PodStatus{
+			Phase: o.Status.Phase, StartTime: o.Status.StartTime, NominatedNodeName: o.Status.NominatedNodeName,
+			Conditions: unscheduled(o.Status.Conditions),
+		}
 	case *v1.Node:
 		o.Status.Images, o.Status.Conditions = nil, nil
 	}
+}
+
+// unscheduled returns what a scheduler says of a pod that it could not place.
+func unscheduled(conditions []v1.PodCondition) []v1.PodCondition {
+	for i := range conditions {
+		if conditions[i].Type == v1.PodScheduled && conditions[i].Status == v1.ConditionFalse {
+			return conditions[i : i+1 : i+1]
+		}
+	}
+	return nil
 }
 
 func slimSpec(spec *v1.PodSpec) {

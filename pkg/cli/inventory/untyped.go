@@ -3,6 +3,8 @@ package inventory
 import (
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -23,10 +25,47 @@ type shape struct {
 		Finalizers  []string       `json:"finalizers"`
 		AccessModes []string       `json:"accessModes"`
 		Capacity    map[string]any `json:"capacity"`
+		// Of what makes pods.
+		Template             any     `json:"template"`
+		JobTemplate          any     `json:"jobTemplate"`
+		ServiceName          *string `json:"serviceName"`
+		VolumeClaimTemplates []any   `json:"volumeClaimTemplates"`
+		Strategy             any     `json:"strategy"`
+		UpdateStrategy       any     `json:"updateStrategy"`
+		BackoffLimit         *int    `json:"backoffLimit"`
 	} `json:"spec"`
 	Status struct {
 		NodeInfo map[string]any `json:"nodeInfo"`
 	} `json:"status"`
+}
+
+// hasPods reports whether something without a kind is a pod by its fields, or makes pods.
+func hasPods(from *manifest.Object) bool {
+	var s shape
+	if from.Decode(&s) != nil {
+		// Its fields are not those of a pod.
+		return false
+	}
+	return len(s.Spec.Containers) > 0 || s.Spec.Template != nil || s.Spec.JobTemplate != nil
+}
+
+// workloadKind tells apart what makes pods, by fields that the API server always sets.
+func (s *shape) workloadKind() (gvk schema.GroupVersionKind, ok bool) {
+	switch {
+	case s.Spec.JobTemplate != nil:
+		return batchv1.SchemeGroupVersion.WithKind("CronJob"), true
+	case s.Spec.Template == nil:
+		return gvk, false
+	case s.Spec.ServiceName != nil || len(s.Spec.VolumeClaimTemplates) > 0:
+		return appsv1.SchemeGroupVersion.WithKind("StatefulSet"), true
+	case s.Spec.Strategy != nil:
+		return appsv1.SchemeGroupVersion.WithKind("Deployment"), true
+	case s.Spec.UpdateStrategy != nil:
+		return appsv1.SchemeGroupVersion.WithKind("DaemonSet"), true
+	case s.Spec.BackoffLimit != nil:
+		return batchv1.SchemeGroupVersion.WithKind("Job"), true
+	}
+	return gvk, false
 }
 
 // kindOf returns the kind of an object, by its fields if it has none.
@@ -38,6 +77,9 @@ func kindOf(from *manifest.Object) (gvk schema.GroupVersionKind, guessed bool, e
 	var s shape
 	if from.Decode(&s) != nil || s.Kind != "" || s.APIVersion != "" {
 		return gvk, false, err
+	}
+	if gvk, ok := s.workloadKind(); ok {
+		return gvk, true, nil
 	}
 	switch {
 	case len(s.Spec.Containers) > 0:

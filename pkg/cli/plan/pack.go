@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func (in *Input) withoutRule() int {
 	for i := range in.Pods {
 		items = append(items, item{size: Request(in.Pods[i].Object), pod: &in.Pods[i]})
 	}
-	return in.nodesFor(items)
+	return in.packed(items, false).taken
 }
 
 // bySize lists the trust domains that are not in VMs, smallest first.
@@ -97,7 +98,7 @@ func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 		pod.Status = v1.PodStatus{}
 		if subject := in.Rules.Subject(&pod, &out[i].pod.Facts, in.Lookup); subject.Open() {
 			out[i].group, out[i].avoids = group{open: true}, false
-			out[i].size = out[i].size.plus(in.VMOverhead)
+			out[i].size = out[i].size.Plus(in.VMOverhead)
 		}
 	}
 	return out
@@ -105,7 +106,9 @@ func (in *Input) withVMs(items []item, groups map[group]bool) []item {
 
 // nodesFor packs each group separately, and counts nodes. It takes the largest nodes first,
 // and further ones of the usual size when those of the cluster are used up.
-func (in *Input) nodesFor(items []item) int {
+func (in *Input) nodesFor(items []item) int { return in.packed(items, true).taken }
+
+func (in *Input) packed(items []item, byRule bool) *stock {
 	groups := map[group][]item{}
 	var order []group
 	for _, it := range items {
@@ -114,41 +117,86 @@ func (in *Input) nodesFor(items []item) int {
 		}
 		groups[it.group] = append(groups[it.group], it)
 	}
-	nodes := &stock{nodes: slices.Clone(in.Nodes), more: in.More}
+	nodes := &stock{Input: in, nodes: slices.Clone(in.Nodes), byTenant: map[string]int{}, limited: map[string]int{}}
 	slices.SortStableFunc(nodes.nodes, func(a, b Node) int { return largerFirst(a.Size, b.Size) })
 	for _, g := range order {
-		packGroup(groups[g], nodes)
+		packGroup(groups[g], nodes, byRule)
 	}
-	return nodes.taken
+	return nodes
+}
+
+// limits lists the tenants that would need more nodes than they may have.
+func (in *Input) limits() []Limited {
+	plain := make([]item, 0, len(in.Pods))
+	for i := range in.Pods {
+		plain = append(plain, newItem(&in.Pods[i], byDomain(&in.Pods[i])))
+	}
+	left := in.packed(plain, true).limited
+	all := make([]Limited, 0, len(left))
+	for _, tenant := range slices.Sorted(maps.Keys(left)) {
+		all = append(all, Limited{Tenant: tenant, Pods: left[tenant], Nodes: in.MaxNodes})
+	}
+	return all
 }
 
 // stock hands out empty nodes.
 type stock struct {
+	*Input
 	nodes []Node
-	more  Size
 	taken int
+	// byTenant counts the nodes that are charged to each tenant, limited the pods that its limit leaves over.
+	byTenant map[string]int
+	limited  map[string]int
 }
 
-// take returns an empty node that is large enough for the pod.
-func (s *stock) take(pod asked) (Size, bool) {
+// take returns an empty node that is large enough for the pod, and on which nothing keeps it off.
+func (s *stock) take(pod asked) (Node, bool) {
 	for i, node := range s.nodes {
-		if pod.fits(node.Size) && !(pod.avoids && node.VMCapable) {
+		if pod.fits(node.Size) && !(pod.avoids && node.VMCapable) && !s.keptOff(&node, pod.like) {
 			s.nodes = slices.Delete(s.nodes, i, i+1)
 			s.taken++
-			return node.Size, true
+			return node, true
 		}
 	}
-	if !pod.fits(s.more) {
-		return Size{}, false
+	if more := (Node{Size: s.More, Residents: s.Everywhere}); pod.fits(s.More) && !s.keptOff(&more, pod.like) {
+		s.taken++
+		return more, true
 	}
-	s.taken++
-	return s.more, true
+	return Node{}, false
 }
 
-// asked is what equal pods ask of a node.
-type asked struct {
+// keptOff reports whether a pod of a DaemonSet keeps the pod off a node. Without the rule, none does.
+func (s *stock) keptOff(node *Node, pod *Pod) bool {
+	return pod != nil && slices.ContainsFunc(node.Residents, func(daemon Everywhere) bool { return s.keepsOff(&daemon, pod) })
+}
+
+// full reports whether the tenant of a pod may have no other node.
+func (s *stock) full(pod *Pod) bool {
+	tenant, counts := s.charged(pod)
+	return counts && s.MaxNodes > 0 && s.byTenant[tenant] >= s.MaxNodes
+}
+
+// charged returns the tenant to which the nodes of a pod are charged: none, if others may share them.
+func (s *stock) charged(pod *Pod) (tenant string, counts bool) {
+	if pod == nil || pod.Subject.Open() {
+		return "", false
+	}
+	domain, managed := pod.Subject.TrustDomain()
+	return domain.Tenant, managed && s.Dedicating
+}
+
+// kind is what equal pods ask of a node.
+type kind struct {
 	Size
 	avoids bool
+	// kernel is whose kernel they may share.
+	kernel isolation.KernelGroup
+}
+
+// asked is a kind of pods, and one of them; nil without the rule.
+type asked struct {
+	kind
+	like *Pod
 }
 
 func largerFirst(a, b Size) int {
@@ -157,47 +205,70 @@ func largerFirst(a, b Size) int {
 
 // packGroup is best fit decreasing. It places equal pods together, so that the time grows
 // with sizes times nodes, not with pods times nodes.
-func packGroup(items []item, nodes *stock) {
-	counts := map[asked]int{}
+func packGroup(items []item, nodes *stock, byRule bool) {
+	counts := map[kind]int{}
+	like := map[kind]*Pod{}
 	for _, it := range items {
-		counts[asked{it.size, it.avoids}] += it.pod.Copies
+		k := kind{Size: it.size, avoids: it.avoids}
+		if byRule {
+			k.kernel, _ = it.pod.Subject.KernelGroup()
+			if like[k] == nil {
+				like[k] = it.pod
+			}
+		}
+		counts[k] += it.pod.Copies
 	}
 	kinds := make([]asked, 0, len(counts))
-	for kind := range counts {
-		kinds = append(kinds, kind)
+	for k := range counts {
+		kinds = append(kinds, asked{k, like[k]})
 	}
 	slices.SortFunc(kinds, func(a, b asked) int {
 		if order := largerFirst(a.Size, b.Size); order != 0 || a.avoids == b.avoids {
-			return order
+			return cmp.Or(order, strings.Compare(nameOf(a.like), nameOf(b.like)))
 		}
 		if b.avoids {
 			return -1
 		}
 		return 1
 	})
-	var open []Size
+	var open []Node
 	for _, kind := range kinds {
-		for left := counts[kind]; left > 0; {
+		for left := counts[kind.kind]; left > 0; {
 			best := -1
 			for i, room := range open {
-				if kind.fits(room) && (best < 0 || room.MilliCPU < open[best].MilliCPU) {
+				if kind.fits(room.Size) && (best < 0 || room.MilliCPU < open[best].MilliCPU) && !nodes.keptOff(&open[i], kind.like) {
 					best = i
 				}
 			}
 			if best < 0 {
+				tenant, counted := nodes.charged(kind.like)
+				if nodes.full(kind.like) {
+					nodes.limited[tenant] += left
+					break
+				}
 				room, ok := nodes.take(kind)
 				if !ok {
 					break
 				}
+				if counted {
+					nodes.byTenant[tenant]++
+				}
 				open = append(open, room)
 				best = len(open) - 1
 			}
-			for left > 0 && kind.fits(open[best]) {
-				open[best] = open[best].minus(kind.Size)
+			for left > 0 && kind.fits(open[best].Size) {
+				open[best].Size = open[best].minus(kind.Size)
 				left--
 			}
 		}
 	}
+}
+
+func nameOf(pod *Pod) string {
+	if pod == nil {
+		return ""
+	}
+	return pod.Workload
 }
 
 // domains counts pods and nodes of each group.
@@ -287,96 +358,4 @@ func moves(pods []Pod) []Move {
 		return cmp.Or(cmp.Compare(b.Pods, a.Pods), strings.Compare(a.Workload, b.Workload))
 	})
 	return all
-}
-
-// maxRaising bounds the workloads that are tried, as each takes a packing.
-const maxRaising = 30
-
-// raising finds workloads that differ from the others of their tenant and data class only
-// in their privilege, and the nodes that lowering it saves.
-func (in *Input) raising(withRule int) []Raising {
-	usual := in.usualPrivilege()
-	found := map[string]*Raising{}
-	for i := range in.Pods {
-		pod := &in.Pods[i]
-		d, managed := pod.Subject.TrustDomain()
-		if !managed {
-			continue
-		}
-		rest := d
-		rest.Privilege = isolation.PrivilegeUnknown
-		instead, known := usual[rest]
-		// A label that asks for the privilege is a choice.
-		if !known || d.Privilege <= instead || pod.Facts.Privilege != d.Privilege {
-			continue
-		}
-		r := found[pod.Workload]
-		if r == nil {
-			r = &Raising{Workload: pod.Workload, Privilege: d.Privilege.String(), Instead: instead.String(), domain: rest}
-			found[pod.Workload] = r
-		}
-		r.Pods += pod.Copies
-	}
-	all := make([]Raising, 0, len(found))
-	for _, r := range found {
-		all = append(all, *r)
-	}
-	slices.SortFunc(all, func(a, b Raising) int {
-		return cmp.Or(cmp.Compare(a.Pods, b.Pods), strings.Compare(a.Workload, b.Workload))
-	})
-	all = all[:min(len(all), maxRaising)]
-	for i := range all {
-		all[i].Saves = max(0, withRule-in.packLowered(all[i].Workload, usual))
-	}
-	slices.SortStableFunc(all, func(a, b Raising) int { return cmp.Compare(b.Saves, a.Saves) })
-	return all
-}
-
-// packLowered packs as if one workload had the usual privilege.
-func (in *Input) packLowered(workload string, usual map[isolation.TrustDomain]isolation.Privilege) int {
-	lowered := *in
-	lowered.Pods = slices.Clone(in.Pods)
-	for i := range lowered.Pods {
-		pod := &lowered.Pods[i]
-		d, managed := pod.Subject.TrustDomain()
-		if !managed || pod.Workload != workload {
-			continue
-		}
-		d.Privilege = isolation.PrivilegeUnknown
-		pod.Facts.Privilege = usual[d]
-		pod.Facts.HostAccess = 0
-		pod.Subject = in.Rules.Subject(pod.Object, &pod.Facts, in.Lookup)
-	}
-	return lowered.pack(false)
-}
-
-// usualPrivilege returns, for each tenant and data class, the privilege of most workloads,
-// and the lower one of two that are as frequent.
-func (in *Input) usualPrivilege() map[isolation.TrustDomain]isolation.Privilege {
-	workloads := map[isolation.TrustDomain]map[isolation.Privilege]map[string]bool{}
-	for i := range in.Pods {
-		d, managed := in.Pods[i].Subject.TrustDomain()
-		if !managed {
-			continue
-		}
-		privilege := d.Privilege
-		d.Privilege = isolation.PrivilegeUnknown
-		if workloads[d] == nil {
-			workloads[d] = map[isolation.Privilege]map[string]bool{}
-		}
-		if workloads[d][privilege] == nil {
-			workloads[d][privilege] = map[string]bool{}
-		}
-		workloads[d][privilege][in.Pods[i].Workload] = true
-	}
-	usual := map[isolation.TrustDomain]isolation.Privilege{}
-	for d, byPrivilege := range workloads {
-		most := 0
-		for _, privilege := range isolation.Privileges() {
-			if n := len(byPrivilege[privilege]); n > most {
-				usual[d], most = privilege, n
-			}
-		}
-	}
-	return usual
 }

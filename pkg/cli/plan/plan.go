@@ -47,8 +47,10 @@ type Input struct {
 	// Pods are the pods to be placed, without those that every node has: of DaemonSets and
 	// of the platform.
 	Pods []Pod
-	// Everywhere are the pods of DaemonSets of which every node has one. They are residents like others.
+	// Everywhere are the pods of DaemonSets of which every further node has one. They are residents like others.
 	Everywhere []Everywhere
+	// MaxNodes is how many nodes a tenant may have while nodes are dedicated, 0 for any number.
+	MaxNodes int
 	// Dedicating: nodes are dedicated, which keeps the DaemonSets of others off them.
 	Dedicating bool
 	// Nodes are the nodes of the cluster, less the pods that every node has.
@@ -70,6 +72,8 @@ type Everywhere struct {
 type Node struct {
 	Size
 	VMCapable bool
+	// Residents are the pods of DaemonSets that it has.
+	Residents []Everywhere
 }
 
 // Size is the free capacity of a node, or the request of a pod.
@@ -79,7 +83,8 @@ type Size struct {
 	Pods             int64
 }
 
-func (s Size) plus(o Size) Size {
+// Plus adds two sizes.
+func (s Size) Plus(o Size) Size {
 	return Size{s.MilliCPU + o.MilliCPU, s.Memory + o.Memory, s.Pods + o.Pods}
 }
 
@@ -114,6 +119,16 @@ type Plan struct {
 	// Unplaceable are workloads that are too large for every node, or that the rule denies
 	// everywhere.
 	Unplaceable []Unplaceable `json:"unplaceable,omitempty"`
+	// Limited are the tenants that need more nodes than they may have. Their other pods stay Pending.
+	Limited []Limited `json:"limited,omitempty"`
+}
+
+// Limited is a tenant with too few nodes.
+type Limited struct {
+	Tenant string `json:"tenant"`
+	// Pods is how many of its pods stay Pending, Nodes how many nodes it may have.
+	Pods  int `json:"pods"`
+	Nodes int `json:"nodes"`
 }
 
 // Domain is the pods that may share a kernel.
@@ -175,7 +190,7 @@ func Make(in Input) *Plan {
 	if in.VMClass != "" {
 		p.WithVMs = in.pack(true)
 	}
-	p.TrustDomains = in.domains()
+	p.TrustDomains, p.Limited = in.domains(), in.limits()
 	p.Raising = in.raising(p.WithRule)
 	slices.SortFunc(p.Unplaceable, func(a, b Unplaceable) int { return cmp.Compare(a.Workload, b.Workload) })
 	return p
@@ -197,16 +212,28 @@ func (in *Input) whyNot(pod *Pod) string {
 	if reason, wrong := pod.Subject.Kind().Wrong(); wrong {
 		return "the rule denies it everywhere: " + reason.String()
 	}
-	for i := range in.Everywhere {
-		if daemon := &in.Everywhere[i]; in.keepsOff(daemon, pod) {
-			return fmt.Sprintf("each node has a pod of %s, beside which the rule denies it", daemon.Workload)
-		}
-	}
 	size := Request(pod.Object)
-	if !size.fits(in.More) && !slices.ContainsFunc(in.Nodes, func(node Node) bool { return size.fits(node.Size) }) {
+	fits, by := false, ""
+	more := Node{Size: in.More, Residents: in.Everywhere}
+	for i := -1; i < len(in.Nodes); i++ {
+		node := &more
+		if i >= 0 {
+			node = &in.Nodes[i]
+		}
+		if !size.fits(node.Size) {
+			continue
+		}
+		fits = true
+		at := slices.IndexFunc(node.Residents, func(daemon Everywhere) bool { return in.keepsOff(&daemon, pod) })
+		if at < 0 {
+			return ""
+		}
+		by = node.Residents[at].Workload
+	}
+	if !fits {
 		return "it requests more than a node has"
 	}
-	return ""
+	return fmt.Sprintf("each node has a pod of %s, beside which the rule denies it", by)
 }
 
 // keepsOff reports whether the pods of a DaemonSet keep a pod off every node.

@@ -93,13 +93,13 @@ func TestMake(t *testing.T) {
 		}, counts{2, 2, 2}},
 		"containers leave a large node to VMs while there are others": {func(b *builder) {
 			b.in.VMClass = ""
-			b.in.Nodes = []plan.Node{{plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, true}, {plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}, false}}
+			b.in.Nodes = []plan.Node{{Size: plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, VMCapable: true}, {Size: plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}}}
 			b.pods("a", "1", 8)
 			b.in.Pods[0].HasPlainNode = true
 		}, counts{1, 2, 0}},
 		"VMs take it": {func(b *builder) {
 			b.in.VMClass = ""
-			b.in.Nodes = []plan.Node{{plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, true}, {plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}, false}}
+			b.in.Nodes = []plan.Node{{Size: plan.Size{MilliCPU: 8000, Memory: 1 << 40, Pods: 10}, VMCapable: true}, {Size: plan.Size{MilliCPU: 4000, Memory: 1 << 40, Pods: 10}}}
 			b.pods("a", "1", 8, inVM)
 			b.in.Pods[0].HasPlainNode = true
 		}, counts{1, 1, 0}},

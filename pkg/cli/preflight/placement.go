@@ -53,7 +53,7 @@ func (c *Checker) placement(ctx context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(refused) > 0 {
-		results = append(results, fail("change the templates as docs/admission.md has it", "%d would be refused when they are made anew: %s", len(refused), some(refused)))
+		results = append(results, fail("kubectl isolation explain -f TEMPLATE.yaml says what to change in each", "%d would be refused when they are made anew: %s", len(refused), some(refused)))
 	}
 	if len(wide) > 0 {
 		results = append(results, warn("limit their anti-affinity to their own namespace, or give the namespaces a tenant",

@@ -15,7 +15,10 @@ import (
 func listOptions() metav1.ListOptions { return metav1.ListOptions{} }
 func getOptions() metav1.GetOptions   { return metav1.GetOptions{} }
 
-const installFix = "kubectl apply -k manifests/crds && kubectl apply -k manifests/overlays/default"
+// Install is the command that installs the project, or brings back what was changed or removed of it.
+const Install = "helm upgrade --install tenant-isolation CHART --namespace kube-system, where CHART is the chart of this release"
+
+const installFix = Install
 
 // policies compares the cluster's policies and bindings with the shipped ones.
 func (c *Checker) policies(ctx context.Context) ([]Result, error) {
@@ -66,7 +69,8 @@ func judgePolicies(live *admission.Policies, found, observing []admission.Differ
 		return pass("all policies and bindings are as shipped")
 	}
 	if len(observing) == 0 {
-		return []Result{warn(installFix+" after the warnings are resolved", "they are those of manifests/overlays/audit, and refuse nothing")}
+		return []Result{warn("once the warnings are resolved, helm upgrade tenant-isolation CHART --namespace kube-system --reuse-values --set policy.enforcement=Enforce, where CHART is the chart of this release",
+			"they only warn, and refuse nothing")}
 	}
 	if !slices.ContainsFunc(live.Validating, isPolicyOfPods) {
 		return []Result{fail(installFix, "none is installed: everyone who may create pods can bypass the scheduler")}

@@ -17,6 +17,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -56,6 +57,8 @@ type Checker struct {
 	Rules  *podfacts.Rules
 	Engine *audit.Engine
 	Store  *cluster.Store
+	// Now is the time.
+	Now func() time.Time
 
 	Nodes          []*v1.Node
 	Namespaces     []*v1.Namespace

@@ -1,0 +1,45 @@
+package cli_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// What a plan counts, and which sizes make none.
+func TestPlanCounts(t *testing.T) {
+	acme, globex := namespace("shop", tenant("acme")), namespace("api", tenant("globex"))
+	deployment := workload("Deployment", "shop", "web")
+	ssd := workload("DaemonSet", "api", "agent", "nodeSelector: {disk: ssd}")
+	three := strings.Replace(large(strings.Replace(deployment, "image: example.com/app", `image: example.com/app, resources: {requests: {cpu: "1"}}`, 1)), "spec:\n  selector", "spec:\n  replicas: 3\n  selector", 1)
+	for name, tc := range map[string]struct {
+		input string
+		args  []string
+		want  int
+		says  []string
+	}{
+		"a Deployment beside a bare pod":               {list(node("n1"), acme, deployment, pod("shop", "bare", "")), nil, 0, []string{"2 pods to place"}},
+		"a DaemonSet on some nodes keeps off those":    {list(labelled("n1", "disk: ssd"), node("n2"), acme, globex, ssd, deployment), nil, 0, []string{"1 pod to place"}},
+		"a DaemonSet on the only node keeps off it":    {list(labelled("n1", "disk: ssd"), acme, globex, strings.Replace(ssd, "nodeSelector: {disk: ssd}", "hostPID: true", 1), deployment), nil, 0, []string{"each node has a pod of api/daemonset/agent"}},
+		"the limit of nodes":                           {list(policyInForce(3, limited), node("n1"), node("n2"), acme, three), nil, 0, []string{"tenant acme may have 1 node (maxNodesPerTenant), and 2 pods of it stay Pending"}},
+		"pods that would be refused":                   {list(node("n1"), acme, workload("Deployment", "shop", "wrong", "nodeName: n1")), nil, 0, []string{"shop/deployment/wrong would be refused: spec.nodeName"}},
+		"a Job that has ended":                         {list(node("n1"), acme, deployment, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: done, namespace: shop}\nspec: {template: {spec: {containers: [{name: c}]}}}\nstatus: {conditions: [{type: Complete, status: \"True\"}]}"), nil, 0, []string{"1 pod to place"}},
+		"nodes of no CPU":                              {list(acme, deployment), []string{"--node-cpu=0"}, 2, []string{"--node-cpu=0"}},
+		"nodes of less than nothing":                   {list(acme, deployment), []string{"--node-memory=-1Gi"}, 2, []string{"--node-memory=-1Gi"}},
+		"nodes without pods":                           {list(acme, deployment), []string{"--node-pods=0"}, 2, []string{"--node-pods=0"}},
+		"an overhead of less than nothing":             {list(acme, kata, deployment), []string{"--vm-cpu=-1"}, 2, []string{"--vm-cpu=-1"}},
+		"DaemonSets that leave no room on a node":      {list(namespace("kube-system"), acme, deployment, strings.Replace(workload("DaemonSet", "kube-system", "agent"), "image: example.com/app", `image: example.com/app, resources: {requests: {cpu: "2"}}`, 1)), []string{"--node-cpu=2"}, 2, []string{"has no room for any pod"}},
+		"the RuntimeClass of the namespace, in a plan": {list(forVMs("n1"), kata, globex, namespace("shop", tenant("acme"), "tenantisolation.dev/runtime-class: kata-qemu"), deployment, strings.Replace(pod("api", "vm", ""), "\nstatus:", "\n  "+inVM+"\nstatus:", 1)), nil, 0, []string{"in VMs, of any tenant: 2 pods"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, tc.input, append([]string{"plan", "-f", "-"}, tc.args...)...)
+			if got.status != tc.want {
+				t.Errorf("status %d, want %d\n%s%s", got.status, tc.want, got.out, got.errOut)
+			}
+			for _, text := range tc.says {
+				if !strings.Contains(got.out+got.errOut, text) {
+					t.Errorf("%q is not said:\n%.3000s%s", text, got.out, got.errOut)
+				}
+			}
+		})
+	}
+}
