@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"k8s.io/cli-runtime/pkg/printers"
 
@@ -33,13 +32,13 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judg
 		fmt.Fprintln(out)
 		printAdvice(out, paint, report)
 		for _, sentence := range sentencesOfRecreated(c.recreated(report.Findings)) {
-			printFolded(out, "", fmt.Sprintf("%s %s.", paint.warn("note:"), sentence))
+			printFolded(out, "", "", fmt.Sprintf("%s %s.", paint.warn("note:"), sentence))
 			fmt.Fprintln(out)
 		}
 	}
 	printNotJudged(out, paint, j)
-	printFolded(out, "", conclusion(paint, report, j))
-	printFolded(out, "", "(rule: "+j.Policy+")")
+	printFolded(out, "", "", conclusion(paint, report, j))
+	printFolded(out, "", "", "(rule: "+j.Policy+")")
 	return nil
 }
 
@@ -58,28 +57,6 @@ func conclusion(paint colour, report audit.Report, j *judgement) string {
 		fmt.Sprintf("%s of pods share a kernel against the rule: ", count(report.PairsBreaking, "pair")) + examined
 }
 
-// columns is how wide a terminal is that nobody has made wider.
-const columns = 80
-
-// printFolded prints a text in lines that fit a terminal, each with an indent. A word is never cut.
-func printFolded(out io.Writer, indent, text string) {
-	line, width := indent, len(indent)
-	for i, word := range strings.Fields(text) {
-		letters := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-			line, width = line+word, width+letters
-			continue
-		case width+1+letters > columns:
-			fmt.Fprintln(out, line)
-			line, width = indent+word, len(indent)+letters
-			continue
-		}
-		line, width = line+" "+word, width+1+letters
-	}
-	fmt.Fprintln(out, line)
-}
-
 // printAdvice explains each reason once.
 func printAdvice(out io.Writer, paint colour, report audit.Report) {
 	seen := map[audit.Reason]bool{}
@@ -90,8 +67,8 @@ func printAdvice(out io.Writer, paint colour, report audit.Report) {
 		}
 		seen[reason] = true
 		a := adviceOn(reason)
-		printFolded(out, "", fmt.Sprintf("%s: %s.", paint.bold(string(reason)), a.means))
-		printFolded(out, "  ", fmt.Sprintf("Fix: %s.", a.fix))
+		printFolded(out, "", "", fmt.Sprintf("%s: %s.", paint.bold(string(reason)), a.means))
+		printFolded(out, "  ", "  ", fmt.Sprintf("Fix: %s.", a.fix))
 	}
 	fmt.Fprintln(out)
 }

@@ -53,7 +53,7 @@ func (j *judgement) status(found bool) error {
 // printNotJudged lists what was not judged.
 func printNotJudged(out io.Writer, paint colour, j *judgement) {
 	for _, reason := range j.NotJudged {
-		printFolded(out, "", fmt.Sprintf("%s: %s.", paint.warn("Not judged"), reason))
+		printFolded(out, "", "", fmt.Sprintf("%s: %s.", paint.warn("Not judged"), reason))
 	}
 }
 

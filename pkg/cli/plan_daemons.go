@@ -2,6 +2,7 @@ package cli
 
 import (
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
@@ -50,8 +51,10 @@ func (d *daemon) everywhere(nodes int) bool {
 	if len(d.nodes) > 0 {
 		return len(d.nodes) >= nodes
 	}
-	spec := &d.template.Spec
-	return len(spec.NodeSelector) == 0 && (spec.Affinity == nil || spec.Affinity.NodeAffinity == nil)
+	// One that is no one's yet, and of which nothing is known but that it runs Linux.
+	next := &v1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{v1.LabelOSStable: "linux"}}}
+	selected, err := nodeaffinity.GetRequiredNodeAffinity(d.template).Match(next)
+	return err == nil && selected
 }
 
 // resident is what others meet on its nodes: nothing, of the platform.

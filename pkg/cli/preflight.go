@@ -113,9 +113,9 @@ func printPreflight(out io.Writer, results []preflight.Result) error {
 		case preflight.Fail:
 			word = paint.bad(word)
 		}
-		printWrapped(out, word+" "+r.Check+": "+r.Says+".", len("pass "))
+		printFolded(out, "", "     ", word+" "+r.Check+": "+r.Says+".")
 		if r.Fix != "" {
-			printWrapped(out, "     Fix: "+r.Fix+".", len("     Fix: "))
+			printFolded(out, "     ", "          ", "Fix: "+r.Fix+".")
 		}
 	}
 	_, err := fmt.Fprintf(out, "\n%d passed, %s, %d failed\n",

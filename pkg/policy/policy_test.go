@@ -90,8 +90,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		"runtimeClasses: {byDataClass: {none: kata}}":              {"at.runtimeClasses.byDataClass"},
 		"runtimeClasses: {byDataClass: {public: Not A Name}}":      {"at.runtimeClasses.byDataClass.public"},
 		"tenantFrom: {namespaceLabel: tenantisolation.dev/tenant}": {"at.tenantFrom.namespaceLabel"},
-		"tenantFrom: {}":                     {"at.tenantFrom.namespaceLabel"},
-		"preemption: Never\npreemption: Any": {"preemption"},
+		"tenantFrom: {}":                                           {"at.tenantFrom.namespaceLabel"},
+		"preemption: Never\npreemption: Any":                       {"preemption"},
 	} {
 		_, err := ParseSpec(field.NewPath("at"), []byte(text))
 		if err == nil {

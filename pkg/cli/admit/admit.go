@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apiserver/pkg/admission"
@@ -58,7 +59,8 @@ func New(spec *v1alpha1.IsolationPolicySpec, rules *podfacts.Rules, namespaces [
 	return a, err
 }
 
-// compile compiles the policies that are bound to the parameter, or need none. The others look at nodes.
+// compile compiles the policies that are bound to the parameter, or need none. The others look at nodes. One that
+// only warns refuses nothing.
 func (a *Admitter) compile() error {
 	all, err := shipped.Shipped()
 	if err != nil {
@@ -71,7 +73,8 @@ func (a *Admitter) compile() error {
 	}
 	for i := range all.ValidatingBindings {
 		spec := &all.ValidatingBindings[i].Spec
-		bound["validating "+spec.PolicyName] = spec.ParamRef == nil || spec.ParamRef.Name == shipped.ParametersName
+		bound["validating "+spec.PolicyName] = (spec.ParamRef == nil || spec.ParamRef.Name == shipped.ParametersName) &&
+			slices.Contains(spec.ValidationActions, admissionv1.Deny)
 	}
 	for i := range all.Mutating {
 		if p := &all.Mutating[i]; bound["mutating "+p.Name] && onPods(p.Spec.MatchConstraints) {
@@ -128,6 +131,8 @@ func (a *Admitter) Admit(ctx context.Context, of *corev1.Pod) (*Pod, error) {
 		ns.Name, ns.Labels[corev1.LabelMetadataName] = of.Namespace, of.Namespace
 	}
 	corev1defaults.SetObjectDefaults_Pod(made.Pod)
+	// What a policy notes in the status of a new pod is gone when it is stored.
+	made.Status = corev1.PodStatus{}
 	r := &request{pod: made.Pod, namespace: ns, params: a.params}
 	for _, p := range a.changing {
 		matches, err := p.matches(r)
@@ -152,6 +157,7 @@ func (a *Admitter) Admit(ctx context.Context, of *corev1.Pod) (*Pod, error) {
 			made.Refused = append(made.Refused, p.refusals(ctx, r)...)
 		}
 	}
+	made.Status = *of.Status.DeepCopy()
 	slices.Sort(made.Refused)
 	made.Refused = slices.Compact(made.Refused)
 	return made, nil
