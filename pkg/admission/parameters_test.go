@@ -31,7 +31,7 @@ func TestParameters(t *testing.T) {
 		"schedulerNames":        "one two",
 		"dataClasses":           "unclassified public internal confidential restricted",
 		"dedicationClasses":     "unclassified public public confidential restricted", //nolint:dupword // internal shares with public
-		"nodePrivileges":        "baseline baseline privileged",
+		"nodePrivileges":        "baseline baseline privileged",                       //nolint:dupword // one word for each level
 		"nodeUserNamespaces":    "host pod",
 		"runtimeClasses":        " gvisor=sandbox kata-qemu=vm plain=container ",
 		"sharingRuntimeClasses": " kata-qemu ",
@@ -70,7 +70,7 @@ func TestParametersOfSandboxes(t *testing.T) {
 	if want := " gvisor kata-qemu "; got["sharingRuntimeClasses"] != want {
 		t.Errorf("RuntimeClasses that share nodes %q, want %q", got["sharingRuntimeClasses"], want)
 	}
-	if got["nodePrivileges"] != "any any any" || got["nodeUserNamespaces"] != "any any" {
+	if got["nodePrivileges"] != "any any any" || got["nodeUserNamespaces"] != "any any" { //nolint:dupword // one word for each level
 		t.Errorf("labels of nodes for privileges %q and user namespaces %q", got["nodePrivileges"], got["nodeUserNamespaces"])
 	}
 	if got["dedicationClasses"] != "" {

@@ -39,7 +39,7 @@ func TestAuditPolicyReport(t *testing.T) {
 // However many pods a side has, the others are named too, and the report stays small.
 func TestPolicyReportNamesEachSide(t *testing.T) {
 	objects := []string{node("n1"), namespace("shop", tenant("acme")), namespace("api", tenant("globex")), pod("api", "server", "n1")}
-	for _, name := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
+	for name := range strings.SplitSeq("abcdefghijklmnopqrstuvwxyz", "") {
 		objects = append(objects, pod("shop", "web-"+name, "n1"))
 	}
 	got := run(t, list(objects...), "audit", "-f", "-", "-o", "openreports")

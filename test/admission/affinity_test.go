@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -125,9 +126,7 @@ func TestUseAffinityIsASecondFence(t *testing.T) {
 		"one with pods without a tenant":  {isolation.UnmanagedNodeLabels(), false, false},
 	} {
 		node := newNode("node")
-		for key, value := range tc.labels.Map() {
-			node.Labels[key] = value
-		}
+		maps.Copy(node.Labels, tc.labels.Map())
 		info := framework.NewNodeInfo()
 		info.SetNode(node)
 		for pod, want := range map[*corev1.Pod]bool{container: tc.container, virtual: tc.virtual} {
