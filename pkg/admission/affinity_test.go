@@ -166,7 +166,7 @@ func TestAffinityIsThatOfTheRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	virtual, several := 0, map[isolation.NodeLabels]int{}
-	for range 1500 {
+	for range 800 {
 		r, policy := randomSteering(random)
 		author := randomTerms(random)
 		pod := r.object.(*corev1.Pod)
