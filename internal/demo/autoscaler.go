@@ -76,6 +76,7 @@ func (d *demo) runAutoscaled(ctx context.Context) (*Outcome, error) {
 		if err := d.until(ctx, func(ctx context.Context) (bool, error) { return d.played(ctx, act) }); err != nil {
 			return nil, fmt.Errorf("%s: %w", act.title, err)
 		}
+		line.look(ctx, d)
 		cluster, err := checker.Read(ctx, d.client)
 		if err != nil {
 			return nil, err

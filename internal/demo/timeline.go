@@ -14,14 +14,17 @@ import (
 
 // timeline prints the nodes, with the pods on them, whenever they have changed, and counts.
 type timeline struct {
-	end     context.CancelFunc
-	done    sync.WaitGroup
+	end  context.CancelFunc
+	done sync.WaitGroup
+
+	mu      sync.Mutex
 	nodes   map[string]bool
 	waiting int
 	last    string
 }
 
-// startTimeline looks once a second, which is often enough for nodes that take seconds to come.
+// startTimeline looks once a second, which is often enough for nodes that take seconds to come. Each act
+// of the demo ends with a look as well.
 func (d *demo) startTimeline(ctx context.Context) *timeline {
 	ctx, end := context.WithCancel(ctx)
 	t := &timeline{end: end, nodes: map[string]bool{}}
@@ -37,6 +40,8 @@ func (t *timeline) stop() {
 }
 
 func (t *timeline) look(ctx context.Context, d *demo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	nodes, err := d.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return // it looks again

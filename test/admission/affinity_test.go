@@ -11,7 +11,9 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/kubernetes/pkg/scheduler"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/utils/ptr"
@@ -195,11 +197,16 @@ func TestUseAffinityOfADaemonSet(t *testing.T) {
 		t.Fatalf("terms (-want +got):\n%s", diff)
 	}
 	for what, spec := range map[string]corev1.PodTemplateSpec{"as it is": set.Spec.Template, "as its author wrote it": template} {
-		got, err := sets.Get(s.ctx, set.Name, metav1.GetOptions{})
-		s.must(err)
-		got.Spec.Template = spec
-		got, err = sets.Update(s.ctx, got, metav1.UpdateOptions{})
-		s.allowed("an update", err)
+		var got *appsv1.DaemonSet
+		// Its controller writes the status meanwhile.
+		s.allowed("an update", retry.RetryOnConflict(retry.DefaultBackoff, func() (err error) {
+			if got, err = sets.Get(s.ctx, set.Name, metav1.GetOptions{}); err != nil {
+				return err
+			}
+			got.Spec.Template = spec
+			got, err = sets.Update(s.ctx, got, metav1.UpdateOptions{})
+			return err
+		}))
 		if got.Generation != set.Generation {
 			t.Errorf("updated %s, it is rolled out anew: %v", what, terms(&got.Spec.Template.Spec))
 		}
@@ -213,6 +220,9 @@ func TestUseAffinityOfADaemonSet(t *testing.T) {
 		}
 		got.Labels = map[string]string{"touched": unique("x")}
 		got, err = sets.Update(ctx, got, metav1.UpdateOptions{})
+		if apierrors.IsConflict(err) {
+			return false, nil
+		}
 		return err == nil && cmp.Equal(want, terms(&got.Spec.Template.Spec)), err
 	}))
 }
