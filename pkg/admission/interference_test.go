@@ -144,9 +144,11 @@ func (r *randomPods) admits(t *testing.T, policy *evaluator, pod *corev1.Pod) bo
 func (r *randomPods) steered(t *testing.T, tenant, other string) *corev1.Pod {
 	t.Helper()
 	pod := r.pod(tenant, other)
-	return r.mutator.patch(t, request{
+	made := r.mutator.patch(t, request{
 		operation: apiserver.Create, resource: "pods", object: pod, params: r.params, namespace: namespaceOf(pod.Namespace),
 	})
+	made.UID = pod.UID // the API server writes it last
+	return made
 }
 
 // accepted makes pods until one of them is accepted.

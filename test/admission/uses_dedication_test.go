@@ -276,6 +276,22 @@ func TestUseNodeWritesByOthers(t *testing.T) {
 	s.allowed("a kubelet's status", err)
 }
 
+// Agents on nodes often have the right to write the status of any Node, and its labels with it.
+func TestThreat10LabelsThroughTheStatus(t *testing.T) {
+	s := newScene(t)
+	patch := func(change map[string]any) error {
+		_, err := s.as(nodeAgent).CoreV1().Nodes().Patch(s.ctx, livingNode, types.MergePatchType, s.marshal(change),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}, "status")
+		return err
+	}
+	s.allowed("another label", patch(metadata("labels", "example.com/rack", "7")))
+	for _, key := range isolation.NodeLabelKeys() {
+		if err := patch(metadata("labels", key, "globex")); !apierrors.IsForbidden(err) {
+			t.Errorf("the label %s: %v, want it forbidden", key, err)
+		}
+	}
+}
+
 // NodeRestriction does it, before any policy.
 func TestThreat10KubeletTaintsANode(t *testing.T) {
 	s := newScene(t)

@@ -131,8 +131,9 @@ func (a *Admitter) Admit(ctx context.Context, of *corev1.Pod) (*Pod, error) {
 		ns.Name, ns.Labels[corev1.LabelMetadataName] = of.Namespace, of.Namespace
 	}
 	corev1defaults.SetObjectDefaults_Pod(made.Pod)
-	// What a policy notes in the status of a new pod is gone when it is stored.
-	made.Status = corev1.PodStatus{}
+	// As the API server does with what an author sends. A policy notes something there, which is gone when
+	// the pod is stored.
+	made.UID = ""
 	r := &request{pod: made.Pod, namespace: ns, params: a.params}
 	for _, p := range a.changing {
 		matches, err := p.matches(r)
@@ -157,7 +158,7 @@ func (a *Admitter) Admit(ctx context.Context, of *corev1.Pod) (*Pod, error) {
 			made.Refused = append(made.Refused, p.refusals(ctx, r)...)
 		}
 	}
-	made.Status = *of.Status.DeepCopy()
+	made.UID = of.UID
 	slices.Sort(made.Refused)
 	made.Refused = slices.Compact(made.Refused)
 	return made, nil
