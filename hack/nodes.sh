@@ -78,19 +78,21 @@ go_version=$(go env GOVERSION)
 build() {
 	local name=$1 module=$2 flags=$3 stamp
 	shift 3
-	stamp="$(cksum <"${root}/${module}/go.sum") ${go_version} ${flags} $*"
+	stamp="$(cksum <"${root}/${module}/go.sum") ${go_version} ${flags} $*${tags:+ ${tags}}"
 	if [[ $(cat "${out}/.${name}.stamp" 2>/dev/null) == "${stamp}" ]]; then
 		return
 	fi
 	"${root}/hack/download.sh" "${root}/${module}"
 	say "building ${name}"
 	"${prepare:-:}"
-	(cd "${source:-${root}/${module}}" && "${root}/hack/compile.sh" nodes nice go build -v -tags 'no_btrfs no_zfs no_devmapper' -ldflags "-s -w ${flags}" -o "${out}/" "$@")
+	(cd "${source:-${root}/${module}}" && "${root}/hack/compile.sh" nodes nice go build -v -tags "${tags:-no_btrfs no_zfs no_devmapper}" -ldflags "-s -w ${flags}" -o "${out}/" "$@")
 	echo "${stamp}" >"${out}/.${name}.stamp"
 }
 
 build kubelet hack/control-plane "-X k8s.io/component-base/version.gitVersion=${kubernetes}" k8s.io/kubernetes/cmd/kubelet
 build containerd hack/nodes/containerd '' github.com/containerd/containerd/v2/cmd/{containerd,ctr,containerd-shim-runc-v2}
+# The one way to find what it scrapes that is used, and no pages.
+tags='remove_all_sd enable_kubernetes_sd' build prometheus hack/nodes/prometheus '' github.com/prometheus/prometheus/cmd/prometheus
 
 # The shim of gVisor asks the kernel for a lower OOM score than that of its parent, and gives up where root
 # has no CAP_SYS_RESOURCE. That one constant is another in a copy.

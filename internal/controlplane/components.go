@@ -30,6 +30,11 @@ func (c *ControlPlane) startControllerManager(ctx context.Context, o Options) er
 	if err := os.WriteFile(rootCA, c.admin.CAData, 0o600); err != nil {
 		return err
 	}
+	// Nothing here serves or routes traffic, so objects made for Services are noise.
+	controllers := "--controllers=*,-endpoints-controller,-endpointslice-mirroring-controller,-ttl-controller"
+	if !o.EndpointSlices {
+		controllers += ",-endpointslice-controller"
+	}
 	p, err := c.launch("kube-controller-manager", c.programs["kube-controller-manager"], append([]string{
 		"--kubeconfig=" + c.adminKubeconfig,
 		// Its own port would only serve metrics that no one reads.
@@ -37,8 +42,7 @@ func (c *ControlPlane) startControllerManager(ctx context.Context, o Options) er
 		"--leader-elect=false",
 		"--root-ca-file=" + rootCA,
 		"--service-account-private-key-file=" + filepath.Join(certs, "sa-signer.key"),
-		// Nothing here serves or routes traffic, so objects made for Services are noise.
-		"--controllers=*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller,-ttl-controller",
+		controllers,
 		fmt.Sprintf("--node-monitor-grace-period=%ds", 2*leaseSeconds),
 		// Defaults that keep a small control plane from being overrun by a large
 		// cluster; here they would only make a user wait.

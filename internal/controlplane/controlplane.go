@@ -27,6 +27,8 @@ type Options struct {
 	APIServerFlags map[string]string
 	// ControllerManagerArgs come after the arguments that kube-controller-manager is given anyway.
 	ControllerManagerArgs []string
+	// EndpointSlices has kube-controller-manager write down which pods a Service selects.
+	EndpointSlices bool
 	// Address and Port are where kube-apiserver listens: on loopback and a free port if empty.
 	Address, Port string
 	// Progress is called with one line for each step that is done. Optional.

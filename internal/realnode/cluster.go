@@ -58,6 +58,8 @@ func Start(ctx context.Context, images []string, progress func(string), nodes ..
 	}
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		ControllerManager: true,
+		// Prometheus finds what it scrapes by them.
+		EndpointSlices: true,
 		// No one resolves the names of nodes.
 		APIServerFlags: map[string]string{"kubelet-preferred-address-types": "InternalIP"},
 		// Long enough for a busy machine, short enough to wait for a node that is lost.

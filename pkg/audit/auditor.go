@@ -145,19 +145,23 @@ func (a *Auditor) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// every returns a loop that calls do at once and then at every interval.
+// every returns a loop that calls do at once and then at every interval. While the audit is paused, which it is until
+// the policy has been read, it looks again soon.
 func (a *Auditor) every(interval time.Duration, do func(context.Context)) func(context.Context) {
 	return func(ctx context.Context) {
 		ticker := a.clock.NewTicker(interval)
 		defer ticker.Stop()
 		for {
-			if !a.paused() {
+			next := ticker.C()
+			if a.paused() {
+				next = a.clock.After(updateEvery)
+			} else {
 				do(ctx)
 			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-ticker.C():
+			case <-next:
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -300,6 +301,39 @@ func TestSweepCorrectsMissedChanges(t *testing.T) {
 	if got, err := testutil.GetGaugeMetricValue(d.metrics.lastSweep); err != nil || got < float64(beginning.Unix()) {
 		t.Errorf("want the time of the sweep, got %v (%v)", got, err)
 	}
+}
+
+// The leader begins before it has read the policy: its first sweep does not wait for the second's turn.
+func TestFirstSweepComesOnceThePolicyIsRead(t *testing.T) {
+	d := newAuditorTest(t)
+	d.Configure(Settings{Paused: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	swept, ended := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.every(365*24*time.Hour, func(context.Context) { swept <- struct{}{} })(ctx)
+	}()
+	deadline := time.After(time.Minute)
+	for !d.clock.HasWaiters() {
+		select {
+		case <-deadline:
+			t.Fatal("the loop does not wait for the clock")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	d.Configure(Settings{})
+	for done := false; !done; {
+		select {
+		case <-swept:
+			done = true
+		case <-deadline:
+			t.Fatal("no sweep: it waits for the next turn, which is in a year")
+		case <-time.After(time.Millisecond):
+			d.clock.Step(updateEvery)
+		}
+	}
+	cancel()
+	<-ended
 }
 
 func TestMetricsHaveEveryReason(t *testing.T) {

@@ -26,6 +26,10 @@ type Signal struct {
 	slowpath *k8smetrics.CounterVec
 }
 
+// electionName is the name of our election in metrics. The one that client-go passes is that of every
+// kube-scheduler, and in Prometheus a stock scheduler that leads would stand for ours.
+const electionName = "tenant-isolation-scheduler"
+
 // Install makes a Signal and has client-go's elector report to it. Only the first such
 // provider of a process counts, so it is called before the elector is made, and in a binary
 // that does not import k8s.io/component-base/metrics/prometheus/clientgo.
@@ -89,13 +93,13 @@ func (p provider) NewLeaderMetric() leaderelection.LeaderMetric {
 }
 
 // On is called when the lease has been won.
-func (p provider) On(name string) {
-	p.master.WithLabelValues(name).Set(1)
+func (p provider) On(string) {
+	p.master.WithLabelValues(electionName).Set(1)
 	p.won.Do(func() { close(p.leading) })
 }
 
 // Off is called when the elector is made, and when it fails to renew the lease.
-func (p provider) Off(name string) { p.master.WithLabelValues(name).Set(0) }
+func (p provider) Off(string) { p.master.WithLabelValues(electionName).Set(0) }
 
 // SlowpathExercised is called when a renewal had to read the lease first.
-func (p provider) SlowpathExercised(name string) { p.slowpath.WithLabelValues(name).Inc() }
+func (p provider) SlowpathExercised(string) { p.slowpath.WithLabelValues(electionName).Inc() }

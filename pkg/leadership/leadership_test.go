@@ -40,7 +40,7 @@ func TestElection(t *testing.T) {
 		LeaseDuration: 15 * time.Second,
 		RenewDeadline: 10 * time.Second,
 		RetryPeriod:   2 * time.Second,
-		Name:          "scheduler",
+		Name:          "kube-scheduler",
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { close(elected) },
 			OnStoppedLeading: func() {},
@@ -76,7 +76,7 @@ func TestElection(t *testing.T) {
 	cancel()
 	<-ended
 	// What the elector calls when it fails to renew the lease.
-	provider{signal}.Off("scheduler")
+	provider{signal}.Off("kube-scheduler")
 	if got := gauge(t); got != 0 {
 		t.Errorf("leader_election_master_status %v after the lease was lost, want 0", got)
 	}
@@ -91,6 +91,10 @@ func gauge(t *testing.T) float64 {
 	}
 	for _, family := range families {
 		if family.GetName() == "leader_election_master_status" {
+			// The shipped alert selects by it.
+			if label := family.GetMetric()[0].GetLabel()[0]; label.GetName() != "name" || label.GetValue() != "tenant-isolation-scheduler" {
+				t.Errorf("leader_election_master_status has the label %v, want our own name", label)
+			}
 			return family.GetMetric()[0].GetGauge().GetValue()
 		}
 	}

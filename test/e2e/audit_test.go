@@ -17,6 +17,15 @@ import (
 // staticPods names the part in which a pair breaks the rule that no scheduler can keep apart.
 const staticPods = "static pods are seen by the audit"
 
+// staticManifest is of a namespace without a tenant.
+const staticManifest = `apiVersion: v1
+kind: Pod
+metadata: {name: static, namespace: default}
+spec:
+  terminationGracePeriodSeconds: 2
+  containers: [{name: probe, image: "` + realnode.ProbeImage + `", imagePullPolicy: Never}]
+`
+
 // testStaticPod has a kubelet run a pod of an unmanaged namespace beside a tenant's. No one can keep it from that;
 // its mirror shows it, and the audit says so.
 func testStaticPod(l lab) {
@@ -24,14 +33,7 @@ func testStaticPod(l lab) {
 	pod := podOf("acme", "resident", on(node.Name))
 	l.create(pod)
 	l.awaitRunning(pod)
-	err := node.StaticPod("static", `apiVersion: v1
-kind: Pod
-metadata: {name: static, namespace: default}
-spec:
-  terminationGracePeriodSeconds: 2
-  containers: [{name: probe, image: "`+realnode.ProbeImage+`", imagePullPolicy: Never}]
-`)
-	if err != nil {
+	if err := node.StaticPod("static", staticManifest); err != nil {
 		l.Fatal(err)
 	}
 	mirror := "static-" + node.Name

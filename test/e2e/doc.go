@@ -9,6 +9,7 @@
 //	kernels_test.go    which kernel the containers of two tenants see, by runtime
 //	kubelet_test.go    what kubelets do that fake ones do not, also when they are away or their node reboots
 //	audit_test.go      static pods and user namespaces
+//	monitoring_test.go Prometheus with the shipped alerts and the metrics of the dashboard
 //	pods_test.go       the pods of the tenants, and what they say of the kernel that they are in
 //	report_test.go     the table at the end
 //

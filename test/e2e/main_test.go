@@ -80,6 +80,7 @@ func TestRealNodes(t *testing.T) {
 		{"a kubelet that is away changes nothing", testKubeletRestart},
 		{"a node is another tenant's after its reboot", testReboot},
 		{staticPods, testStaticPod},
+		{firingAlerts, testMonitoring},
 		{"a pod with a user namespace is apart", testUserNamespace},
 	} {
 		begin := time.Now()

@@ -97,6 +97,6 @@ func (s *sightings) String() string {
 	}
 	_ = w.Flush()
 	fmt.Fprintf(&text, "%d pairs of pods were checked where the scheduler placed them: %d break the rule\n", s.pairs, s.broken)
-	fmt.Fprintf(&text, "(apart from two parts that bring it about: %q and %q)\n", withoutPlugin, staticPods)
+	fmt.Fprintf(&text, "(apart from three parts that bring it about: %q, %q and %q)\n", withoutPlugin, staticPods, firingAlerts)
 	return text.String()
 }
