@@ -103,7 +103,12 @@ func PlatformEntries(inForce *v1alpha1.InForce) map[string]string {
 }
 
 // searched is a list with a space around each item.
-func searched(items []string) string { return " " + strings.Join(items, " ") + " " }
+func searched(items []string) string {
+	if len(items) == 0 {
+		return " " // two would have the item "", as which a policy looks for a RuntimeClass that a pod does not name
+	}
+	return " " + strings.Join(items, " ") + " "
+}
 
 // requirements are all that a selector asks of labels, in one form and one order.
 func requirements(selector *metav1.LabelSelector) []metav1.LabelSelectorRequirement {

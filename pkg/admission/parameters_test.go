@@ -9,6 +9,7 @@ import (
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/admission"
+	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
 func TestParameters(t *testing.T) {
@@ -41,7 +42,7 @@ func TestParameters(t *testing.T) {
 		"dedication":            "Enabled",
 		"enforcement":           "Enforce",
 		"platformNames":         " kube-system tenant-isolation-system ",
-		"platformSelector":      "Exists core   \nIn kubernetes.io/metadata.name  agents \nIn team  platform ",
+		"platformSelector":      "Exists core  \nIn kubernetes.io/metadata.name  agents \nIn team  platform ",
 		"platformKeys":          "core team",
 	}
 	if diff := cmp.Diff(want, got.Data); diff != "" {
@@ -75,6 +76,15 @@ func TestParametersOfSandboxes(t *testing.T) {
 	}
 	if got["dedicationClasses"] != "" {
 		t.Errorf("classes of dedications %q, want none", got["dedicationClasses"])
+	}
+}
+
+// A pod that names no RuntimeClass is looked up as the item "".
+func TestParametersWithoutRuntimeClasses(t *testing.T) {
+	for key, list := range admission.Parameters(&v1alpha1.InForce{Spec: *policy.Default()}, []string{schedulerName}).Data {
+		if contains(list, "") {
+			t.Errorf("%s is %q, which has the item %q", key, list, "")
+		}
 	}
 }
 

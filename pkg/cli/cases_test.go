@@ -36,7 +36,7 @@ func TestCases(t *testing.T) {
 		"a RuntimeClass that was made again":           {recreated, []string{"audit"}, 1, []string{"RuntimeClass kata-qemu was made again after api/vm, shop/vm had been started", "restart them"}},
 		"a RuntimeClass that was made again, in JSON":  {recreated, []string{"audit", "-o", "json"}, 1, []string{`"restart"`}},
 		"a RuntimeClass that was made again, the page": {recreated, []string{"report", "--html"}, 1, []string{"RuntimeClass kata-qemu was made again"}},
-		"a tenant's DaemonSet is a resident of every node": {daemons, []string{"plan", "--tenant-key=namespace"}, 0, []string{
+		"a tenant's DaemonSet is a resident of every node": {daemons, []string{"plan", "--tenant-key=namespace"}, 1, []string{
 			"shop/deployment/web (1 pod) is left out: each node has a pod of monitoring/daemonset/node-exporter", "monitoring/deployment/web (1 pod) is left out",
 		}},
 		"items without a kind":                   {untyped, []string{"audit"}, 1, []string{"ForeignResident", "5 objects have no kind"}},

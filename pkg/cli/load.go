@@ -37,6 +37,8 @@ type judgedCluster struct {
 	gatherer *podfacts.Gatherer
 	store    *judged.Store
 	engine   *audit.Engine
+	// manifests: the pods to be placed are those of manifests, and not those of the cluster.
+	manifests bool
 	// client is nil for files.
 	client kubernetes.Interface
 	// shipped evaluates the policies of this release. It is made at the first use.

@@ -30,12 +30,15 @@ that are in a trust domain of their own only because of their privilege, where a
 			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
 disks are ignored. Pods of DaemonSets and of the platform are assumed on every node; a DaemonSet of a tenant keeps off
 what the rule denies beside it.`,
-			`For manifests without nodes, the pods are packed into nodes of --node-cpu and --node-memory.`,
+			`Manifests are planned for the nodes of the cluster of the current context, whose API server is asked with a dry run
+what it would make of one pod of each workload. Without a cluster, with --tenant-key and with --node-cpu they are
+packed into nodes of --node-cpu and --node-memory, and the admission policies of this release are evaluated here.`,
 			`With --policy, and a cluster or files with pods on nodes, it says instead what would change with that policy in
 force in place of the one that is: findings that would begin and end, RuntimeClasses that would be taken for
 another boundary, pods that would be refused or judged to be something else, and dedicated nodes that would
 have to be released. For files without pods on nodes, --policy is the policy of the estimate.`,
-			`Exit status: 0 if done, and with --policy if nothing would change; 1 with --policy if something would; 2 if the
+			`Exit status: 0 if done, and with --policy if nothing would change; 1 if no pod would be placed, as each is
+refused or left out, and with --policy if something would change; 2 if the
 input or the request is invalid, or if it was not judged: no namespace has a tenant, or, with --policy, it is
 unknown which policy is in force. A field that takes effect only later, such as enforcement, is a change.`,
 		),
@@ -86,7 +89,7 @@ func (p *planOptions) run(ctx context.Context) error {
 	if compares {
 		return p.comparePolicies(c, given)
 	}
-	in, notes, err := p.input(ctx, c)
+	in, refused, notes, err := p.input(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,25 @@ func (p *planOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return made.status(false)
+	return made.status(nonePlaced(&in, made.Plan, refused))
+}
+
+// nonePlaced reports whether no pod would be placed, as each is refused, left out, or over the limit of its tenant.
+func nonePlaced(in *plan.Input, made *plan.Plan, refused map[string]bool) bool {
+	placed, leftOut := made.Pods, map[string]bool{}
+	for _, u := range made.Unplaceable {
+		placed -= u.Pods
+		leftOut[u.Workload] = true
+	}
+	for _, l := range made.Limited {
+		placed -= l.Pods
+	}
+	for i := range in.Pods {
+		if pod := &in.Pods[i]; refused[pod.Workload] && !leftOut[pod.Workload] {
+			placed -= pod.Copies
+		}
+	}
+	return placed <= 0
 }
 
 // planned is the output for programs.

@@ -22,21 +22,20 @@ import (
 	"tenantisolation.dev/scheduler/pkg/dedication"
 )
 
-// input gathers pods and sizes. Notes name the assumptions.
-func (p *planOptions) input(ctx context.Context, c *judgedCluster) (in plan.Input, notes []string, err error) {
+// input gathers pods and sizes. Notes name the assumptions. Refused are the workloads whose pods admission would refuse.
+func (p *planOptions) input(ctx context.Context, c *judgedCluster) (in plan.Input, refused map[string]bool, notes []string, err error) {
 	in = plan.Input{Rules: c.rules, Lookup: c.store, Dedicating: c.policy.Dedication.Mode == v1alpha1.ModeEnabled}
-	pods, daemons, refused, err := p.gather(ctx, c)
+	pods, daemons, refused, notes, err := p.gather(ctx, c)
 	if err != nil {
-		return in, nil, err
+		return in, nil, nil, err
 	}
-	notes = append(notes, refused...)
 	if len(pods) == 0 {
-		return in, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, because every node has its own")
+		return in, nil, nil, errors.New("no pods to place: pods of the platform and of DaemonSets do not count, because every node has its own")
 	}
 	in.Pods = pods
 	usual, err := p.usualNode(c)
 	if err != nil {
-		return in, nil, err
+		return in, nil, nil, err
 	}
 	p.addNodes(&in, c, daemons)
 	if len(in.Nodes) == 0 {
@@ -51,7 +50,7 @@ func (p *planOptions) input(ctx context.Context, c *judgedCluster) (in plan.Inpu
 		}
 	}
 	if in.More = less(usual, common); in.More.MilliCPU <= 0 || in.More.Memory <= 0 || in.More.Pods <= 0 {
-		return in, nil, fmt.Errorf("a node of %s CPU, %s and %d pods has no room for any pod: DaemonSets take %dm CPU, %s and %d pods of it",
+		return in, nil, nil, fmt.Errorf("a node of %s CPU, %s and %d pods has no room for any pod: DaemonSets take %dm CPU, %s and %d pods of it",
 			resource.NewMilliQuantity(usual.MilliCPU, resource.DecimalSI), resource.NewQuantity(usual.Memory, resource.BinarySI), usual.Pods,
 			common.MilliCPU, resource.NewQuantity(common.Memory, resource.BinarySI), common.Pods)
 	}
@@ -72,10 +71,10 @@ func (p *planOptions) input(ctx context.Context, c *judgedCluster) (in plan.Inpu
 	if class != nil {
 		in.VMClass = class.Name
 		if in.VMOverhead, err = p.overhead(class); err != nil {
-			return in, nil, err
+			return in, nil, nil, err
 		}
 	}
-	return in, notes, nil
+	return in, refused, notes, nil
 }
 
 // addNodes adds the nodes of the cluster, less the DaemonSets that each of them has or will have.
@@ -118,9 +117,11 @@ func less(size, common plan.Size) plan.Size {
 	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
 }
 
-// gather lists the pods to be placed, and the DaemonSets by name. Refused names the pods that admission would refuse.
-func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan.Pod, daemons []*daemon, refused []string, err error) {
+// gather lists the pods to be placed, and the DaemonSets by name. Refused are the workloads whose pods admission would
+// refuse, notes say why.
+func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan.Pod, daemons []*daemon, refused map[string]bool, notes []string, err error) {
 	byName := map[string]*daemon{}
+	refused = map[string]bool{}
 	add := func(workload string, object *v1.Pod, ofDaemon bool, copies int) {
 		facts := c.gatherer.Gather(object)
 		subject := c.rules.Subject(object, &facts, c.store)
@@ -148,10 +149,11 @@ func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan
 			return err
 		}
 		if len(admitted.Refused) > 0 {
-			refused = append(refused, fmt.Sprintf("%s would be refused: %s", workload, strings.Join(admitted.Refused, "; ")))
+			refused[workload] = true
+			notes = append(notes, fmt.Sprintf("%s would be refused: %s", workload, strings.Join(admitted.Refused, "; ")))
 		}
 		if admitted.unasked != "" {
-			refused = append(refused, admitted.unasked)
+			notes = append(notes, admitted.unasked)
 		}
 		add(workload, admitted.Pod.Pod, ofDaemon, copies)
 		return nil
@@ -166,10 +168,10 @@ func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan
 		if made(pod) {
 			add(workload, pod, daemon, 1)
 		} else if err := addNew(workload, pod, daemon, 1); err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
 		}
 	}
-	running := c.RunningPods() > 0
+	running := c.RunningPods() > 0 && !c.manifests
 	for i := range c.Workloads {
 		w := &c.Workloads[i]
 		workload := fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name)
@@ -178,14 +180,14 @@ func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan
 			continue
 		}
 		if err := addNew(workload, w.Pod, w.Kind == "DaemonSet", w.Replicas); err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		daemons = append(daemons, byName[name])
 	}
-	slices.Sort(refused)
-	return pods, daemons, slices.Compact(refused), nil
+	slices.Sort(notes)
+	return pods, daemons, refused, slices.Compact(notes), nil
 }
 
 // ownerOf names the workload of a pod: its controller, or the Deployment if that is the

@@ -40,12 +40,42 @@ func (p *planOptions) loadToPlan(ctx context.Context) (c *judgedCluster, compare
 	if err != nil {
 		return nil, false, err
 	}
+	if p.asksCluster(files) {
+		if c, err = p.beside(ctx, files); err == nil || ctx.Err() != nil {
+			return c, false, err
+		}
+		files.Warnings = append(files.Warnings, "the cluster of the current context is not counted, nor what its admission would change: "+err.Error())
+	}
 	if p.policyFile == "" || files.RunningPods() == 0 {
 		c, err = p.judgeFiles(files)
 		return c, false, err
 	}
 	c, err = present.judgeFiles(files)
 	return c, true, err
+}
+
+// asksCluster reports whether manifests are planned for the cluster of the current context: where there is one, and
+// neither the files nor the flags say of another.
+func (p *planOptions) asksCluster(files *inventory.Inventory) bool {
+	return len(files.Nodes) == 0 && files.RunningPods() == 0 && p.tenantKey == "" && !p.cpuGiven && p.hasContext()
+}
+
+// beside reads a cluster to place the pods of manifests on, with those of its DaemonSets and no others.
+func (p *planOptions) beside(ctx context.Context, manifests *inventory.Inventory) (*judgedCluster, error) {
+	live := *p.options
+	live.files = nil
+	c, err := live.loadWith(ctx, manifests)
+	if err != nil {
+		return nil, err
+	}
+	pods := slices.Clone(manifests.Pods)
+	for _, pod := range c.Pods {
+		if _, daemon := ownerOf(pod); daemon {
+			pods = append(pods, pod)
+		}
+	}
+	c.Pods, c.manifests = pods, true
+	return c, nil
 }
 
 // present are the options without --policy.

@@ -19,9 +19,10 @@ func TestPlanCounts(t *testing.T) {
 	}{
 		"a Deployment beside a bare pod":               {list(node("n1"), acme, deployment, pod("shop", "bare", "")), nil, 0, []string{"2 pods to place"}},
 		"a DaemonSet on some nodes keeps off those":    {list(labelled("n1", "disk: ssd"), node("n2"), acme, globex, ssd, deployment), nil, 0, []string{"1 pod to place"}},
-		"a DaemonSet on the only node keeps off it":    {list(labelled("n1", "disk: ssd"), acme, globex, strings.Replace(ssd, "nodeSelector: {disk: ssd}", "hostPID: true", 1), deployment), nil, 0, []string{"each node has a pod of api/daemonset/agent"}},
+		"a DaemonSet on the only node keeps off it":    {list(labelled("n1", "disk: ssd"), acme, globex, strings.Replace(ssd, "nodeSelector: {disk: ssd}", "hostPID: true", 1), deployment), nil, 1, []string{"each node has a pod of api/daemonset/agent"}},
 		"the limit of nodes":                           {list(policyInForce(3, limited), node("n1"), node("n2"), acme, three), nil, 0, []string{"tenant acme may have 1 node (maxNodesPerTenant), and 2 pods of it stay Pending"}},
-		"pods that would be refused":                   {list(node("n1"), acme, workload("Deployment", "shop", "wrong", "nodeName: n1")), nil, 0, []string{"shop/deployment/wrong would be refused: spec.nodeName"}},
+		"pods that would be refused":                   {list(node("n1"), acme, workload("Deployment", "shop", "wrong", "nodeName: n1")), nil, 1, []string{"shop/deployment/wrong would be refused: spec.nodeName"}},
+		"pods that would be refused beside another":    {list(node("n1"), acme, deployment, workload("Deployment", "shop", "wrong", "nodeName: n1")), nil, 0, []string{"shop/deployment/wrong would be refused: spec.nodeName"}},
 		"a Job that has ended":                         {list(node("n1"), acme, deployment, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: done, namespace: shop}\nspec: {template: {spec: {containers: [{name: c}]}}}\nstatus: {conditions: [{type: Complete, status: \"True\"}]}"), nil, 0, []string{"1 pod to place"}},
 		"nodes of no CPU":                              {list(acme, deployment), []string{"--node-cpu=0"}, 2, []string{"--node-cpu=0"}},
 		"nodes of less than nothing":                   {list(acme, deployment), []string{"--node-memory=-1Gi"}, 2, []string{"--node-memory=-1Gi"}},

@@ -46,7 +46,8 @@ func TestExplainReach(t *testing.T) {
 		want  int
 		says  []string
 	}{
-		"a selector that matches no node": {list(node("n1"), node("n2"), acme, pod("shop", "web", "", "nodeSelector: {disk: ssd}")), "web", 1, []string{"0 of 2 admit it, as it can reach none", "2  denied  NodeAffinity: node(s) didn't match Pod's node affinity/selector"}},
+		"a selector that matches no node":      {list(node("n1"), node("n2"), acme, pod("shop", "web", "", "nodeSelector: {disk: ssd}")), "web", 1, []string{"0 of 2 admit it, as it can reach none", "2  denied  NodeAffinity: node(s) didn't match Pod's node affinity/selector"}},
+		"a selector, where no RuntimeClass is": {list(labelled("n1", "disk: ssd"), acme, pod("shop", "web", "", "nodeSelector: {disk: ssd}")), "web", 0, []string{"1 of 1 admit it"}},
 		"requests that no node has room for": {
 			list(node("n1"), strings.Replace(node("n2"), `"4"`, "100m", 1), acme, pod("shop", "web", "")), "web", 0,
 			[]string{"1 of the 1 that it can reach admit it, of 2 in all", "1  denied  NodeResourcesFit: Insufficient cpu, for example n2"},

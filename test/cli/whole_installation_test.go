@@ -18,7 +18,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/policy"
 )
 
-// This test installs the policies, which stay. It is in the last file, because tests run in the
+// This test installs the policies, which stay. It is in one of the last files, because tests run in the
 // order of their files, and the others put pods where the policies forbid it.
 
 // Before the installation preflight reports that everything is missing, and afterwards nothing.

@@ -181,7 +181,7 @@ func (c *collector) file(ctx context.Context, f Files, of input) error {
 	if of.name != "-" {
 		file, err := os.Open(of.name)
 		if err != nil {
-			return err
+			return c.unlessFound(ctx, of.found, err) // such as a link to a file that was not copied along
 		}
 		defer file.Close()
 		in, shownName = file, of.name

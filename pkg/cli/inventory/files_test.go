@@ -3,6 +3,8 @@ package inventory_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,5 +63,24 @@ func TestReadYAMLAndJSON(t *testing.T) {
 	}
 	if pods := slices.DeleteFunc(fromYAML, func(line string) bool { return !strings.HasPrefix(line, "pod ") }); len(pods) != 100 {
 		t.Errorf("%d pods were read, want 100", len(pods))
+	}
+}
+
+// A link of a folder to a file that was not copied along does not stop the others; one that is named does.
+func TestReadLinkToNoFile(t *testing.T) {
+	folder := t.TempDir()
+	link := filepath.Join(folder, "a.yaml")
+	if err := os.Symlink(filepath.Join(folder, "elsewhere", "a.yaml"), link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "b.yaml"), []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Read(t.Context(), inventory.Files{Names: []string{folder}})
+	if err != nil || len(inv.Namespaces) != 1 || !strings.Contains(strings.Join(inv.Warnings, " "), "a.yaml") {
+		t.Errorf("%v, read %+v", err, inv)
+	}
+	if _, err := inventory.Read(t.Context(), inventory.Files{Names: []string{link}}); err == nil {
+		t.Error("a link to no file that was named is no error")
 	}
 }

@@ -119,7 +119,9 @@ func (in *Input) packed(items []item, byRule bool) *stock {
 	}
 	nodes := &stock{Input: in, nodes: slices.Clone(in.Nodes), byTenant: map[string]int{}, limited: map[string]int{}}
 	slices.SortStableFunc(nodes.nodes, func(a, b Node) int { return largerFirst(a.Size, b.Size) })
+	nodes.opened = slices.ContainsFunc(nodes.nodes, func(node Node) bool { return len(node.Residents) > 0 })
 	for _, g := range order {
+		nodes.groups++
 		packGroup(groups[g], nodes, byRule)
 	}
 	return nodes
@@ -144,14 +146,35 @@ type stock struct {
 	*Input
 	nodes []Node
 	taken int
+	// groups is how many have come to take some.
+	groups int
+	// opened: some nodes are opened by DaemonSets.
+	opened bool
 	// byTenant counts the nodes that are charged to each tenant, limited the pods that its limit leaves over.
 	byTenant map[string]int
 	limited  map[string]int
 }
 
-// take returns an empty node that is large enough for the pod, and on which nothing keeps it off.
-func (s *stock) take(pod asked) (Node, bool) {
-	for i, node := range s.nodes {
+// reservedShare is the scheduler's: a trust domain with fewer nodes than the average leaves the largest one in ten to
+// others.
+const reservedShare = 10
+
+// take returns an empty node that is large enough for the pod, and on which nothing keeps it off. homes is how many
+// nodes its trust domain has.
+func (s *stock) take(pod asked, homes int) (Node, bool) {
+	if i := s.own(pod); i >= 0 {
+		node := s.nodes[i]
+		s.nodes = slices.Delete(s.nodes, i, i+1)
+		s.taken++
+		return node, true
+	}
+	first := 0
+	if pod.like != nil && (homes == 0 || homes*s.groups < s.taken) {
+		first = len(s.nodes) / reservedShare
+	}
+	for n := range s.nodes {
+		i := (first + n) % len(s.nodes)
+		node := s.nodes[i]
 		if pod.fits(node.Size) && !(pod.avoids && node.VMCapable) && !s.keptOff(&node, pod.like) {
 			s.nodes = slices.Delete(s.nodes, i, i+1)
 			s.taken++
@@ -163,6 +186,28 @@ func (s *stock) take(pod asked) (Node, bool) {
 		return more, true
 	}
 	return Node{}, false
+}
+
+// own returns a node that a DaemonSet of the pod's trust domain has opened already, which the scheduler prefers: the
+// smallest, which the pod makes the fullest. It is -1 if there is none.
+func (s *stock) own(pod asked) int {
+	if pod.like == nil || !s.opened {
+		return -1
+	}
+	group, managed := pod.like.Subject.KernelGroup()
+	if !managed {
+		return -1
+	}
+	for i := len(s.nodes) - 1; i >= 0; i-- {
+		node := &s.nodes[i]
+		if pod.fits(node.Size) && !s.keptOff(node, pod.like) && slices.ContainsFunc(node.Residents, func(daemon Everywhere) bool {
+			of, managed := daemon.Subject.KernelGroup()
+			return managed && of == group
+		}) {
+			return i
+		}
+	}
+	return -1
 }
 
 // keptOff reports whether a pod of a DaemonSet keeps the pod off a node. Without the rule, none does.
@@ -246,7 +291,7 @@ func packGroup(items []item, nodes *stock, byRule bool) {
 					nodes.limited[tenant] += left
 					break
 				}
-				room, ok := nodes.take(kind)
+				room, ok := nodes.take(kind, len(open))
 				if !ok {
 					break
 				}

@@ -11,6 +11,7 @@
 //	tenants.go    namespaces and the pods in them
 //	placement.go  templates and pods that reach into others' placement
 //	dedicated.go  pods and templates beside the taints of dedicated nodes
+//	tolerations.go  what PodTolerationRestriction lets the pods of a namespace tolerate
 //	nodepools.go  NodePools of Karpenter and the labels of nodes
 //	people.go     who may undo the isolation
 package preflight
@@ -89,6 +90,7 @@ func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 		{"pods", c.pods},
 		{"placement", c.placement},
 		{"dedicated nodes", c.dedicatedNodes},
+		{"tolerations", c.tolerations},
 		{"node pools", c.nodePools},
 		{"who administers", c.people},
 	} {
