@@ -17,7 +17,7 @@ import (
 
 // The canary is a request that no one makes but the leader, and that never takes effect. Two admission
 // policies answer it by their parameter: one refuses another nonce than the parameter's, the other
-// writes the parameter's onto the object.
+// writes the parameter's onto the object. They are called tenant-isolation-witness, and come last by name.
 const (
 	canaryName       = "tenant-isolation-canary"
 	canaryAnnotation = "tenantisolation.dev/canary"
