@@ -8,7 +8,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
@@ -56,20 +55,8 @@ func TestDedicatedNodes(t *testing.T) {
 			if mode == "" {
 				mode = v1alpha1.ModeEnabled
 			}
-			c := &Checker{
-				Client: fake.NewClientset(),
-				Policy: &v1alpha1.IsolationPolicySpec{Dedication: v1alpha1.Dedication{Mode: mode}},
-				Namespaces: []*v1.Namespace{
-					{ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{tenantLabel: "acme"}}},
-					{ObjectMeta: metav1.ObjectMeta{Name: "agents"}},
-				},
-			}
-			if tc.object != nil {
-				c.Client = fake.NewClientset(tc.object)
-			}
-			if tc.pod != nil {
-				c.Pods = []*v1.Pod{tc.pod}
-			}
+			c := clusterOf(tc.pod, tc.object)
+			c.Policy = &v1alpha1.IsolationPolicySpec{Dedication: v1alpha1.Dedication{Mode: mode}}
 			results, err := c.dedicatedNodes(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -61,23 +61,30 @@ func TestPlacement(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &Checker{
-				Client: fake.NewClientset(),
-				Namespaces: []*v1.Namespace{
-					{ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{tenantLabel: "acme"}}},
-					{ObjectMeta: metav1.ObjectMeta{Name: "agents"}},
-				},
-			}
-			if tc.object != nil {
-				c.Client = fake.NewClientset(tc.object)
-			}
-			if tc.pod != nil {
-				c.Pods = []*v1.Pod{tc.pod}
-			}
+			c := clusterOf(tc.pod, tc.object)
 			got, err := c.placement(t.Context())
 			if err != nil || len(got) != 1 || got[0].Status != tc.status || !strings.Contains(got[0].Says, tc.says) {
 				t.Errorf("results %+v, error %v, want one that is %s and says %q", got, err, tc.status, tc.says)
 			}
 		})
 	}
+}
+
+// clusterOf has a tenant's namespace web, one called agents without a tenant, and the pod and the object if
+// there are any.
+func clusterOf(pod *v1.Pod, object runtime.Object) *Checker {
+	c := &Checker{
+		Client: fake.NewClientset(),
+		Namespaces: []*v1.Namespace{
+			{ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{tenantLabel: "acme"}}},
+			{ObjectMeta: metav1.ObjectMeta{Name: "agents"}},
+		},
+	}
+	if object != nil {
+		c.Client = fake.NewClientset(object)
+	}
+	if pod != nil {
+		c.Pods = []*v1.Pod{pod}
+	}
+	return c
 }
