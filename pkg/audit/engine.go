@@ -93,8 +93,8 @@ func (e *Engine) markAllChanged() {
 	}
 }
 
-// setHidden notes which pods are hidden, and marks the nodes where that is new.
-func (e *Engine) setHidden(hidden map[string][]*v1.Pod) {
+// SetHidden notes which pods are hidden (cluster.Hidden), by node, and marks the nodes where that is new.
+func (e *Engine) SetHidden(hidden map[string][]*v1.Pod) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, nodes := range []map[string][]*v1.Pod{e.hidden, hidden} {

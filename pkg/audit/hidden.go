@@ -13,13 +13,12 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
-// lookForHidden asks the API server for pods that are said to have ended, and notes those of which
-// a container is said to run: whoever may write the status of a pod could hide it so.
+// lookForHidden asks the API server for pods that are said to have ended, and notes those that are hidden.
 func (a *Auditor) lookForHidden(ctx context.Context) {
 	hidden := map[string][]*v1.Pod{}
 	for _, phase := range []v1.PodPhase{v1.PodSucceeded, v1.PodFailed} {
 		err := a.eachPod(ctx, phase, func(pod *v1.Pod) {
-			if pod.Spec.NodeName != "" && pod.Status.Phase == phase && cluster.Runs(pod) {
+			if pod.Spec.NodeName != "" && pod.Status.Phase == phase && cluster.Hidden(pod) {
 				hidden[pod.Spec.NodeName] = append(hidden[pod.Spec.NodeName], pod)
 			}
 		})
@@ -32,7 +31,7 @@ func (a *Auditor) lookForHidden(ctx context.Context) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.engine.setHidden(hidden)
+	a.engine.SetHidden(hidden)
 }
 
 // eachPod calls do for each pod of a phase, which the API server returns page by page.

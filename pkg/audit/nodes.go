@@ -62,7 +62,7 @@ func (e *Engine) checkNode(name string) {
 		n = &node{}
 		e.nodes[name] = n
 	}
-	objects := append(e.store.PodsOn(name), e.hidden[name]...)
+	objects := append(e.store.BoundTo(name), e.hidden[name]...)
 	e.summary.Pods += len(objects) - n.pods
 	n.pods = len(objects)
 	if _, exists := e.store.Node(name); exists != n.exists {

@@ -102,7 +102,7 @@ func (e *Engine) culprit(f *Finding) *v1.Pod {
 		// For other reasons too little is known, or the pod would do the same elsewhere.
 		return nil
 	}
-	on := e.store.PodsOn(f.Node)
+	on := e.store.BoundTo(f.Node)
 	var pods []*v1.Pod
 	for _, p := range on {
 		if e.conflicts(p, on, f.Reason) {

@@ -41,7 +41,7 @@ func (a *Auditor) freshEngine() *Engine {
 	fresh := New(a.store.Fresh())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fresh.setHidden(a.engine.hidden)
+	fresh.SetHidden(a.engine.hidden)
 	return fresh
 }
 

@@ -120,8 +120,7 @@ func (s *Store) NodeWith(rules *podfacts.Rules, object *v1.Node, on []isolation.
 // CurrentNode returns a node as the sources have it now, with the pods that only this
 // scheduler knows to be there. The sources are never behind the event that is being handled.
 func (s *Store) CurrentNode(rules *podfacts.Rules, name string) isolation.Node {
-	on := s.Residents(rules, name)
-	node := s.node(name, append(on, s.residents(rules, s.AssumedOn(name))...))
+	node := s.node(name, s.residents(rules, s.PodsOn(name)))
 	// Of a node that has not been reported yet nothing is known, which counts as all
 	// handlers here: a pod is rather woken in vain.
 	of, _ := s.around.machines.get(name)
@@ -145,7 +144,7 @@ func (s *Store) Resident(rules *podfacts.Rules, pod *v1.Pod) isolation.Resident 
 
 // Residents returns the pods that are bound to a node, as they are known now.
 func (s *Store) Residents(rules *podfacts.Rules, node string) []isolation.Resident {
-	return s.residents(rules, s.PodsOn(node))
+	return s.residents(rules, s.BoundTo(node))
 }
 
 func (s *Store) residents(rules *podfacts.Rules, pods []*v1.Pod) []isolation.Resident {

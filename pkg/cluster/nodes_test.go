@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
@@ -45,6 +47,57 @@ func TestCurrentNodeHasWhoIsThereAndWhoIsComing(t *testing.T) {
 	node := w.CurrentNode(w.Rules(), "n1")
 	if got := node.Occupancy.Len(); got != 2 {
 		t.Errorf("%d residents, want those that are there and coming", got)
+	}
+}
+
+// The sources have a bind before the store handles its event.
+func TestPodsOnHasAPodOnceWhileItIsBound(t *testing.T) {
+	w := tenants(t)
+	here, elsewhere, ended := w.pod("red", "here"), w.pod("red", "elsewhere"), w.pod("red", "ended")
+	for _, pod := range []*v1.Pod{here, elsewhere, ended} {
+		w.set(pod)
+		w.Assume(w.Rules(), pod, "n1")
+	}
+	for _, bound := range []*v1.Pod{
+		w.changed(here, on("n1")),
+		w.changed(elsewhere, on("n2")),
+		w.changed(ended, on("n1"), func(p *v1.Pod) { p.Status.Phase = v1.PodFailed }),
+	} {
+		if err := w.sources.pods.Update(bound); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, pod := range w.PodsOn("n1") {
+		got = append(got, PodKey(pod))
+	}
+	if diff := cmp.Diff([]string{"red/here"}, got); diff != "" {
+		t.Errorf("on n1 (-want +got):\n%s", diff)
+	}
+}
+
+func TestPodsOnMissesNoPodWhileItIsBound(t *testing.T) {
+	w := tenants(t)
+	for i := range 2000 {
+		pod := w.pod("red", fmt.Sprint("p", i))
+		w.set(pod)
+		w.Assume(w.Rules(), pod, "n1")
+		bound := make(chan struct{})
+		go func() {
+			defer close(bound)
+			w.set(w.changed(pod, on("n1")))
+		}()
+		for reading := true; reading; {
+			select {
+			case <-bound:
+				reading = false
+			default:
+			}
+			if got := len(w.PodsOn("n1")); got != 1 {
+				t.Fatalf("%d pods are on n1 while one is bound", got)
+			}
+		}
+		w.unset(pod)
 	}
 }
 

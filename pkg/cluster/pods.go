@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,18 +150,26 @@ func (s *Store) Assume(rules *podfacts.Rules, pod *v1.Pod, node string) {
 // assumed, or that the API server has meanwhile put there.
 func (s *Store) Forget(pod *v1.Pod, node string) { s.pods.forget(pod, node) }
 
-// AssumedOn returns the pods that this scheduler has put on a node, of which the API server
-// does not know yet, and that can still get there: one that was deleted before it was bound
-// never will.
-func (s *Store) AssumedOn(node string) []*v1.Pod {
+// PodsOn returns the pods that are bound to a node and have not ended, and those that this
+// scheduler has put there and that can still get there, each once. One that was deleted before
+// it was bound, or that another scheduler has bound elsewhere, never will.
+func (s *Store) PodsOn(node string) []*v1.Pod {
+	// A pod is in the sources as bound before it stops being assumed. Asked in this order, one
+	// that is bound meanwhile is not missed.
 	assumed := s.pods.assumedOn(node)
-	coming := assumed[:0]
+	pods := s.BoundTo(node)
+	bound := len(pods)
 	for _, pod := range assumed {
-		if known := s.current(pod); known != nil && (known.Spec.NodeName != "" || known.DeletionTimestamp == nil) {
-			coming = append(coming, pod)
+		known := s.current(pod)
+		switch {
+		case known == nil, known.Spec.NodeName == "" && known.DeletionTimestamp != nil:
+		case known.Spec.NodeName != "" && (known.Spec.NodeName != node || Ended(known)):
+		case slices.ContainsFunc(pods[:bound], func(other *v1.Pod) bool { return UID(other) == UID(pod) }):
+		default:
+			pods = append(pods, pod)
 		}
 	}
-	return coming
+	return pods
 }
 
 // Since returns when a pod came to its node: the kubelet says so, and before that the

@@ -154,8 +154,8 @@ func (s *Store) Pod(namespace, name string) (*v1.Pod, bool) {
 // Pending returns the pods that are on no node.
 func (s *Store) Pending() []*v1.Pod { return indexed[*v1.Pod](s.sources.pods, byNode, "") }
 
-// PodsOn returns the pods that are bound to a node and have not ended.
-func (s *Store) PodsOn(node string) []*v1.Pod {
+// BoundTo returns the pods that are bound to a node and have not ended.
+func (s *Store) BoundTo(node string) []*v1.Pod {
 	if node == "" {
 		return nil
 	}
@@ -181,6 +181,10 @@ func Runs(pod *v1.Pod) bool {
 		pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
 	), func(status v1.ContainerStatus) bool { return status.State.Running != nil })
 }
+
+// Hidden reports whether a pod is said to have ended while a container of it is said to run: whoever may write the status
+// of a pod could hide it so.
+func Hidden(pod *v1.Pod) bool { return Ended(pod) && Runs(pod) }
 
 // Newest returns the newest version of the pod that is known.
 func (s *Store) Newest(pod *v1.Pod) *v1.Pod {

@@ -241,15 +241,19 @@ func (s *Store) Fresh() *Store {
 func (s *Store) SetRules(rules *podfacts.Rules) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	pvcs := map[string]bool{}
+	pvcs, machines := map[string]bool{}, map[string]machine{}
 	for _, pvc := range all[*v1.PersistentVolumeClaim](s.sources.pvcs) {
 		pvcs[pvcKey(pvc)] = rules.PVCOnHost(pvc, s)
 	}
-	// Nothing is judged by one policy, over volumes that were judged by another.
+	for _, node := range s.reportedNodes() {
+		machines[node.Name] = s.machineOf(rules, node)
+	}
+	// Nothing is judged by one policy, over volumes and nodes that were judged by another. As nothing else is judged in
+	// between either, it is short.
 	s.rules.Store(podfacts.NoRules())
 	s.around.pvcs.replace(pvcs)
-	for _, node := range s.reportedNodes() {
-		s.around.machines.set(node.Name, s.machineOf(rules, node))
+	for name, of := range machines {
+		s.around.machines.set(name, of)
 	}
 	s.rules.Store(rules)
 	s.around.epoch.Add(1)

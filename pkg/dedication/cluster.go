@@ -27,10 +27,8 @@ type Cluster interface {
 	DedicationOf(node *v1.Node) (isolation.Dedication, bool)
 	// Policy returns the policy in force.
 	Policy() *isolation.Policy
-	// PodsOn returns the pods of the informer that are bound to a node and have not ended.
+	// PodsOn returns the pods of which Occupancy is made, each once.
 	PodsOn(node string) []*v1.Pod
-	// AssumedOn returns the pods that the scheduler's cache has on a node, and the informer has not.
-	AssumedOn(node string) []*v1.Pod
 	// Knows reports whether Occupancy accounts for a bound pod from a LIST: the informer has
 	// the pod on its node, or has seen its deletion since.
 	Knows(pod *v1.Pod) bool

@@ -167,6 +167,15 @@ func (e *Engine) NodeChanged(node string) {
 	}
 }
 
+// judgedBy reports whether a policy was in force all the time since it was read: what was judged meanwhile was judged by it.
+// While another one is put into force none is, and then no pod is anything.
+func (e *Engine) judgedBy(policy *isolation.Policy) bool {
+	return policy.InForce() && policy == e.cluster.Policy()
+}
+
+// errJudgedAnew: another policy was put into force meanwhile, or none is in force.
+var errJudgedAnew = errors.New("another policy has been put into force meanwhile, or none is in force")
+
 // RulesChanged notifies the engine that the cluster is judged by another policy.
 func (e *Engine) RulesChanged() {
 	if e.ready.Load() {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,7 +274,7 @@ func merged(values map[string]string, patch map[string]*string) map[string]strin
 type world struct {
 	*server
 	t      *testing.T
-	policy *isolation.Policy
+	policy atomic.Pointer[isolation.Policy]
 }
 
 // inWorld runs a test in a bubble, in which the clock is virtual.
@@ -290,7 +291,9 @@ func inWorld(t *testing.T, test func(w *world)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(&world{server: newServer(), t: t, policy: policy})
+		w := &world{server: newServer(), t: t}
+		w.policy.Store(policy)
+		test(w)
 	})
 }
 
@@ -359,7 +362,7 @@ func (w *world) Subject(pod *v1.Pod) isolation.Subject {
 	if pod.Spec.RuntimeClassName != nil {
 		facts.RuntimeClass, facts.RuntimeClassFound, facts.Handler = "kata", true, "kata"
 	}
-	return w.policy.Resolve(facts)
+	return w.policy.Load().Resolve(facts)
 }
 
 func (w *world) subject(pod *v1.Pod) *isolation.Subject {
@@ -421,19 +424,8 @@ func (v *view) Node(name string) (*v1.Node, bool) {
 
 func (v *view) Occupancy(name string) isolation.Occupancy {
 	var residents []isolation.Resident
-	v.mu.Lock()
-	for uid, pod := range v.assumed {
-		if pod.Spec.NodeName == name {
-			residents = append(residents, isolation.Resident{UID: string(uid), Subject: v.Subject(pod)})
-		}
-	}
-	v.mu.Unlock()
-	v.server.mu.Lock()
-	defer v.server.mu.Unlock()
-	for uid, pod := range v.pods {
-		if pod.Spec.NodeName == name && v.Knows(pod) {
-			residents = append(residents, isolation.Resident{UID: uid, Subject: v.Subject(pod)})
-		}
+	for _, pod := range v.PodsOn(name) {
+		residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: v.Subject(pod)})
 	}
 	return isolation.NewOccupancy(residents)
 }
@@ -443,7 +435,7 @@ func (v *view) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
 	for _, taint := range node.Spec.Taints {
 		taints = append(taints, isolation.Taint{Key: taint.Key, Value: taint.Value})
 	}
-	return v.policy.ParseDedication(taints)
+	return v.policy.Load().ParseDedication(taints)
 }
 
 func (v *view) Knows(pod *v1.Pod) bool {
@@ -472,30 +464,25 @@ func (v *view) LocalTenants(node string) []string {
 	return v.local[node]
 }
 
-func (v *view) Policy() *isolation.Policy { return v.policy }
+func (v *view) Policy() *isolation.Policy { return v.policy.Load() }
 
 func (v *view) PodsOn(name string) []*v1.Pod {
+	v.mu.Lock()
+	on := map[types.UID]*v1.Pod{}
+	for uid, pod := range v.assumed {
+		if pod.Spec.NodeName == name {
+			on[uid] = pod
+		}
+	}
+	v.mu.Unlock()
 	v.server.mu.Lock()
 	defer v.server.mu.Unlock()
-	var on []*v1.Pod
 	for _, pod := range v.pods {
 		if pod.Spec.NodeName == name && v.Knows(pod) {
-			on = append(on, pod)
+			on[pod.UID] = pod
 		}
 	}
-	return on
-}
-
-func (v *view) AssumedOn(name string) []*v1.Pod {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var on []*v1.Pod
-	for _, pod := range v.assumed {
-		if pod.Spec.NodeName == name {
-			on = append(on, pod)
-		}
-	}
-	return on
+	return slices.Collect(maps.Values(on))
 }
 
 func (v *view) Judge(pod *v1.Pod) isolation.Subject { return v.Subject(pod) }

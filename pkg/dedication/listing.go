@@ -47,19 +47,23 @@ func (e *Engine) listPods(ctx context.Context, node string) (nodePods, error) {
 		if err != nil {
 			return err
 		}
+		policy := e.cluster.Policy()
 		found = nodePods{}
 		var residents []isolation.Resident
 		for i := range pods.Items {
 			pod := &pods.Items[i]
-			ended := cluster.Ended(pod)
-			if pod.Spec.NodeName != node || ended && !cluster.Runs(pod) {
+			hidden := cluster.Hidden(pod)
+			if pod.Spec.NodeName != node || cluster.Ended(pod) && !hidden {
 				continue
 			}
-			found.hidden = found.hidden || ended
+			found.hidden = found.hidden || hidden
 			found.pods = append(found.pods, pod)
 			residents = append(residents, isolation.Resident{UID: string(pod.UID), Subject: e.cluster.Judge(pod)})
 		}
 		found.occupancy = isolation.NewOccupancy(residents)
+		if !e.judgedBy(policy) {
+			return errJudgedAnew
+		}
 		return nil
 	})
 	return found, err

@@ -36,7 +36,7 @@ func marksOf(dedication isolation.Dedication, openedBy string, effect v1.TaintEf
 
 // noMarks returns the marks of a node that becomes free: nothing but labels that a pod on it requires.
 func (e *Engine) noMarks(node *v1.Node) nodeMarks {
-	return nodeMarks{labels: fittingLabels(node, nil, e.podsOn(node.Name))}
+	return nodeMarks{labels: fittingLabels(node, nil, e.cluster.PodsOn(node.Name))}
 }
 
 // areOn reports whether the node has exactly these marks.
@@ -139,7 +139,7 @@ func (e *Engine) retry(ctx context.Context, call func() error) error {
 	wait := firstRetry
 	for attempt := 1; ; attempt++ {
 		err := call()
-		if err == nil || attempt == attempts || ctx.Err() != nil || isRefusal(err) ||
+		if err == nil || attempt == attempts || ctx.Err() != nil || IsRefusal(err) ||
 			errors.Is(err, errNodeGone) || errors.Is(err, errDeposed) {
 			return err
 		}

@@ -20,7 +20,7 @@ func (w *world) affine(pod *v1.Pod) {
 		return
 	}
 	var free, vm, own v1.NodeSelectorTerm
-	labels, _ := w.policy.NodeLabels(&subject)
+	labels, _ := w.policy.Load().NodeLabels(&subject)
 	for _, axis := range isolation.Axes() {
 		key := isolation.NodeLabelKey(axis)
 		free.MatchExpressions = append(free.MatchExpressions, v1.NodeSelectorRequirement{Key: key, Operator: v1.NodeSelectorOpDoesNotExist})
@@ -115,15 +115,15 @@ func TestLabelsFollowPolicy(t *testing.T) {
 	}{
 		"a change of sharing": {
 			func(w *world, _ *v1.Pod) {
-				w.policy = other(w.t, func(c *isolation.Config) {
+				w.policy.Store(other(w.t, func(c *isolation.Config) {
 					c.SharePrivileges = [][]isolation.Privilege{{isolation.PrivilegeBaseline, isolation.PrivilegeRestricted}}
-				})
+				}))
 			},
 			none, "tenant=acme,data-class=unclassified,privilege=baseline,user-namespace=host",
 		},
 		"a change of separateBy": {
 			func(w *world, _ *v1.Pod) {
-				w.policy = other(w.t, func(c *isolation.Config) { c.SeparateBy = []isolation.Axis{isolation.AxisTenant} })
+				w.policy.Store(other(w.t, func(c *isolation.Config) { c.SeparateBy = []isolation.Axis{isolation.AxisTenant} }))
 			},
 			// The node is dedicated to what is no longer separated, until it is empty.
 			none, none,
@@ -136,7 +136,7 @@ func TestLabelsFollowPolicy(t *testing.T) {
 		},
 		"a change without effect": {
 			func(w *world, _ *v1.Pod) {
-				w.policy = other(w.t, func(c *isolation.Config) { c.DataClasses = append(c.DataClasses, "top") })
+				w.policy.Store(other(w.t, func(c *isolation.Config) { c.DataClasses = append(c.DataClasses, "top") }))
 			},
 			ofAcme, ofAcme,
 		},

@@ -107,11 +107,6 @@ func (e *Engine) labelsOf(node *v1.Node) isolation.NodeLabels {
 	return found
 }
 
-// podsOn returns the pods that are on a node or on their way to it, as far as this process knows.
-func (e *Engine) podsOn(name string) []*v1.Pod {
-	return append(e.cluster.PodsOn(name), e.cluster.AssumedOn(name)...)
-}
-
 // labelled reports whether nodes like this one have labels.
 func (e *Engine) labelled(node *v1.Node) bool {
 	s := e.settings()
@@ -168,7 +163,7 @@ func (e *Engine) wantedLabels(policy *isolation.Policy, node *v1.Node, d isolati
 		occupancy := e.cluster.Occupancy(node.Name)
 		wanted = policy.OccupiedNodeLabels(d, &occupancy, last)
 	}
-	return fittingLabels(node, wanted, append(pods, e.podsOn(node.Name)...))
+	return fittingLabels(node, wanted, append(pods, e.cluster.PodsOn(node.Name)...))
 }
 
 // hasLabelsFor reports whether the pod's required node affinity holds with the labels that a node is

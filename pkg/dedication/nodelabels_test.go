@@ -40,7 +40,7 @@ func setLabels(set map[string]string) func(*v1.Node) {
 // labelsAre fails unless n1 has these labels, of one policy.
 func (w *world) labelsAre(when, want string) {
 	w.t.Helper()
-	parsed, found := w.policy.ParseNodeLabels(w.getNode("n1").Labels)
+	parsed, found := w.policy.Load().ParseNodeLabels(w.getNode("n1").Labels)
 	got := parsed.String()
 	if found && got == none {
 		got = fmt.Sprintf("malformed: %v", w.getNode("n1").Labels)

@@ -113,7 +113,7 @@ func (e *Engine) prepare(ctx context.Context, node string, rec *record, op *oper
 	switch {
 	case undo:
 		// No pod was bound with this entry: it can go, whichever pods are on the node.
-		e.setPhase(rec, closing)
+		e.setClosing(node, rec)
 		rec.operation = newOperation()
 	case err == nil:
 		e.setPhase(rec, held)
@@ -122,6 +122,7 @@ func (e *Engine) prepare(ctx context.Context, node string, rec *record, op *oper
 	dedication := rec.dedication
 	e.mu.Unlock()
 	close(op.done)
+	e.reportChange(node)
 
 	if err == nil {
 		e.logger.V(2).Info("Node is dedicated", "node", node, "dedication", dedication)
@@ -149,7 +150,7 @@ func (e *Engine) open(ctx context.Context, node string, rec *record, op *operati
 	if err := e.setEntry(ctx, node, rec, entry{id: newID(idLength)}); err != nil {
 		return err
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect, e.decideLabels(before, rec, nil))
+	marks := marksOf(rec.dedication, e.openerOf(rec), e.settings().TaintEffect, e.decideLabels(before, rec, nil))
 	if err := e.applyMarks(ctx, before, marks); err != nil {
 		return err
 	}

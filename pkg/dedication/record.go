@@ -124,6 +124,12 @@ func (e *Engine) setPhase(rec *record, to phase) {
 	rec.phase = to
 }
 
+// setClosing says that a node's dedication is being removed: from here on it admits no pod.
+func (e *Engine) setClosing(node string, rec *record) {
+	e.markChanged(node)
+	e.setPhase(rec, closing)
+}
+
 // setDedication changes a record's dedication and the tenant that has opened the node.
 func (e *Engine) setDedication(node string, rec *record, dedication isolation.Dedication, openedBy string) {
 	e.markChanged(node)
@@ -171,7 +177,8 @@ func (e *Engine) reportChange(node string) {
 	before, changed := e.lastReported[node]
 	delete(e.lastReported, node)
 	after := e.dedicated(node)
-	if changed && e.refusedNodes[node] {
+	// That a node admits no pod any more is no news for those that it has refused, but it is for the others.
+	if changed && e.refusedNodes[node] && !after.Equal(admitsNoPod) {
 		before = admitsNoPod
 		delete(e.refusedNodes, node)
 	}

@@ -27,8 +27,12 @@ func bootHash(node *v1.Node) string {
 // releaseIfIdle releases a dedicated node that has been empty for long enough. It returns after
 // how long to try again, zero if an event will trigger that.
 func (e *Engine) releaseIfIdle(ctx context.Context, name string, rec *record) time.Duration {
+	policy := e.cluster.Policy()
 	node, exists := e.cluster.Node(name)
 	occupancy, local := e.cluster.Occupancy(name), e.cluster.LocalTenants(name)
+	if !e.judgedBy(policy) {
+		return 0 // RulesChanged follows
+	}
 
 	e.mu.Lock()
 	if e.records[name] != rec || rec.operation != nil || rec.phase == planned || rec.phase == closing {
@@ -118,8 +122,9 @@ func (e *Engine) tryRelease(ctx context.Context, name string, rec *record, op *o
 		close(op.done)
 		return err
 	}
-	e.setPhase(rec, closing)
+	e.setClosing(name, rec)
 	e.mu.Unlock()
+	e.reportChange(name)
 	// A pod that reserved the node in time has kept it dedicated; no pod waits for this.
 	e.removeDedication(ctx, name, rec)
 	return nil

@@ -8,6 +8,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 // open places a first pod, of the tenant acme, on the node n1.
@@ -606,4 +608,89 @@ func TestNodeMadeAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While a dedication is being removed its node admits no pod, its tenant's neither: another node may take it. When it is
+// free, it is said of the pods that it refused meanwhile.
+func TestANodeThatIsBeingReleasedAdmitsNoPod(t *testing.T) {
+	inWorld(t, func(w *world) {
+		t := w.t
+		w.node("n1")
+		p := w.leader()
+		pod := p.open()
+		w.onCall(func(call string) fault {
+			if call == "patch nodes" {
+				return fault{before: errLost}
+			}
+			return fault{}
+		})
+		p.removeAndNotify(pod)
+		// It has refused a pod, which is told when the node is free.
+		stranger := w.pod("stranger", "bolt")
+		if err := p.engine.Reserve(stranger, "n1", p.subject(stranger)); !errors.Is(err, ErrDedicated) {
+			t.Errorf("a stranger: %v", err)
+		}
+		before := p.changes()
+		w.sleep(releaseAfter)
+		if got := p.engine.Dedicated("n1"); !got.Equal(admitsNoPod) || p.changes() == before {
+			t.Errorf("while it is being released it is %+v, and %d changes were reported", got, p.changes()-before)
+		}
+		before = p.changes()
+		w.onCall(nil)
+		w.sleep(time.Minute)
+		if got := p.engine.Dedicated("n1"); got.Dedicated || p.changes() == before {
+			t.Errorf("then it is %+v, and %d changes were reported", got, p.changes()-before)
+		}
+	})
+}
+
+// While another policy is put into force, no pod is anything: that is not what a node is released or refused by.
+func TestNothingIsDecidedWithoutAPolicy(t *testing.T) {
+	t.Run("a node cools down", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			t := w.t
+			w.node("n1")
+			p := w.leader()
+			pod := p.open()
+			w.bindPod(w.pod("agent", "", platform), "n1")
+			p.removeAndNotify(pod)
+			w.sleep(releaseAfter - 2*time.Second)
+			inForce := w.policy.Swap(&isolation.Policy{})
+			p.engine.NodeChanged("n1")
+			w.sleep(time.Second)
+			w.policy.Store(inForce)
+			p.engine.RulesChanged()
+			w.sleep(2 * time.Second)
+			if w.dedicated("n1") {
+				t.Error("it cools down anew")
+			}
+		})
+	})
+	t.Run("a node is opened", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			t := w.t
+			w.node("n1")
+			w.bindPod(w.pod("agent", "", platform), "n1")
+			p := w.leader()
+			inForce := w.policy.Load()
+			once := false
+			w.onCall(func(call string) fault {
+				if call != "list pods" || once {
+					return fault{}
+				}
+				once = true
+				return fault{then: func() {
+					w.policy.Store(&isolation.Policy{})
+					go func() {
+						time.Sleep(50 * time.Millisecond)
+						w.policy.Store(inForce)
+						p.engine.RulesChanged()
+					}()
+				}}
+			})
+			if err := p.place(w.pod("web", "acme"), "n1"); err != nil || !once {
+				t.Errorf("not opened: %v", err)
+			}
+		})
+	})
 }

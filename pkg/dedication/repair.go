@@ -190,12 +190,19 @@ func (e *Engine) restoreMarks(ctx context.Context, name string, rec *record, fro
 	if err != nil {
 		return changed, err
 	}
-	marks := marksOf(rec.dedication, rec.openedBy, e.settings().TaintEffect, labels)
+	marks := marksOf(rec.dedication, e.openerOf(rec), e.settings().TaintEffect, labels)
 	if marks.areOn(node) {
 		return changed, nil
 	}
 	e.logger.Info("Restoring the taints and labels of a dedicated node", "node", name, "dedication", rec.dedication)
 	return changed, e.applyMarks(ctx, node, marks)
+}
+
+// openerOf returns the tenant that has opened a record's node: charging it to another one may change that meanwhile.
+func (e *Engine) openerOf(rec *record) string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return rec.openedBy
 }
 
 // findDedication finds what an inherited node is dedicated to: by its taints, else by the pods on

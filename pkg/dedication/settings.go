@@ -67,7 +67,7 @@ func (e *Engine) drain(ctx context.Context, name string) time.Duration {
 		return repairRetry
 	}
 	if rec.phase != closing {
-		e.setPhase(rec, closing)
+		e.setClosing(name, rec)
 	}
 	rec.operation = newOperation()
 	e.mu.Unlock()
@@ -77,8 +77,13 @@ func (e *Engine) drain(ctx context.Context, name string) time.Duration {
 
 // dedicated returns what a node is dedicated to, according to the records.
 func (e *Engine) dedicated(node string) cluster.Dedicated {
-	if rec := e.records[node]; rec != nil && e.settings().Enabled {
-		return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true, Charged: rec.charged}
+	rec := e.records[node]
+	switch {
+	case rec == nil || !e.settings().Enabled:
+		return cluster.Dedicated{}
+	case rec.phase == closing:
+		// Another node may take the pod, and Reserve would refuse it here.
+		return admitsNoPod
 	}
-	return cluster.Dedicated{}
+	return cluster.Dedicated{Dedication: rec.dedication, Dedicated: true, Charged: rec.charged}
 }

@@ -314,10 +314,10 @@ func (w *tableWriter) persist(ctx context.Context) error {
 			}
 			err = readErr
 		}
-		if errors.Is(err, errDeposed) || (isRefusal(err) && !unknown) {
+		if errors.Is(err, errDeposed) || (IsRefusal(err) && !unknown) {
 			return err
 		}
-		unknown = unknown || !isRefusal(err)
+		unknown = unknown || !IsRefusal(err)
 		w.logger.Error(err, "Writing the table of dedicated nodes failed, trying again", "after", wait)
 		select {
 		case <-ctx.Done():
@@ -352,8 +352,8 @@ func (w *tableWriter) confirmTerm(ctx context.Context) error {
 	return err
 }
 
-// isRefusal reports whether the API server has refused the request, and repeating it is useless.
-func isRefusal(err error) bool {
+// IsRefusal reports whether the API server has refused the request, and repeating it is useless.
+func IsRefusal(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsMethodNotSupported(err)
 }

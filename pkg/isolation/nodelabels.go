@@ -1,6 +1,9 @@
 package isolation
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // NodeLabelPrefix begins the keys of the node labels. A kubelet may not write labels of this
 // domain on its own Node (NodeRestriction); an autoscaler may.
@@ -156,6 +159,13 @@ func (p *Policy) ParseNodeLabels(labels map[string]string) (NodeLabels, bool) {
 		return NodeLabels{}, found
 	}
 	return parsed, true
+}
+
+// NodeLabelsMislead reports whether the labels of a node do not fit the pods on it: autoscalers, other schedulers and
+// kubelets then count on it for the wrong pods. Labels that this policy would not have written always do.
+func (p *Policy) NodeLabelsMislead(labels map[string]string, d Dedication, o *Occupancy) bool {
+	on, found := p.ParseNodeLabels(labels)
+	return found && !slices.Contains(p.OccupiedNodeLabels(d, o, on), on)
 }
 
 // writes reports whether the labels are of some trust domain, of VMs or of pods without a tenant.

@@ -112,6 +112,14 @@ func TestNodeLabels(t *testing.T) {
 					t.Errorf("%v reads back as %v, %t", labels, read, found)
 				}
 			}
+			dedication, _ := subjects[i].Dedication()
+			occupancy := NewOccupancy([]Resident{{UID: "resident", Subject: subjects[i]}})
+			if policy.NodeLabelsMislead(opened.Map(), dedication, &occupancy) || policy.NodeLabelsMislead(nil, dedication, &occupancy) {
+				t.Errorf("the labels that %v opens a node with, or none, mislead", subjects[i])
+			}
+			if !policy.NodeLabelsMislead(UnmanagedNodeLabels().Map(), dedication, &occupancy) {
+				t.Errorf("labels for pods without a tenant do not mislead beside %v", subjects[i])
+			}
 			if shared := opened == VMNodeLabels(); shared != subjects[i].Open() {
 				t.Errorf("opens %v, open: %t", opened, subjects[i].Open())
 			}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/pkg/cluster"
 	"tenantisolation.dev/scheduler/pkg/dedication"
@@ -26,6 +29,8 @@ import (
 // fakeEngine dedicates in memory what the test says, and reports each change before it
 // returns.
 type fakeEngine struct {
+	// mu is for Ensure, which several pods call at once.
+	mu       sync.Mutex
 	world    *world
 	ready    bool
 	leads    int
@@ -139,6 +144,8 @@ func (e *fakeEngine) Reserve(pod *v1.Pod, node string, subject *isolation.Subjec
 func (e *fakeEngine) ReadyToBind(_ types.UID, node string) bool { return e.held[node] }
 
 func (e *fakeEngine) Ensure(_ context.Context, _ *v1.Pod, node string, _ *isolation.Subject) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.held[node] = e.ensure == nil
 	return e.ensure
 }
@@ -235,6 +242,25 @@ func TestTakingOver(t *testing.T) {
 	}
 	if !w.admits(pod, "n1") {
 		t.Error("taken over, and the pod is denied")
+	}
+}
+
+// The framework reserves a copy of the pod that is on the node already. If the store does not know the pod yet, it opens the
+// node that Filter judged it for all the same.
+func TestReserveOfAPodThatTheStoreDoesNotKnow(t *testing.T) {
+	w := tenants(t)
+	e := w.dedicating()
+	w.node("kata1", "", "kata-qemu")
+	w.boundPVC("red", csi)
+	pod := w.pod("red", "vm", class("kata"), mountsData)
+	want, _ := ptr.To(w.subject(pod)).Dedication()
+	assumed := pod.DeepCopy()
+	assumed.Spec.NodeName = "kata1"
+	if status := w.pl.Reserve(t.Context(), framework.NewCycleState(), assumed, "kata1"); !status.IsSuccess() {
+		t.Fatal(status)
+	}
+	if got := e.nodes["kata1"]; got != want {
+		t.Errorf("opened as %s, want %s", got, want)
 	}
 }
 
@@ -378,6 +404,39 @@ func TestPreBindCountsWhoCameMeanwhile(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// Of several pods that wait for a node on which another came, only as many leave as have no room.
+func TestPreBindKeepsWhoHasRoom(t *testing.T) {
+	w := tenants(t)
+	w.dedicating()
+	asking := func(cpu string) func(*v1.Pod) {
+		return func(p *v1.Pod) {
+			p.Spec.Containers = []v1.Container{{Name: "app", Resources: v1.ResourceRequirements{
+				Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu)},
+			}}}
+		}
+	}
+	w.set(w.pod("red", "came", on("n1"), asking("5")))
+	var waiting []*v1.Pod
+	for i := range 4 {
+		pod := w.add(w.pod("red", fmt.Sprint("p", i), asking("15")))
+		w.store.Assume(w.store.Rules(), pod, "n1")
+		waiting = append(waiting, pod)
+	}
+	var stayed atomic.Int32
+	var group sync.WaitGroup
+	for _, pod := range waiting {
+		group.Go(func() {
+			if w.pl.PreBind(t.Context(), framework.NewCycleState(), pod, "n1").IsSuccess() {
+				stayed.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if got := stayed.Load(); got != 3 {
+		t.Errorf("%d of 4 stay, want 3: the node has 64 processors, which hold 5 and three times 15", got)
 	}
 }
 

@@ -107,6 +107,11 @@ func (pl *Plugin) Filter(_ context.Context, state fwk.CycleState, pod *v1.Pod, i
 // Reserve asks the rule once more, because a namespace, a RuntimeClass or a resident may
 // have changed since Filter, and remembers that the pod is on the node.
 func (pl *Plugin) Reserve(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	// The framework has put the pod on the node already, in a copy. One that the store does not know yet would be judged as
+	// a resident, whose evidence nobody has stamped.
+	waiting := *pod
+	waiting.Spec.NodeName = ""
+	pod = &waiting
 	c := pl.newCycle(pod)
 	info, err := pl.handle.SnapshotSharedLister().NodeInfos().Get(nodeName)
 	if err != nil {

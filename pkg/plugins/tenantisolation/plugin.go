@@ -1,6 +1,8 @@
 package tenantisolation
 
 import (
+	"sync"
+
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -35,6 +37,8 @@ type Plugin struct {
 	dedicator Dedicator
 	profile   profile
 	lastGone  goneMemo
+	// rooms is held while it is decided which of the pods that wait for a node have room there.
+	rooms sync.Mutex
 }
 
 // New makes the plugin of one profile over a store that follows nothing yet, and listens to

@@ -40,7 +40,7 @@ func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 		return nil
 	}
 	err := pl.dedicator.Ensure(ctx, pod, nodeName, &c.subject)
-	if err == nil && !pl.hasRoom(pod, nodeName) {
+	if err == nil && !pl.keepsRoom(pod, nodeName) {
 		err = errNoRoom
 	}
 	if err == nil {
@@ -59,6 +59,18 @@ func (pl *Plugin) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod
 	return fwk.AsStatus(err)
 }
 
+// keepsRoom reports whether the pod has room on its node. One that has none leaves its room at once to those that wait beside
+// it: otherwise all of them would count each other, and none would stay.
+func (pl *Plugin) keepsRoom(pod *v1.Pod, nodeName string) bool {
+	pl.rooms.Lock()
+	defer pl.rooms.Unlock()
+	if pl.hasRoom(pod, nodeName) {
+		return true
+	}
+	pl.store.Forget(pod, nodeName)
+	return false
+}
+
 // hasRoom reports whether the pod still fits on its node beside everybody who is known to be
 // there: pods that others bound while the node was being dedicated were not in the snapshot by
 // which the pod was placed, and the store has them by now.
@@ -67,7 +79,7 @@ func (pl *Plugin) hasRoom(pod *v1.Pod, nodeName string) bool {
 	if !exists {
 		return true // the bind will say so
 	}
-	others := slices.DeleteFunc(append(pl.store.PodsOn(nodeName), pl.store.AssumedOn(nodeName)...), func(other *v1.Pod) bool {
+	others := slices.DeleteFunc(pl.store.PodsOn(nodeName), func(other *v1.Pod) bool {
 		return other.UID == pod.UID
 	})
 	return hasRoom(pod, node, others)
