@@ -1,4 +1,4 @@
-// Package manifests embeds the manifests that a program compares a cluster with.
+// Package manifests embeds the manifests that a program compares a cluster with, or packs into a chart.
 package manifests
 
 import "embed"
@@ -8,6 +8,14 @@ import "embed"
 //
 //go:embed crds/*.yaml components/admission/policies/*.yaml components/dedication/policies/*.yaml
 var Files embed.FS
+
+// CRD is the CustomResourceDefinition among Files.
+const CRD = "crds/tenantisolation.dev_isolationpolicies.yaml"
+
+// Installed are the manifests of which the chart is made.
+//
+//go:embed base components overlays/default
+var Installed embed.FS
 
 // Simulated are what a simulation takes where its input has none: the configuration of the scheduler and the
 // RuntimeClasses for VMs.

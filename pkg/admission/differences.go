@@ -50,14 +50,15 @@ func Differences(live *Policies, enforcement v1alpha1.Enforcement) ([]Difference
 	), nil
 }
 
-const keeper = "tenant-isolation-keeper"
+// Keeper is the name of the policies that keep the API server following parameters; see manifests/crds.
+const Keeper = "tenant-isolation-keeper"
 
 // observe makes of the shipped policies what manifests/overlays/audit makes of them; the keepers are not of it.
 func (p *Policies) observe() {
 	ignore := admissionv1.Ignore
 	never := []admissionv1.MatchCondition{{Name: "only-observe", Expression: "false"}}
 	for i := range p.Validating {
-		if policy := &p.Validating[i]; policy.Name != keeper {
+		if policy := &p.Validating[i]; policy.Name != Keeper {
 			policy.Spec.FailurePolicy = &ignore
 			if slices.Contains(observeNothing(), policy.Name) {
 				policy.Spec.MatchConditions = never
@@ -65,13 +66,13 @@ func (p *Policies) observe() {
 		}
 	}
 	for i := range p.Mutating {
-		if policy := &p.Mutating[i]; policy.Name != keeper {
+		if policy := &p.Mutating[i]; policy.Name != Keeper {
 			policy.Spec.FailurePolicy = &ignore
 			policy.Spec.MatchConditions = never
 		}
 	}
 	for i := range p.ValidatingBindings {
-		if binding := &p.ValidatingBindings[i]; binding.Name != keeper {
+		if binding := &p.ValidatingBindings[i]; binding.Name != Keeper {
 			binding.Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Audit, admissionv1.Warn}
 		}
 	}

@@ -23,10 +23,10 @@ const nodesOfAcme = 3
 // TestL11NotOthersPlacement lets acme create random pods within its limit of nodes. Those that admission accepts change
 // nothing for globex on any node that acme is not on: neither a verdict, nor its message, nor a score.
 func TestL11NotOthersPlacement(t *testing.T) {
-	policy := compile(t, shippedPolicy(t, "tenant-isolation-pods"))
+	policy, mutation := compile(t, shippedPolicy(t, "tenant-isolation-pods")), compileMutation(t, shippedMutation(t, "tenant-isolation-pods"))
 	seen := counts{}
 	for seed := range uint64(150) {
-		if difference := interfere(t, seed, policy, policy, seen); difference != "" {
+		if difference := interfere(t, seed, mutation, policy, policy, seen); difference != "" {
 			t.Errorf("seed %d: %s", seed, difference)
 		}
 	}
@@ -51,10 +51,10 @@ func TestPlacementWithoutTheControl(t *testing.T) {
 			}
 		}
 	}
-	weak := compile(t, without)
+	weak, mutation := compile(t, without), compileMutation(t, shippedMutation(t, "tenant-isolation-pods"))
 	var verdicts, scores int
 	for seed := range uint64(40) {
-		difference := interfere(t, seed, weak, shipped, counts{})
+		difference := interfere(t, seed, mutation, weak, shipped, counts{})
 		if strings.HasPrefix(difference, "score") {
 			scores++
 		} else if difference != "" {
@@ -69,11 +69,10 @@ func TestPlacementWithoutTheControl(t *testing.T) {
 type counts map[string]int
 
 // interfere makes a cluster, and returns what acme's pods have changed for globex.
-func interfere(t *testing.T, seed uint64, ofAcme, ofGlobex *evaluator, seen counts) string {
+func interfere(t *testing.T, seed uint64, mutation *mutator, ofAcme, ofGlobex *evaluator, seen counts) string {
 	t.Helper()
 	r := &randomPods{
-		Rand: rand.New(rand.NewPCG(seed, 0)), params: parametersOf(inForce()),
-		mutator: compileMutation(t, shippedMutation(t, "tenant-isolation-pods")),
+		Rand: rand.New(rand.NewPCG(seed, 0)), params: parametersOf(inForce()), mutator: mutation,
 	}
 	f := newFloor(t, r.nodes())
 	for range r.IntN(6) {

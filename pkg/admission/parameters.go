@@ -23,6 +23,12 @@ const (
 	// GenerationKey is the key of the generation of the IsolationPolicy that a parameter was made from.
 	GenerationKey = "generation"
 
+	// PodMutatorsKey is the key of who else changes new pods.
+	PodMutatorsKey = "podMutators"
+	// PodMutatorsNone is its value if nobody does, so that the policies do not look twice at what they wrote; see
+	// [OthersChangePods].
+	PodMutatorsNone = "none"
+
 	unclassified = "unclassified"
 )
 

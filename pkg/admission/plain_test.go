@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/admission"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -39,6 +40,7 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 		without[i] = compile(t, shorter)
 	}
 
+	mutation := compileMutation(t, shippedMutation(t, "tenant-isolation-pods"))
 	plain, needed := 0, make([]bool, len(lines))
 	for range tries {
 		r := randomRequest(random)
@@ -50,6 +52,14 @@ func TestPlainPodsHaveNoFault(t *testing.T) {
 		if holds[0] {
 			plain++
 		}
+		// Where nobody else changes new pods, they are as admission leaves them.
+		alone := r
+		alone.params.(*corev1.ConfigMap).Data[admission.PodMutatorsKey] = admission.PodMutatorsNone
+		alone.object = mutation.patch(t, alone)
+		if answer := shipped.ask(t, alone); answer.holds[0] && !answer.holds[1] {
+			t.Fatalf("a plain pod has a fault, %s: %+v in %v by %v", answer.text, alone.object, r.namespace.Labels, r.user)
+		}
+		delete(alone.params.(*corev1.ConfigMap).Data, admission.PodMutatorsKey)
 		for i := range lines {
 			// A pod without a fault shows nothing.
 			if !holds[1] && !needed[i] {

@@ -47,7 +47,7 @@ func staleParameter() *notEnforced {
 func newNonce() string { return strings.ToLower(rand.Text()) }
 
 // check returns what is not enforced, nil if everything is.
-func (l *Leader) check(ctx context.Context, inForce *v1alpha1.InForce) *notEnforced {
+func (l *Leader) check(ctx context.Context, object *v1alpha1.IsolationPolicy, inForce *v1alpha1.InForce) *notEnforced {
 	if inForce.Spec.Enforcement == v1alpha1.EnforcementAudit {
 		return &notEnforced{reasonObserving, "enforcement is Audit: what breaks the rule is reported, and nothing is refused"}
 	}
@@ -55,7 +55,7 @@ func (l *Leader) check(ctx context.Context, inForce *v1alpha1.InForce) *notEnfor
 	if err != nil {
 		return unknown(err)
 	}
-	stale := l.ask(ctx, inForce)
+	stale := l.ask(ctx, object, inForce)
 	if len(differences) > 0 {
 		const shown = 5
 		more := ""
@@ -70,14 +70,14 @@ func (l *Leader) check(ctx context.Context, inForce *v1alpha1.InForce) *notEnfor
 
 // ask asks the API server whether it answers by the newest parameter: after a change of a policy, a binding
 // or the parameter, and every minute.
-func (l *Leader) ask(ctx context.Context, inForce *v1alpha1.InForce) *notEnforced {
+func (l *Leader) ask(ctx context.Context, object *v1alpha1.IsolationPolicy, inForce *v1alpha1.InForce) *notEnforced {
 	if doubted := l.doubted.Swap(false); !doubted && l.stale == nil && l.seenNonce == l.nonce && l.Clock.Since(l.seen) < askEvery {
 		return nil
 	}
 	if l.seenNonce == l.nonce {
 		// Only an answer by a parameter that did not exist before proves anything.
 		l.nonce = ""
-		if err := l.writeParameter(ctx, inForce); err != nil {
+		if err := l.writeParameter(ctx, object, inForce); err != nil {
 			l.doubted.Store(true)
 			return unknown(err)
 		}

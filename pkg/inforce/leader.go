@@ -22,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/dedication"
 	"tenantisolation.dev/scheduler/pkg/podfacts"
 	"tenantisolation.dev/scheduler/pkg/policy"
 )
@@ -29,10 +30,15 @@ import (
 const (
 	// lookEvery is how often everything is looked at, whether or not something has changed.
 	lookEvery = 10 * time.Second
+	// retryAfter is how long after a look that failed the next one is.
+	retryAfter = time.Second
 	// askEvery is how often the API server is asked whether it answers by the newest parameter.
 	askEvery = time.Minute
 	// namespacesPerLook bounds the tenant labels that are copied in one go.
 	namespacesPerLook = 500
+	// refusalsPerLook bounds those that are refused, which are tried again with every look. They come in no order, so that
+	// others have their turn.
+	refusalsPerLook = 10
 )
 
 // Controls are the admission policies, as the leader knows them.
@@ -124,31 +130,20 @@ func (l *Leader) Run(ctx context.Context) {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		err := l.look(ctx)
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, errMoved), apierrors.IsConflict(err):
-			l.retryLater(ctx)
-		default:
-			l.Logger.Error(err, "Keeping the IsolationPolicy in force failed, trying again")
-			l.retryLater(ctx)
+		var retry <-chan time.Time
+		if err != nil && ctx.Err() == nil {
+			if !errors.Is(err, errMoved) && !apierrors.IsConflict(err) {
+				l.Logger.Error(err, "Keeping the IsolationPolicy in force failed, trying again")
+			}
+			retry = l.Clock.After(retryAfter)
 		}
 		select {
 		case <-ctx.Done():
 		case <-l.wake:
 		case <-ticker.C():
+		case <-retry:
 		}
 	}
-}
-
-func (l *Leader) retryLater(ctx context.Context) {
-	const retryAfter = time.Second
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-l.Clock.After(retryAfter):
-			l.Look()
-		}
-	}()
 }
 
 // look brings everything in step with the object once.
@@ -165,15 +160,11 @@ func (l *Leader) look(ctx context.Context) error {
 		l.setEnforced(&status, &notEnforced{"NoPolicy", "no policy is in force"})
 		return errors.Join(l.withdraw(ctx), l.writeStatus(ctx, object, &status))
 	}
-	if err := l.confirm(ctx, object); err != nil {
+	if err := l.writeParameter(ctx, object, status.InForce); err != nil {
 		return err
 	}
-	if err := l.writeParameter(ctx, status.InForce); err != nil {
-		return err
-	}
-	if err := l.copyTenants(ctx, rules, status.InForce.Spec.TenantFrom); err != nil {
-		return err
-	}
+	// A namespace that refuses its tenant has none, and keeps nothing else from being looked at.
+	refused := l.copyTenants(ctx, rules, status.InForce.Spec.TenantFrom)
 	// The pods that wait are placed by it as soon as it is written, so first without what takes time.
 	if !equality.Semantic.DeepEqual(object.Status.InForce, status.InForce) {
 		l.setRest(&status, fault)
@@ -181,11 +172,11 @@ func (l *Leader) look(ctx context.Context) error {
 			return err
 		}
 		l.Look()
-		return nil
+		return refused
 	}
-	l.setEnforced(&status, l.check(ctx, status.InForce))
+	l.setEnforced(&status, l.check(ctx, object, status.InForce))
 	l.setRest(&status, fault)
-	return l.writeStatus(ctx, object, &status)
+	return errors.Join(refused, l.writeStatus(ctx, object, &status))
 }
 
 // errMoved: the follower is behind, and the change will come.
@@ -254,13 +245,17 @@ func (l *Leader) withdraw(ctx context.Context) error {
 	return err
 }
 
-// writeParameter brings the ConfigMap of the policies in step with what is in force.
-func (l *Leader) writeParameter(ctx context.Context, inForce *v1alpha1.InForce) error {
+// writeParameter brings the ConfigMap of the policies in step with what is in force of the object.
+func (l *Leader) writeParameter(ctx context.Context, object *v1alpha1.IsolationPolicy, inForce *v1alpha1.InForce) error {
 	wanted := l.Controls.Parameter(inForce)
 	configMaps := l.Client.CoreV1().ConfigMaps(wanted.Namespace)
 	found, err := configMaps.Get(ctx, wanted.Name, metav1.GetOptions{})
 	missing := apierrors.IsNotFound(err)
 	if err != nil && !missing {
+		return err
+	}
+	// Only now: if another leader writes after this, the version that was read is an old one.
+	if err := l.confirm(ctx, object); err != nil {
 		return err
 	}
 	if !missing && l.nonce != "" {
@@ -290,7 +285,8 @@ func (l *Leader) copyTenants(ctx context.Context, rules *podfacts.Rules, from *v
 	if from == nil {
 		return nil
 	}
-	copied := 0
+	copied, refusals := 0, 0
+	var refused error
 	for _, ns := range l.Cluster.Namespaces() {
 		tenant := ns.Labels[from.NamespaceLabel]
 		// Some products label every namespace; those of the platform are no tenant's.
@@ -298,12 +294,20 @@ func (l *Leader) copyTenants(ctx context.Context, rules *podfacts.Rules, from *v
 			continue
 		}
 		if copied++; copied > namespacesPerLook {
-			l.Look()
-			return nil
+			if refused == nil {
+				l.Look()
+			}
+			break
 		}
-		if err := l.label(ctx, ns.Name, tenant); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("copying the tenant of namespace %s: %w", ns.Name, err)
+		err := l.label(ctx, ns.Name, tenant)
+		if err == nil || apierrors.IsNotFound(err) {
+			continue
+		}
+		refused = fmt.Errorf("copying the tenant of namespace %s: %w", ns.Name, err)
+		// Any other error the next one would have as well.
+		if refusals++; !dedication.IsRefusal(err) || refusals == refusalsPerLook {
+			break
 		}
 	}
-	return nil
+	return refused
 }

@@ -137,6 +137,12 @@ func (o *Object) Kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(meta.Kind), nil
 }
 
+// HasFields reports whether it may be an object: text and numbers have no fields.
+func (o *Object) HasFields() bool { return bytes.HasPrefix(bytes.TrimSpace(o.text), []byte("{")) }
+
+// Mentions reports whether a word stands anywhere in the object.
+func (o *Object) Mentions(word string) bool { return bytes.Contains(o.text, []byte(word)) }
+
 // Decode fills a typed object. It reads as the API server does: the case of field names counts, and
 // fields that into does not have are ignored. A field of into that is set twice is an error, because
 // two readers may choose differently.

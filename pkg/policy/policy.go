@@ -1,14 +1,18 @@
 package policy
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
@@ -89,8 +93,27 @@ func Validate(spec *v1alpha1.IsolationPolicySpec) field.ErrorList {
 	return errs
 }
 
-// decode reads an object as the API server does: a number without a fraction is an integer.
+// decode reads an object as the API server does: a number without a fraction is an integer. Text with more than one is
+// refused, as a reader would go by one of them.
 func decode(text []byte) (map[string]any, error) {
+	objects := 0
+	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text))); ; {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		// One that is at fault is an object too, of which the decoder below says more.
+		var content any
+		if err := yaml.Unmarshal(document, &content); err != nil || content != nil {
+			objects, text = objects+1, document
+		}
+	}
+	if objects > 1 {
+		return nil, fmt.Errorf("it has %d documents, and one object is wanted: leave the others out", objects)
+	}
 	asJSON, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return nil, err

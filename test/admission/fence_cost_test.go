@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// The figures are only printed, as those of TestBudgetOfThePolicies.
 func TestBudgetOfTheFence(t *testing.T) {
 	s := newScene(t)
 	before := map[string]string{}
@@ -38,8 +37,9 @@ func TestBudgetOfTheFence(t *testing.T) {
 		s.awaitFence(nodes[size-1])
 		none, fence, dedication := s.binder(metav1.NamespaceSystem), s.binder(s.namespace(nil)), s.binder(s.managed())
 		// Alternately, so that all see the same load of the machine; the first ones are a warm-up.
-		for turn := range 220 {
-			if turn == 20 {
+		warm := often(20)
+		for turn := range warm + often(200) {
+			if turn == warm {
 				none.took, fence.took, dedication.took = nil, nil, nil
 			}
 			none.bind(nodes[0], "")

@@ -28,6 +28,8 @@ type installation struct {
 	scheduler *kubernetes.Clientset
 	admin     *kubernetes.Clientset
 	policy    *v1alpha1.InForce
+	// alone says that nobody else changes new pods.
+	alone bool
 }
 
 // newInstallation has the policies, with or without the keepers.
@@ -109,7 +111,11 @@ func (i *installation) write() {
 		Data:       map[string]string{"term": term, marker[max(0, len(marker)-2):]: " " + marker + "=id: "},
 	}
 	maps.Copy(table.Data, admission.PlatformEntries(i.policy))
-	for _, parameter := range []*corev1.ConfigMap{admission.Parameters(i.policy, []string{marker}), table} {
+	parameters := admission.Parameters(i.policy, []string{marker})
+	if i.alone {
+		parameters.Data[admission.PodMutatorsKey] = admission.PodMutatorsNone
+	}
+	for _, parameter := range []*corev1.ConfigMap{parameters, table} {
 		configMaps := i.scheduler.CoreV1().ConfigMaps(systemNamespace)
 		_, err := configMaps.Update(i.t.Context(), parameter, metav1.UpdateOptions{})
 		if apierrors.IsNotFound(err) {

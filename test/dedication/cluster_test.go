@@ -302,9 +302,6 @@ func (p *process) PodsOn(node string) []*v1.Pod {
 	return pods
 }
 
-// AssumedOn returns none: a pod is reserved until the informer has it.
-func (p *process) AssumedOn(string) []*v1.Pod { return nil }
-
 func (p *process) DedicationOf(node *v1.Node) (isolation.Dedication, bool) {
 	var taints []isolation.Taint
 	for _, taint := range node.Spec.Taints {

@@ -183,6 +183,7 @@ func TestManifestsRightsAreExact(t *testing.T) {
 		"everywhere: isolationpolicies/status.tenantisolation.dev: update",
 		"everywhere: mutatingadmissionpolicies.admissionregistration.k8s.io: get,list,watch",
 		"everywhere: mutatingadmissionpolicybindings.admissionregistration.k8s.io: get,list,watch",
+		"everywhere: mutatingwebhookconfigurations.admissionregistration.k8s.io: get,list,watch",
 		"everywhere: namespaces: patch",
 		"everywhere: nodes: patch",
 		"everywhere: validatingadmissionpolicies.admissionregistration.k8s.io: get,list,watch",

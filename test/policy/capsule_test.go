@@ -2,9 +2,6 @@ package policy
 
 import (
 	"encoding/json"
-	"encoding/pem"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -16,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
 )
 
 const (
@@ -101,47 +100,31 @@ func (c *installation) creator(name string) corev1.NamespaceInterface {
 	return client.CoreV1().Namespaces()
 }
 
-// capsule starts the webhook, and has it called for new namespaces.
+// capsule has the webhook called for new namespaces.
 func (c *installation) capsule(tenantOf map[string]string) {
 	c.Helper()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		review := &admissionv1.AdmissionReview{}
-		ns := &v1.Namespace{}
-		err := json.NewDecoder(r.Body).Decode(review)
-		if err == nil {
-			err = json.Unmarshal(review.Request.Object.Raw, ns)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		review.Response = label(review.Request, ns, tenantOf[review.Request.UserInfo.Username])
-		if err := json.NewEncoder(w).Encode(review); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}
-	}))
-	c.Cleanup(server.Close)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	_, err := c.api.AdmissionregistrationV1().MutatingWebhookConfigurations().Create(c.Context(), &admissionregistrationv1.MutatingWebhookConfiguration{
+	controlplanetest.Webhooks(c, c.api, &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "capsule"},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "namespaces.capsule.clastix.io", AdmissionReviewVersions: []string{"v1"},
-			ClientConfig:  admissionregistrationv1.WebhookClientConfig{URL: new(server.URL), CABundle: authority},
-			FailurePolicy: new(admissionregistrationv1.Fail), SideEffects: new(admissionregistrationv1.SideEffectClassNone),
+			Name: "namespaces.capsule.clastix.io",
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"namespaces"}},
 			}},
 		}},
-	}, metav1.CreateOptions{})
-	c.must(err)
+	}, func(_ string, request *admissionv1.AdmissionRequest) ([]controlplanetest.Patch, error) {
+		ns := &v1.Namespace{}
+		if err := json.Unmarshal(request.Object.Raw, ns); err != nil {
+			return nil, err
+		}
+		return label(ns, tenantOf[request.UserInfo.Username]), nil
+	})
 }
 
 // label gives a namespace the labels of its creator's tenant, if there is one.
-func label(request *admissionv1.AdmissionRequest, ns *v1.Namespace, tenant string) *admissionv1.AdmissionResponse {
-	response := &admissionv1.AdmissionResponse{UID: request.UID, Allowed: true}
+func label(ns *v1.Namespace, tenant string) []controlplanetest.Patch {
 	if tenant == "" {
-		return response
+		return nil
 	}
 	labels := map[string]string{capsuleLabel: tenant}
 	for key, value := range ns.Labels {
@@ -152,11 +135,5 @@ func label(request *admissionv1.AdmissionRequest, ns *v1.Namespace, tenant strin
 	if strings.Contains(ns.Name, byWebhook) {
 		labels[tenantLabel] = tenant
 	}
-	patch, err := json.Marshal([]map[string]any{{"op": "add", "path": "/metadata/labels", "value": labels}})
-	if err != nil {
-		response.Allowed = false
-		return response
-	}
-	response.Patch, response.PatchType = patch, new(admissionv1.PatchTypeJSONPatch)
-	return response
+	return []controlplanetest.Patch{{Op: "add", Path: "/metadata/labels", Value: labels}}
 }

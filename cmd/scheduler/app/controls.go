@@ -24,7 +24,26 @@ func newControls(handle fwk.Handle) controls {
 
 // Parameter returns the ConfigMap that the policies read.
 func (c controls) Parameter(inForce *v1alpha1.InForce) *v1.ConfigMap {
-	return admission.Parameters(inForce, []string{c.schedulerName})
+	parameter := admission.Parameters(inForce, []string{c.schedulerName})
+	if !c.othersChangePods() {
+		parameter.Data[admission.PodMutatorsKey] = admission.PodMutatorsNone
+	}
+	return parameter
+}
+
+// othersChangePods reports whether webhooks or policies of others may change new pods; also if that is not known.
+func (c controls) othersChangePods() bool {
+	api := c.factory.Admissionregistration().V1()
+	webhooks, err := api.MutatingWebhookConfigurations().Lister().List(labels.Everything())
+	if err != nil {
+		return true
+	}
+	policies, err := api.MutatingAdmissionPolicies().Lister().List(labels.Everything())
+	if err != nil {
+		return true
+	}
+	others, err := admission.OthersChangePods(webhooks, policies)
+	return others || err != nil
 }
 
 // Differences compares the policies of the cluster with the shipped ones.

@@ -54,7 +54,7 @@ func (p *Process) follow(ctx context.Context, parts *parts, name string) (fwk.Pl
 	}
 	go follower.Run(ctx)
 	go func() {
-		if p.awaitElection(ctx, parts.store) {
+		if p.awaitElection(ctx, parts) {
 			go reportsWriter(client, follower, parts).Run(ctx)
 			leader.Run(ctx)
 		}
@@ -130,6 +130,7 @@ func watch(handle fwk.Handle, follower *inforce.Follower, leader *inforce.Leader
 	}{
 		{factory.Node().V1().RuntimeClasses().Informer(), look},
 		{factory.Core().V1().Namespaces().Informer(), look},
+		{policies.MutatingWebhookConfigurations().Informer(), look},
 		{policies.ValidatingAdmissionPolicies().Informer(), doubt},
 		{policies.ValidatingAdmissionPolicyBindings().Informer(), doubt},
 		{policies.MutatingAdmissionPolicies().Informer(), doubt},

@@ -164,7 +164,7 @@ func (p *Process) start(ctx context.Context, parts *parts) error {
 		go p.lead(ctx, parts.store, parts.engine)
 	}
 	if parts.auditor != nil {
-		go p.audit(ctx, parts.store, parts.auditor)
+		go p.audit(ctx, parts)
 	}
 	return nil
 }
@@ -255,27 +255,29 @@ func (p *Process) lead(ctx context.Context, store *cluster.Store, engine *dedica
 }
 
 // audit audits what runs as soon as this process leads.
-func (p *Process) audit(ctx context.Context, store *cluster.Store, auditor *audit.Auditor) {
-	if !p.awaitElection(ctx, store) {
+func (p *Process) audit(ctx context.Context, parts *parts) {
+	if !p.awaitElection(ctx, parts) {
 		return
 	}
-	auditor.Run(ctx)
+	parts.auditor.Run(ctx)
 }
 
 // awaitElection waits until this process leads, or has no election to win; false if it
 // ends before.
-func (p *Process) awaitElection(ctx context.Context, store *cluster.Store) bool {
+func (p *Process) awaitElection(ctx context.Context, parts *parts) bool {
 	var now clock.RealClock
-	alone := now.Now()
-	return wait.PollUntilContextCancel(ctx, electionPoll, true, func(context.Context) (bool, error) {
-		at := now.Now()
-		if !store.Synced() {
-			alone = at
+	var alone time.Time
+	return wait.PollUntilContextCancel(ctx, electionPoll, true, func(ctx context.Context) (bool, error) {
+		switch {
+		case !parts.store.Synced():
 			return false, nil
-		}
-		if p.Election.Elects() {
+		case p.Election.Elects():
 			return p.Election.Leads(), nil
+		case alone.IsZero():
+			// The scheduler makes its elector when all informers have what there is, and not only those of the store.
+			parts.handle.SharedInformerFactory().WaitForCacheSyncWithContext(ctx)
+			alone = now.Now()
 		}
-		return at.Sub(alone) >= noElectionAfter, nil
+		return now.Since(alone) >= noElectionAfter, nil
 	}) == nil
 }
