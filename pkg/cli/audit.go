@@ -12,10 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/audit"
 	"tenantisolation.dev/scheduler/pkg/audit/clusterreport"
 	"tenantisolation.dev/scheduler/pkg/cli/compare"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
+	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 type auditOptions struct {
@@ -52,7 +54,7 @@ request is invalid, or nothing was found and not everything was judged.`,
 			"# For tools that read SARIF",
 			"kubectl isolation audit -o sarif > isolation.sarif",
 			"",
-			"# As a ClusterPolicyReport, or a ClusterReport of OpenReports; nothing in it is for tenants",
+			"# As a ClusterPolicyReport or a ClusterReport of OpenReports, not for tenants",
 			"kubectl isolation audit -o policyreport > isolation.yaml",
 		),
 		Args: cobra.NoArgs,
@@ -93,11 +95,32 @@ func (a *auditOptions) run(cmd *cobra.Command) error {
 	}
 	found := c.engine.Report()
 	j := c.judgement(c.unjudgedTenants(), c.unjudgedPods(), c.unjudgedControls(cmd.Context(), a.options))
+	c.Warnings = append(c.Warnings, c.misleadingLabels()...)
 	a.warn(c)
 	if err := a.print(c, found, &j); err != nil {
 		return err
 	}
 	return j.status(len(found.Findings) > 0)
+}
+
+// misleadingLabels names the nodes whose labels do not fit their pods. It is no finding: the rule does not need them.
+func (c *judgedCluster) misleadingLabels() []string {
+	if c.policy.Dedication.Mode != v1alpha1.ModeEnabled {
+		return nil
+	}
+	var names []string
+	for _, node := range c.Nodes {
+		dedication, _ := c.store.DedicationOf(node)
+		occupancy := c.store.Occupancy(node.Name)
+		if c.rules.NodeLabelsMislead(node.Labels, dedication, &occupancy) {
+			names = append(names, node.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: the labels %s* do not fit the pods there, and autoscalers, other schedulers and restarted kubelets go by them. "+
+		"The scheduler corrects them, unless a pod there requires them: recreate the pods that explain calls outdated", fewOf(names), isolation.NodeLabelPrefix)}
 }
 
 func (a *auditOptions) print(c *judgedCluster, found audit.Report, j *judgement) error {

@@ -3,11 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"tenantisolation.dev/scheduler/pkg/audit"
+	reports "tenantisolation.dev/scheduler/pkg/cli/report"
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
@@ -17,19 +19,11 @@ const fewPods = 4
 func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judgement, wide bool) error {
 	paint := newColour(out)
 	if len(report.Findings) > 0 {
-		table := printers.GetNewTabWriter(out)
-		fmt.Fprint(table, "NODE\tREASON\tPAIRS\tPODS")
-		if wide {
-			fmt.Fprint(table, "\tVOLUME\tLAST TO COME\tTRUST DOMAINS")
+		table := findingsTable(paint, report.Findings, wide)
+		if !wide && slices.ContainsFunc(strings.Split(table, "\n"), func(line string) bool { return visible(line) > columns }) {
+			table = findingsList(paint, report.Findings)
 		}
-		fmt.Fprintln(table)
-		for i := range report.Findings {
-			printFinding(table, paint, &report.Findings[i], wide)
-		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
-		fmt.Fprintln(out)
+		fmt.Fprintln(out, table)
 		printAdvice(out, paint, report)
 		for _, sentence := range sentencesOfRecreated(c.recreated(report.Findings)) {
 			printFolded(out, "", "", fmt.Sprintf("%s %s.", paint.warn("note:"), sentence))
@@ -40,6 +34,46 @@ func printFindings(out io.Writer, c *judgedCluster, report audit.Report, j *judg
 	printFolded(out, "", "", conclusion(paint, report, j))
 	printFolded(out, "", "", "(rule: "+j.Policy+")")
 	return nil
+}
+
+func findingsTable(paint colour, findings []audit.Finding, wide bool) string {
+	var text strings.Builder
+	table := printers.GetNewTabWriter(&text)
+	fmt.Fprint(table, "NODE\tREASON\tPAIRS\tPODS")
+	if wide {
+		fmt.Fprint(table, "\tVOLUME\tLAST TO COME\tTRUST DOMAINS")
+	}
+	fmt.Fprintln(table)
+	for i := range findings {
+		printFinding(table, paint, &findings[i], wide)
+	}
+	// A strings.Builder returns no error.
+	_ = table.Flush()
+	return text.String()
+}
+
+// findingsList has what the table has, for names with which it would be too wide for a terminal.
+func findingsList(paint colour, findings []audit.Finding) string {
+	var text strings.Builder
+	for i := range findings {
+		f := &findings[i]
+		printFolded(&text, "", "  ", fmt.Sprintf("%s on %s, pairs: %s", paint.bad(string(f.Reason)), orDash(f.Node), pairs(f)))
+		sides, more := fewSides(f)
+		for j := range sides {
+			printFolded(&text, "  ", "    ", briefly(&sides[j]))
+		}
+		if more > 0 {
+			fmt.Fprintf(&text, "  and pods of %d more\n", more)
+		}
+	}
+	return text.String()
+}
+
+// fewSides returns the first sides of a finding, and how many more there are.
+func fewSides(f *audit.Finding) (sides []reports.Side, more int) {
+	all := sidesOf(f)
+	sides = all[:min(len(all), fewPods)]
+	return sides, len(all) - len(sides)
 }
 
 // conclusion also says how much was examined: "no findings" means little for an empty
@@ -82,8 +116,7 @@ func pairs(f *audit.Finding) string {
 
 // printFinding prints a line for each of the sides, so that both are seen on a narrow terminal.
 func printFinding(table io.Writer, paint colour, f *audit.Finding, wide bool) {
-	sides := sidesOf(f)
-	shown := sides[:min(len(sides), fewPods)]
+	shown, more := fewSides(f)
 	for i := range shown {
 		if i == 0 {
 			fmt.Fprintf(table, "%s\t%s\t%s\t", orDash(f.Node), paint.bad(string(f.Reason)), pairs(f))
@@ -99,7 +132,7 @@ func printFinding(table io.Writer, paint colour, f *audit.Finding, wide bool) {
 		}
 		fmt.Fprintln(table)
 	}
-	if more := len(sides) - len(shown); more > 0 {
+	if more > 0 {
 		fmt.Fprintf(table, "\t\t\tand pods of %d more\n", more)
 	}
 }

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -157,6 +158,32 @@ func TestAuditSARIF(t *testing.T) {
 				t.Errorf("not valid: %v\n%s", err, got.out)
 			}
 		})
+	}
+}
+
+// A location names a file only if there is one that it is in.
+func TestSARIFLocations(t *testing.T) {
+	one, other := writeFile(t, "a b.yaml", shared()), writeFile(t, "other.yaml", node("n9"))
+	for want, args := range map[string][]string{
+		(&url.URL{Path: one}).String(): {"-f", one},
+		"cluster":                      {"-f", one, "-f", other},
+	} {
+		var report struct {
+			Runs []struct {
+				Results []struct {
+					Locations []struct {
+						PhysicalLocation struct{ ArtifactLocation struct{ URI string } }
+					}
+				}
+			}
+		}
+		got := run(t, "", append([]string{"audit", "-o", "sarif"}, args...)...)
+		if err := json.Unmarshal([]byte(got.out), &report); err != nil {
+			t.Fatalf("%v: %s%s", err, got.out, got.errOut)
+		}
+		if uri := report.Runs[0].Results[0].Locations[0].PhysicalLocation.ArtifactLocation.URI; uri != want {
+			t.Errorf("%s: %s, want %s", args, uri, want)
+		}
 	}
 }
 

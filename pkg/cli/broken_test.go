@@ -27,7 +27,7 @@ func TestBrokenInput(t *testing.T) {
 		"a pod that is there twice":                {input: separate() + "---\n" + pod("shop", "web-0", "n2") + "\n", want: 1, says: "Pod shop/web-0: in the input more than once and different"},
 		"two pods with one UID":                    {input: list(node("n1"), namespace("shop"), withUID(pod("shop", "a", "n1")), withUID(pod("shop", "b", "n1"))), want: 2, says: "same metadata.uid"},
 		"an unknown kind":                          {input: separate() + "---\napiVersion: example.com/v1\nkind: Fleet\nmetadata:\n  name: x\n", want: 0, says: "example.com/v1 Fleet (1)"},
-		"a known kind in a version of long ago":    {input: separate() + "---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: x\n", want: 0, says: "apps/v1beta1 Deployment (1)"},
+		"a known kind in a version of long ago":    {input: separate() + "---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: x\n", want: 2, says: "there is no kind Deployment of apps/v1beta1"},
 		"a pod on a node that does not exist":      {input: list(node("n1"), namespace("shop", tenant("acme")), pod("shop", "a", "gone")), want: 1, says: "MissingNode"},
 		"no nodes at all":                          {input: list(namespace("shop", tenant("acme")), pod("shop", "a", "n1")), want: 0, says: "no nodes in the input"},
 		"no namespaces at all":                     {input: list(node("n1"), pod("shop", "a", "n1")), want: 2, says: "no namespaces in the input"},
@@ -38,6 +38,8 @@ func TestBrokenInput(t *testing.T) {
 		"a name that would confuse a terminal":     {input: list(node(`"\e[31mred"`)), want: 2, says: "metadata.name"},
 		"a name that would end an element of HTML": {input: list(node(`<script>`)), want: 2, says: "metadata.name"},
 		"a string where a list belongs":            {input: list(node("n1"), namespace("shop"), "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: shop\nspec:\n  containers: none"), want: 2, says: "standard input, document 1, item 3: "},
+		"a quantity that is none":                  {input: list(node("n1"), namespace("shop"), strings.Replace(pod("shop", "x", "n1"), "500m", "bogus", 1)), want: 2, says: "item 3: Pod shop/x: spec.containers[0].resources.requests.cpu is bogus, and must be a quantity"},
+		"a field of another type":                  {input: list(node("n1"), namespace("shop"), pod("shop", "x", "n1", "hostPID: 3")), want: 2, says: "(Pod shop/x)"},
 		"Latin-1 in a JSON string": {
 			input: strings.Replace(asJSON, "n1", "n\xe9", 1),
 			want:  2, says: "item 1: not valid UTF-8",

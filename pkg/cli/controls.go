@@ -13,7 +13,7 @@ import (
 // checker returns the checks of a live cluster.
 func (c *judgedCluster) checker() *preflight.Checker {
 	return &preflight.Checker{
-		Client: c.client, Policy: c.policy, Rules: c.rules, Engine: c.engine, Store: c.store, Now: now,
+		Client: c.client, Policy: c.policy, Installed: c.Policy != nil, Rules: c.rules, Engine: c.engine, Store: c.store, Now: now,
 		Nodes: c.Nodes, Namespaces: c.Namespaces, Pods: c.Pods, RuntimeClasses: c.RuntimeClasses,
 	}
 }
@@ -64,7 +64,7 @@ func (c *judgedCluster) controls(ctx context.Context) []report.Control {
 		return append(controls, report.Control{Name: "preflight", State: string(preflight.Fail), Says: fmt.Sprintf("the checks could not run: %v", err)})
 	}
 	for _, r := range results {
-		controls = append(controls, report.Control{Name: r.Check, State: string(r.Status), Says: r.Says, Fix: r.Fix})
+		controls = append(controls, report.Control{Name: r.Check, State: string(r.Status), Says: r.Says, Fix: r.Fix, Run: r.Run})
 	}
 	return controls
 }

@@ -14,6 +14,7 @@ import (
 	"tenantisolation.dev/scheduler/pkg/cli/admit"
 	"tenantisolation.dev/scheduler/pkg/cli/explain"
 	"tenantisolation.dev/scheduler/pkg/cli/inventory"
+	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 	"tenantisolation.dev/scheduler/pkg/cli/reach"
 )
 
@@ -26,7 +27,7 @@ func newExplainCommand(o *options) *cobra.Command {
 	e := &explainOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "explain [POD | KIND/NAME]",
-		Short: "Explain why a pod is Pending: its trust domain, and which nodes can take it",
+		Short: "Explain why a pod is Pending, and which nodes can take it",
 		Long: paragraphs(
 			`Shows the trust domain of a pod and the source of each part of it, the boundary and what voided it, the
 nodes by verdict, and which changes would let more nodes admit the pod.`,
@@ -114,7 +115,7 @@ func (e *explainOptions) explainAll(ctx context.Context, c *judgedCluster, pods 
 		all = append(all, x)
 		nowhere = nowhere || x.Denied != "" || len(x.Refused) > 0 || (x.Admitting == 0 && x.Total > 0)
 	}
-	j := c.judgement(c.unjudgedNodes(), c.Unread, c.unjudgedPolicy(e.options))
+	j := c.judgement(c.unjudgedNodes(), c.unjudgedTenants(), c.unjudgedPolicy(e.options))
 	if err := e.printAll(c, all, &j); err != nil {
 		return err
 	}
@@ -134,8 +135,15 @@ func (c *judgedCluster) explainer(ctx context.Context) (*explain.Explainer, erro
 	if err != nil {
 		return nil, err
 	}
+	var schedulers []string
+	if c.client != nil {
+		if schedulers, err = preflight.SchedulerNames(ctx, c.client); err != nil {
+			return nil, err
+		}
+	}
 	return &explain.Explainer{
-		Policy: c.policy, Rules: c.rules, Gatherer: c.gatherer, Store: c.store, Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses, Plugins: plugins,
+		Schedulers: schedulers,
+		Policy:     c.policy, Rules: c.rules, Gatherer: c.gatherer, Store: c.store, Nodes: c.Nodes, RuntimeClasses: c.RuntimeClasses, Plugins: plugins,
 		Under: func(pod *v1.Pod, class *nodev1.RuntimeClass) (*v1.Pod, error) {
 			return admitter.Under(ctx, pod, class, c.RuntimeClasses)
 		},

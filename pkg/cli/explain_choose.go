@@ -64,6 +64,8 @@ func choose(all []candidate, wanted, namespace string, onlyNamespace bool) ([]ca
 		return nil, fmt.Errorf("no %s in namespace %s, but one in namespace %s: name it with -n", shownName(wanted), namespace, elsewhere[0].pod.Namespace)
 	case len(found) == 0 && wanted != "":
 		return nil, fmt.Errorf("no %s in namespace %s: `kubectl get pods -A` lists all pods", shownName(wanted), namespace)
+	case len(found) == 0 && len(elsewhere) > 0:
+		return nil, fmt.Errorf("the files contain no pod and no workload of namespace %s, but some of namespace %s: name it with -n", namespace, elsewhere[0].pod.Namespace)
 	case len(found) == 0:
 		return nil, errors.New("the files contain no pod and no workload")
 	case len(found) > 1 && wanted != "":

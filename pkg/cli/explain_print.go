@@ -16,7 +16,7 @@ func printExplanation(out io.Writer, c *judgedCluster, x *explain.Explanation) {
 	if x.Node != "" {
 		where = "on node " + x.Node
 	}
-	fmt.Fprintf(out, "%s in namespace %s, %s (rule: %s)\n", paint.bold(x.Name), x.Namespace, where, c.policyFrom)
+	printFolded(out, "", "  ", fmt.Sprintf("%s in namespace %s, %s (rule: %s)", paint.bold(x.Name), x.Namespace, where, c.policyFrom))
 	printMaking(out, paint, x)
 	fmt.Fprintln(out)
 	printDomain(out, paint, x)
@@ -29,9 +29,12 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 	switch {
 	case x.Denied != "":
 		fmt.Fprintf(out, "Trust domain: %s\n", paint.bad(x.TrustDomain))
+	case x.OfAnotherScheduler:
+		printFolded(out, "", "  ", "Trust domain: none: its namespace has no tenant, and another scheduler places it. The rule does not judge it, and keeps pods of tenants off its node")
 	case x.TrustDomain == "platform":
 		fmt.Fprintf(out, "Trust domain: none, a platform pod: trusted by all and never judged\n")
 	default:
+		// In one piece, as the annotation of the pod has it.
 		fmt.Fprintf(out, "Trust domain: %s\n", x.TrustDomain)
 	}
 	for _, part := range x.Parts {
@@ -44,10 +47,14 @@ func printDomain(out io.Writer, paint colour, x *explain.Explanation) {
 			if !source.Decided {
 				verb = "also"
 			}
-			fmt.Fprintf(out, "  %-28s %s %s: %s\n", label, verb, source.What, source.Value)
+			printFolded(out, fmt.Sprintf("  %-24s ", label), strings.Repeat(" ", 29), fmt.Sprintf("%s %s: %s", verb, source.What, source.Value))
 		}
 	}
 	printRaised(out, paint, x)
+	if x.MissedLabels != "" {
+		printFolded(out, "  ", "    ", fmt.Sprintf("%s: its required node affinity is not for nodes labelled %s: it was written before its namespace or the policy changed. Recreate the pod",
+			paint.warn("outdated"), x.MissedLabels))
+	}
 	fmt.Fprintln(out)
 }
 
@@ -64,34 +71,32 @@ func printRaised(out io.Writer, paint colour, x *explain.Explanation) {
 			others++
 			continue
 		}
-		fmt.Fprintf(out, "  %s because of %s", paint.warn(raised.Level), raised.Reason)
+		because := fmt.Sprintf("%s because of %s", paint.warn(raised.Level), raised.Reason)
 		if raised.Detail != "" {
-			fmt.Fprintf(out, " (%s)", raised.Detail)
+			because += fmt.Sprintf(" (%s)", raised.Detail)
 		}
-		fmt.Fprintln(out)
+		printFolded(out, "  ", "    ", because)
 		if len(raised.Fields) > 0 {
-			fmt.Fprintf(out, "    at %s\n", strings.Join(raised.Fields, ", "))
+			printFolded(out, "    ", "      ", "at "+strings.Join(raised.Fields, ", "))
 		}
 	}
 	if others > 0 {
-		fmt.Fprintf(out, "  without these it is still %s, because of %s (-o json lists them)\n", isolation.PrivilegeBaseline, count(others, "other check"))
+		printFolded(out, "  ", "    ", fmt.Sprintf("without these it is still %s, because of %s (-o json lists them)", isolation.PrivilegeBaseline, count(others, "other check")))
 	}
 }
 
 func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
 	b := x.Boundary
-	fmt.Fprintf(out, "Boundary: %s", b.Value)
+	from := fmt.Sprintf(": handler %s of RuntimeClass %s would give %s, and it is voided", b.Handler, b.RuntimeClass, b.HandlerGives)
 	switch {
 	case b.RuntimeClass == "":
-		fmt.Fprint(out, ", the pod names no RuntimeClass")
+		from = ", the pod names no RuntimeClass"
 	case b.Handler == "":
-		fmt.Fprintf(out, ", RuntimeClass %s", b.RuntimeClass)
+		from = ", RuntimeClass " + b.RuntimeClass
 	case b.HandlerGives == b.Value:
-		fmt.Fprintf(out, ", from RuntimeClass %s (handler %s)", b.RuntimeClass, b.Handler)
-	default:
-		fmt.Fprintf(out, ": handler %s of RuntimeClass %s would give %s, and it is voided", b.Handler, b.RuntimeClass, b.HandlerGives)
+		from = fmt.Sprintf(", from RuntimeClass %s (handler %s)", b.RuntimeClass, b.Handler)
 	}
-	fmt.Fprintln(out)
+	printFolded(out, "", "  ", "Boundary: "+b.Value+from)
 	for _, field := range b.Voided {
 		fmt.Fprintf(out, "  %s by %s\n", paint.warn("voided"), field)
 	}
@@ -104,13 +109,13 @@ func printBoundary(out io.Writer, paint colour, x *explain.Explanation) {
 // printMaking says how the workload is doing, and what admission makes of a pod.
 func printMaking(out io.Writer, paint colour, x *explain.Explanation) {
 	if x.Of != "" {
-		fmt.Fprintf(out, "%s\n", x.Of)
+		printFolded(out, "", "  ", x.Of)
 	}
 	if len(x.Admission) > 0 {
-		fmt.Fprintf(out, "Admission adds: %s\n", strings.Join(x.Admission, ", "))
+		printFolded(out, "", "  ", "Admission adds: "+strings.Join(x.Admission, ", "))
 	}
 	for _, why := range x.Refused {
-		fmt.Fprintf(out, "%s: %s\n", paint.bad("It would be refused"), why)
+		printFolded(out, "", "  ", paint.bad("It would be refused")+": "+why)
 	}
 	if x.SchedulerSays != "" {
 		fmt.Fprintf(out, "The scheduler says: %s\n", x.SchedulerSays)
@@ -120,7 +125,7 @@ func printMaking(out io.Writer, paint colour, x *explain.Explanation) {
 func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 	defer func() {
 		for _, what := range x.NotCounted {
-			fmt.Fprintf(out, "%s %s\n", paint.warn("note:"), what)
+			printFolded(out, "", "  ", paint.warn("note:")+" "+what)
 		}
 		fmt.Fprintln(out)
 	}()
@@ -140,18 +145,25 @@ func printNodes(out io.Writer, paint colour, x *explain.Explanation) {
 	}
 	fmt.Fprintf(out, "Nodes: %s\n", admitting)
 	for _, v := range x.Nodes {
+		if x.OfAnotherScheduler {
+			break // the line above says all
+		}
 		verdict := paint.bad("denied")
 		if v.Admits {
 			verdict = paint.good("admitted")
 		}
-		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, verdict, v.Reason, meaning(v), v.Example)
+		printNodesOf(out, v.Count, verdict, v.Reason, meaning(v), v.Example)
 	}
 	for _, v := range x.Excluded {
-		fmt.Fprintf(out, "  %5d  %s  %s: %s, for example %s\n", v.Count, paint.bad("denied"), v.By, v.Why, v.Example)
+		printNodesOf(out, v.Count, paint.bad("denied"), v.By, v.Why, v.Example)
 	}
 	if x.OnNode != "" {
-		fmt.Fprintf(out, "  its own node %s, without it: %s\n", x.Node, x.OnNode)
+		printFolded(out, "  ", "    ", fmt.Sprintf("its own node %s, without it: %s", x.Node, x.OnNode))
 	}
+}
+
+func printNodesOf(out io.Writer, n int, verdict, reason, means, example string) {
+	printFolded(out, fmt.Sprintf("  %5d  ", n), strings.Repeat(" ", 9), fmt.Sprintf("%s %s: %s, for example %s", verdict, reason, means, example))
 }
 
 func moreNodes(n int) string {
@@ -211,6 +223,6 @@ func printChanges(out io.Writer, paint colour, x *explain.Explanation) {
 	}
 	fmt.Fprintln(out, "What would have to change:")
 	for _, line := range lines {
-		fmt.Fprintf(out, "  %s\n", line)
+		printFolded(out, "  ", "    ", line)
 	}
 }

@@ -96,11 +96,12 @@ func printAnswer(out io.Writer, a *own.Answer) {
 	if a.Of != "" {
 		fmt.Fprintln(out, a.Of)
 	}
-	fmt.Fprintf(out, "\n%s. Who can help: %s", a.Matter, paint.bold(a.Help))
+	help := fmt.Sprintf("%s. Who can help: %s", a.Matter, paint.bold(a.Help))
 	if a.Do != "" {
-		fmt.Fprintf(out, " (%s)", a.Do)
+		help += fmt.Sprintf(" (%s)", a.Do)
 	}
-	fmt.Fprintln(out, ".")
+	fmt.Fprintln(out)
+	printFolded(out, "", "", help+".")
 	if a.SchedulerSays != "" {
 		fmt.Fprintf(out, "\nThe scheduler says: %s\n", a.SchedulerSays)
 	}
@@ -120,6 +121,8 @@ type asked struct {
 	Admission []string `json:"admission,omitempty"`
 	// Raised are the checks that keep the pod from the restricted level.
 	Raised []explain.Raised `json:"raised,omitempty"`
+	// Unasked is why the API server was not asked whether it would make the pod, empty if it was.
+	Unasked string `json:"unasked,omitempty"`
 }
 
 // manifestsAsTenant asks the API server what it would make of manifests.
@@ -142,12 +145,12 @@ func (e *explainOptions) manifestsAsTenant(ctx context.Context, client kubernete
 	var all []asked
 	refused := false
 	for _, subject := range subjects {
-		answer, unasked, err := ask(ctx, client, &subject)
+		answer, err := ask(ctx, client, &subject)
 		if err != nil {
 			return err
 		}
-		if unasked != "" {
-			j.NotJudged = append(j.NotJudged, unasked)
+		if answer.Unasked != "" {
+			j.NotJudged = append(j.NotJudged, answer.Unasked)
 		}
 		refused = refused || len(answer.Refused) > 0
 		all = append(all, *answer)
@@ -164,18 +167,18 @@ func (e *explainOptions) manifestsAsTenant(ctx context.Context, client kubernete
 	return errors.Join(err, j.status(refused))
 }
 
-func ask(ctx context.Context, client kubernetes.Interface, subject *candidate) (answer *asked, unasked string, err error) {
-	answer = &asked{Name: subject.name, Namespace: subject.pod.Namespace}
+func ask(ctx context.Context, client kubernetes.Interface, subject *candidate) (*asked, error) {
 	made, ok, unasked, err := admit.DryRun(ctx, client, subject.pod)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
+	answer := &asked{Name: subject.name, Namespace: subject.pod.Namespace, Unasked: unasked}
 	pod := subject.pod
 	if ok {
 		pod, answer.Refused, answer.Admission = made.Pod, made.Refused, admit.Changes(subject.pod, made.Pod)
 	}
 	answer.Raised, err = explain.RaisedBy(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: pod.Labels, Annotations: pod.Annotations}, Spec: pod.Spec}, "")
-	return answer, unasked, err
+	return answer, err
 }
 
 func printAsked(out io.Writer, all []asked) {
@@ -184,7 +187,10 @@ func printAsked(out io.Writer, all []asked) {
 		x := &explain.Explanation{Refused: all[i].Refused, Admission: all[i].Admission, Raised: all[i].Raised}
 		fmt.Fprintf(out, "%s in namespace %s\n", paint.bold(all[i].Name), all[i].Namespace)
 		printMaking(out, paint, x)
-		if len(x.Refused) == 0 {
+		switch {
+		case all[i].Unasked != "":
+			printFolded(out, "", "  ", fmt.Sprintf("%s whether it would be made: %s.", paint.warn("Not judged"), all[i].Unasked))
+		case len(x.Refused) == 0:
 			fmt.Fprintln(out, "It would be made.")
 		}
 		printRaised(out, paint, x)

@@ -30,13 +30,49 @@ func printFolded(out io.Writer, first, others, text string) {
 	fmt.Fprintln(out, line)
 }
 
-// visible counts the letters that a terminal shows: marks of colours are none.
-func visible(word string) int {
-	marks := 0
-	for _, c := range word {
-		if c >= firstMark && c < firstMark+rune(len(colourCodes)) {
-			marks++
+// printCommand prints a command of a shell in lines that fit a narrow terminal, and that can be copied from it.
+func printCommand(out io.Writer, indent, command string) {
+	const goesOn = ` \`
+	line := indent
+	for i, word := range shellWords(command) {
+		switch {
+		case i == 0:
+			line += word
+		case utf8.RuneCountInString(line+" "+word+goesOn) > columns:
+			fmt.Fprintln(out, line+goesOn)
+			line = indent + "  " + word
+		default:
+			line += " " + word
 		}
 	}
-	return utf8.RuneCountInString(word) - marks
+	fmt.Fprintln(out, line)
+}
+
+// shellWords are the words of a command, with their quotes.
+func shellWords(command string) []string {
+	var words []string
+	word, quoted, escaped := "", false, false
+	for _, c := range command {
+		if c == ' ' && !quoted {
+			words, word = append(words, word), ""
+			continue
+		}
+		if c == '\'' && !escaped {
+			quoted = !quoted
+		}
+		escaped = c == '\\' && !quoted
+		word += string(c)
+	}
+	return append(words, word)
+}
+
+// visible counts the letters that a terminal shows: marks of colours are none.
+func visible(word string) int {
+	letters := utf8.RuneCountInString(word)
+	for i := range len(word) {
+		if _, ok := markOf(word[i:]); ok {
+			letters -= 2
+		}
+	}
+	return letters
 }

@@ -61,7 +61,7 @@ func printNotJudged(out io.Writer, paint colour, j *judgement) {
 func (c *judgedCluster) unjudgedTenants() []string {
 	var reasons []string
 	if !c.anyTenant() {
-		reasons = append(reasons, fmt.Sprintf("no namespace has the label %s, so no pod has a tenant (--tenant-key names another label)", isolation.TenantLabel))
+		reasons = append(reasons, fmt.Sprintf("no namespace has the label %s, so no pod has a tenant (--tenant-key names another label)", c.tenantLabel))
 	}
 	return append(reasons, c.Unread...)
 }
@@ -78,7 +78,7 @@ func (c *judgedCluster) unjudgedPods() []string {
 		}
 		placed++
 		for _, key := range podfacts.PVCKeys(pod) {
-			if _, known := c.store.PVCOnHost(key); !known {
+			if !c.storageKnown(key) {
 				unknown++
 				break
 			}
@@ -89,9 +89,19 @@ func (c *judgedCluster) unjudgedPods() []string {
 		reasons = append(reasons, "no pod of a tenant is on a node")
 	}
 	if unknown > 0 && len(c.Unread) == 0 {
-		reasons = append(reasons, fmt.Sprintf("%s of tenants on nodes mount PVCs that are missing in the input, so it is unknown who shares their files", count(unknown, "pod")))
+		reasons = append(reasons, fmt.Sprintf("%s of tenants on nodes mount PVCs that are missing in the input, or whose PersistentVolumes are, so it is unknown who shares their files", count(unknown, "pod")))
 	}
 	return reasons
+}
+
+// storageKnown reports whether the input has a PVC, and its volume if it is bound.
+func (c *judgedCluster) storageKnown(pvcKey string) bool {
+	pvc, known := c.store.PVC(pvcKey)
+	if !known || pvc.Spec.VolumeName == "" {
+		return known
+	}
+	_, known = c.store.Volume(pvc.Spec.VolumeName)
+	return known
 }
 
 // hasTenant reports whether a pod is of a managed namespace, or of one that is unknown.
@@ -115,7 +125,7 @@ func (c *judgedCluster) unjudgedPolicy(o *options) []string {
 	status := &c.Policy.Status
 	if status.InForce == nil {
 		// A manifest has no status.
-		if c.client == nil && len(status.Conditions) == 0 {
+		if c.client == nil && c.Policy.UID == "" && len(status.Conditions) == 0 {
 			return nil
 		}
 		return []string{"the IsolationPolicy is not in force: no scheduler has accepted it"}

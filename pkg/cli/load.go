@@ -31,6 +31,8 @@ type judgedCluster struct {
 	generation int64
 	// policyUnread says why it is unknown which policy is in force, empty if it is known.
 	policyUnread string
+	// tenantLabel is the label of namespaces that names the tenant.
+	tenantLabel string
 	// asRead are the namespaces before the policy, or --tenant-key, gave them tenants.
 	asRead   []*v1.Namespace
 	rules    *podfacts.Rules
@@ -151,6 +153,12 @@ func (c *judgedCluster) finish(o *options) error {
 		c.policy, c.policyFrom = policy.Default(), "the defaults: no IsolationPolicy is there"
 	}
 	c.asRead = slices.Clone(c.Namespaces)
+	switch c.tenantLabel = isolation.TenantLabel; {
+	case o.tenantKey != "":
+		c.tenantLabel = o.tenantKey
+	case c.policy.TenantFrom != nil:
+		c.tenantLabel = c.policy.TenantFrom.NamespaceLabel
+	}
 	if err := useTenantKey(o.tenantKey, c.policy, c.Inventory); err != nil {
 		return err
 	}
@@ -166,7 +174,7 @@ func (c *judgedCluster) policyInForce(ctx context.Context, o *options) error {
 	}
 	object, err := client.Resource(v1alpha1.Resource).Get(ctx, v1alpha1.DefaultName, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err) && !inventory.ServesPolicies(c.client):
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading the IsolationPolicy %s: %w; --policy judges by a file", v1alpha1.DefaultName, err)
@@ -209,6 +217,7 @@ func (c *judgedCluster) judge() error {
 		return err == nil
 	})
 	c.engine = audit.New(c.store)
+	c.engine.SetHidden(c.Hidden())
 	return err
 }
 
@@ -303,6 +312,10 @@ func (c *judgedCluster) warnOfUnknownPVCs() {
 // warn prints the warnings.
 func (o *options) warn(c *judgedCluster) {
 	for _, warning := range c.Warnings {
-		fmt.Fprintf(o.ErrOut, "%s %s\n", newColour(o.ErrOut).warn("warning:"), warning)
+		o.warnOf(warning)
 	}
+}
+
+func (o *options) warnOf(what string) {
+	printFolded(o.ErrOut, "", "  ", newColour(o.ErrOut).warn("warning:")+" "+what)
 }

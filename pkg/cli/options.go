@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -23,6 +22,9 @@ type options struct {
 	genericiooptions.IOStreams
 	kube *genericclioptions.ConfigFlags
 
+	// live: nothing but a cluster will do.
+	live bool
+
 	files      []string
 	recursive  bool
 	policyFile string
@@ -33,15 +35,12 @@ type options struct {
 func (o *options) addInputFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
-		"Files or folders to read instead of the cluster: manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json` (and isolationpolicies, where installed). - is standard input")
+		"Files or folders to read instead of the cluster: manifests, or the output of kubectl get as in the examples of audit, with isolationpolicies where installed. - is standard input")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "Read the subfolders of the folders given with -f")
 	flags.StringVar(&o.policyFile, "policy", "",
 		"File with an IsolationPolicy to judge by. The default is the one that is in force, of files the one among them, or else the defaults")
 	flags.StringVar(&o.tenantKey, "tenant-key", "",
-		"Namespace label that names the tenant, if another system has set one: capsule.clastix.io/tenant, field.cattle.io/projectId; `namespace` makes every namespace a tenant of its own")
-	// A back quote in a usage text names the value.
-	flags.Lookup("filename").Usage = strings.ReplaceAll(flags.Lookup("filename").Usage, "`", "'")
-	flags.Lookup("tenant-key").Usage = strings.ReplaceAll(flags.Lookup("tenant-key").Usage, "`", "'")
+		"Namespace label that names the tenant, if another system has set one: capsule.clastix.io/tenant, field.cattle.io/projectId; 'namespace' makes every namespace a tenant of its own")
 }
 
 func (o *options) client() (kubernetes.Interface, error) {
@@ -65,12 +64,16 @@ func (o *options) objects() (dynamic.Interface, error) {
 }
 
 func (o *options) restConfig() (*rest.Config, error) {
+	orFiles := ", or read files with -f"
+	if o.live {
+		orFiles = ""
+	}
 	if _, err := o.kube.ToRawKubeConfigLoader().RawConfig(); err == nil && !o.hasContext() {
-		return nil, errors.New("no cluster is configured: choose one with --kubeconfig or --context, or read files with -f")
+		return nil, fmt.Errorf("no cluster is configured: choose one with --kubeconfig or --context%s", orFiles)
 	}
 	restConfig, err := o.kube.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("%w\nChoose a cluster with --kubeconfig or --context, or read files with -f", err)
+		return nil, fmt.Errorf("%w\nChoose a cluster with --kubeconfig or --context%s", err, orFiles)
 	}
 	restConfig.QPS, restConfig.Burst = -1, -1
 	restConfig.UserAgent = "kubectl-isolation/" + Version()

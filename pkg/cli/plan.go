@@ -10,26 +10,32 @@ import (
 
 type planOptions struct {
 	*options
-	output               string
-	cpu, memory          string
-	pods                 int64
-	vmClass              string
-	vmCPU, vmMemory      string
-	cpuGiven, vmCPUGiven bool
+	output          string
+	cpu, memory     string
+	pods            int64
+	vmClass         string
+	vmCPU, vmMemory string
+	// given reports whether a flag was.
+	given func(flag string) bool
+}
+
+// sizeGiven reports whether the user has given the size of a node.
+func (p *planOptions) sizeGiven() bool {
+	return p.given("node-cpu") || p.given("node-memory") || p.given("node-pods")
 }
 
 func newPlanCommand(o *options) *cobra.Command {
 	p := &planOptions{options: o}
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Estimate what enforcing the rule costs in nodes, or what another policy would change",
+		Short: "Estimate what the rule costs, or what another policy would change",
 		Long: paragraphs(
 			`Packs the pods of the cluster anew, into nodes of the same sizes: without the rule, with it, and with VMs
 where they save nodes. Lists the workloads that share a node against the rule today and would move, and those
 that are in a trust domain of their own only because of their privilege, where a fix would save nodes.`,
 			`It is an estimate: best fit by CPU and memory requests and the number of pods. Selectors, taints, spread and
 disks are ignored. Pods of DaemonSets and of the platform are assumed on every node; a DaemonSet of a tenant keeps off
-what the rule denies beside it.`,
+what the rule denies beside it, and one whose pods would be refused counts on no node.`,
 			`Manifests are planned for the nodes of the cluster of the current context, whose API server is asked with a dry run
 what it would make of one pod of each workload. Without a cluster, with --tenant-key and with --node-cpu they are
 packed into nodes of --node-cpu and --node-memory, and the admission policies of this release are evaluated here.`,
@@ -54,8 +60,7 @@ unknown which policy is in force. A field that takes effect only later, such as 
 		),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p.cpuGiven = cmd.Flags().Changed("node-cpu") || cmd.Flags().Changed("node-memory")
-			p.vmCPUGiven = cmd.Flags().Changed("vm-cpu") || cmd.Flags().Changed("vm-memory")
+			p.given = cmd.Flags().Changed
 			if err := p.wholeCluster(cmd); err != nil {
 				return err
 			}
@@ -65,12 +70,13 @@ unknown which policy is in force. A field that takes effect only later, such as 
 	o.addInputFlags(cmd)
 	outputFlag(cmd, &p.output, "json", "yaml")
 	flags := cmd.Flags()
-	flags.StringVar(&p.cpu, "node-cpu", "8", "CPU of a node, if the input has no nodes")
-	flags.StringVar(&p.memory, "node-memory", "32Gi", "Memory of a node, if the input has no nodes")
-	flags.Int64Var(&p.pods, "node-pods", 110, "Maximum pods of a node, if the input has no nodes")
+	const usual = " of each node to be added; if not given, that of most nodes of the input, or else the default"
+	flags.StringVar(&p.cpu, "node-cpu", "8", "CPU"+usual)
+	flags.StringVar(&p.memory, "node-memory", "32Gi", "Memory"+usual)
+	flags.Int64Var(&p.pods, "node-pods", 110, "Maximum pods"+usual)
 	flags.StringVar(&p.vmClass, "vm-runtime-class", "", "RuntimeClass for pods in VMs; the default is the first one whose handler isolates")
-	flags.StringVar(&p.vmCPU, "vm-cpu", "250m", "CPU overhead of a VM, if the RuntimeClass does not say")
-	flags.StringVar(&p.vmMemory, "vm-memory", "160Mi", "Memory overhead of a VM, if the RuntimeClass does not say")
+	flags.StringVar(&p.vmCPU, "vm-cpu", "250m", "CPU overhead of a VM; if not given, that of the RuntimeClass, or else the default")
+	flags.StringVar(&p.vmMemory, "vm-memory", "160Mi", "Memory overhead of a VM; if not given, that of the RuntimeClass, or else the default")
 	return cmd
 }
 

@@ -117,6 +117,9 @@ func less(size, common plan.Size) plan.Size {
 	return plan.Size{MilliCPU: size.MilliCPU - common.MilliCPU, Memory: size.Memory - common.Memory, Pods: size.Pods - common.Pods}
 }
 
+// maxPods is how many pods a cluster may have: https://kubernetes.io/docs/setup/best-practices/cluster-large
+const maxPods = 150_000
+
 // gather lists the pods to be placed, and the DaemonSets by name. Refused are the workloads whose pods admission would
 // refuse, notes say why.
 func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan.Pod, daemons []*daemon, refused map[string]bool, notes []string, err error) {
@@ -148,12 +151,18 @@ func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan
 		if err != nil {
 			return err
 		}
-		if len(admitted.Refused) > 0 {
-			refused[workload] = true
-			notes = append(notes, fmt.Sprintf("%s would be refused: %s", workload, strings.Join(admitted.Refused, "; ")))
-		}
 		if admitted.unasked != "" {
 			notes = append(notes, admitted.unasked)
+		}
+		if len(admitted.Refused) > 0 {
+			refused[workload] = true
+			why := strings.Join(admitted.Refused, "; ")
+			if ofDaemon {
+				// No node gets one: it is no resident and takes no room.
+				notes = append(notes, fmt.Sprintf("%s would be refused, so it counts on no node: %s", workload, why))
+				return nil
+			}
+			notes = append(notes, fmt.Sprintf("%s would be refused, and counts as it would be without the fault: %s", workload, why))
 		}
 		add(workload, admitted.Pod.Pod, ofDaemon, copies)
 		return nil
@@ -171,17 +180,28 @@ func (p *planOptions) gather(ctx context.Context, c *judgedCluster) (pods []plan
 			return nil, nil, nil, nil, err
 		}
 	}
-	running := c.RunningPods() > 0 && !c.manifests
+	running, copies := c.RunningPods() > 0 && !c.manifests, 0
+	var cronJobs []string
 	for i := range c.Workloads {
 		w := &c.Workloads[i]
 		workload := fmt.Sprintf("%s/%s/%s", w.Pod.Namespace, strings.ToLower(w.Kind), w.Pod.Name)
-		// Pods that are there are those of their workload. Of a CronJob, they have another owner.
-		if there[workload] || running && w.Kind == "CronJob" {
+		if there[workload] {
 			continue
+		}
+		// Its pods that are there have another owner.
+		if running && w.Kind == "CronJob" {
+			cronJobs = append(cronJobs, workload)
+			continue
+		}
+		if copies += w.Replicas; copies > maxPods {
+			return nil, nil, nil, nil, fmt.Errorf("more than %d pods to place, with the %d of %s: Kubernetes supports no larger cluster", maxPods, w.Replicas, workload)
 		}
 		if err := addNew(workload, w.Pod, w.Kind == "DaemonSet", w.Replicas); err != nil {
 			return nil, nil, nil, nil, err
 		}
+	}
+	if len(cronJobs) > 0 {
+		notes = append(notes, fmt.Sprintf("%s counts with the pods that run now, if any, and not with those of its next run", fewOf(cronJobs)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		daemons = append(daemons, byName[name])
@@ -222,10 +242,7 @@ func (p *planOptions) usualNode(c *judgedCluster) (plan.Size, error) {
 	if usual.MilliCPU <= 0 || usual.Memory <= 0 || usual.Pods <= 0 {
 		return plan.Size{}, fmt.Errorf("--node-cpu=%s, --node-memory=%s, --node-pods=%d: no pod fits on a node without one of these", p.cpu, p.memory, p.pods)
 	}
-	if p.cpuGiven {
-		return usual, nil
-	}
-	counts := map[plan.Size]int{}
+	given, counts := usual, map[plan.Size]int{}
 	for _, node := range c.Nodes {
 		size := plan.Resources(node.Status.Allocatable)
 		size.Pods = node.Status.Allocatable.Pods().Value()
@@ -238,6 +255,15 @@ func (p *planOptions) usualNode(c *judgedCluster) (plan.Size, error) {
 		if n > most || (n == most && size.MilliCPU > usual.MilliCPU) {
 			usual, most = size, n
 		}
+	}
+	if p.given("node-cpu") {
+		usual.MilliCPU = given.MilliCPU
+	}
+	if p.given("node-memory") {
+		usual.Memory = given.Memory
+	}
+	if p.given("node-pods") {
+		usual.Pods = given.Pods
 	}
 	return usual, nil
 }
@@ -260,9 +286,6 @@ func (p *planOptions) class(c *judgedCluster) (class *nodev1.RuntimeClass, note 
 }
 
 func (p *planOptions) overhead(class *nodev1.RuntimeClass) (plan.Size, error) {
-	if class.Overhead != nil && !p.vmCPUGiven {
-		return plan.Resources(class.Overhead.PodFixed), nil
-	}
 	cpu, err := resource.ParseQuantity(p.vmCPU)
 	if err != nil {
 		return plan.Size{}, fmt.Errorf("--vm-cpu=%s: %w", p.vmCPU, err)
@@ -274,5 +297,16 @@ func (p *planOptions) overhead(class *nodev1.RuntimeClass) (plan.Size, error) {
 	if cpu.Sign() < 0 || memory.Sign() < 0 {
 		return plan.Size{}, fmt.Errorf("--vm-cpu=%s, --vm-memory=%s: an overhead is not negative", p.vmCPU, p.vmMemory)
 	}
-	return plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value()}, nil
+	overhead := plan.Size{MilliCPU: cpu.MilliValue(), Memory: memory.Value()}
+	if class.Overhead == nil {
+		return overhead, nil
+	}
+	of := plan.Resources(class.Overhead.PodFixed)
+	if p.given("vm-cpu") {
+		of.MilliCPU = overhead.MilliCPU
+	}
+	if p.given("vm-memory") {
+		of.Memory = overhead.Memory
+	}
+	return of, nil
 }

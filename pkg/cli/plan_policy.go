@@ -57,7 +57,7 @@ func (p *planOptions) loadToPlan(ctx context.Context) (c *judgedCluster, compare
 // asksCluster reports whether manifests are planned for the cluster of the current context: where there is one, and
 // neither the files nor the flags say of another.
 func (p *planOptions) asksCluster(files *inventory.Inventory) bool {
-	return len(files.Nodes) == 0 && files.RunningPods() == 0 && p.tenantKey == "" && !p.cpuGiven && p.hasContext()
+	return len(files.Nodes) == 0 && files.RunningPods() == 0 && p.tenantKey == "" && !p.sizeGiven() && p.hasContext()
 }
 
 // beside reads a cluster to place the pods of manifests on, with those of its DaemonSets and no others.

@@ -17,9 +17,10 @@ const maxListed = 15
 
 func printPlan(out io.Writer, c *judgedCluster, in plan.Input, made *plan.Plan) error {
 	paint := newColour(out)
-	fmt.Fprintf(out, "%s to place (rule: %s), on nodes of %s CPU and %s, DaemonSets deducted\n\n",
+	printFolded(out, "", "  ", fmt.Sprintf("%s to place (rule: %s), on nodes of %s CPU and %s, DaemonSets deducted",
 		count(made.Pods, "pod"), c.policyFrom,
-		resource.NewMilliQuantity(in.More.MilliCPU, resource.DecimalSI), resource.NewQuantity(in.More.Memory, resource.BinarySI))
+		resource.NewMilliQuantity(in.More.MilliCPU, resource.DecimalSI), resource.NewQuantity(in.More.Memory, resource.BinarySI)))
+	fmt.Fprintln(out)
 	table := printers.GetNewTabWriter(out)
 	fmt.Fprintln(table, "NODES\tFOR")
 	if made.Today > 0 {
@@ -40,10 +41,12 @@ func printPlan(out io.Writer, c *judgedCluster, in plan.Input, made *plan.Plan) 
 	printMoves(out, made)
 	printRaising(out, in, made)
 	for _, l := range made.Limited {
-		fmt.Fprintf(out, "\n%s tenant %s may have %s (maxNodesPerTenant), and %s of it stay Pending\n", paint.warn("note:"), l.Tenant, count(l.Nodes, "node"), count(l.Pods, "pod"))
+		fmt.Fprintln(out)
+		printFolded(out, "", "  ", fmt.Sprintf("%s tenant %s may have %s (maxNodesPerTenant), and %s of it stay Pending", paint.warn("note:"), l.Tenant, count(l.Nodes, "node"), count(l.Pods, "pod")))
 	}
 	for _, u := range made.Unplaceable {
-		fmt.Fprintf(out, "\n%s %s (%s) is left out: %s\n", paint.warn("note:"), u.Workload, count(u.Pods, "pod"), u.Why)
+		fmt.Fprintln(out)
+		printFolded(out, "", "  ", fmt.Sprintf("%s %s (%s) is left out: %s", paint.warn("note:"), u.Workload, count(u.Pods, "pod"), u.Why))
 	}
 	return nil
 }
@@ -55,7 +58,7 @@ func printDomains(out io.Writer, made *plan.Plan) {
 			fmt.Fprintf(out, "  and %d more\n", len(made.TrustDomains)-maxListed)
 			break
 		}
-		fmt.Fprintf(out, "  %s: %s, %s\n", d.Name, count(d.Pods, "pod"), count(d.Nodes, "node"))
+		printFolded(out, "  ", "    ", fmt.Sprintf("%s: %s, %s", d.Name, count(d.Pods, "pod"), count(d.Nodes, "node")))
 	}
 }
 
@@ -65,13 +68,14 @@ func printMoves(out io.Writer, made *plan.Plan) {
 	case len(made.Moves) == 0:
 		fmt.Fprintln(out, "\nNo workload would have to move: no node has more than one trust domain.")
 	default:
-		fmt.Fprintf(out, "\n%s would move, away from nodes where another trust domain has more pods:\n", count(len(made.Moves), "workload"))
+		fmt.Fprintln(out)
+		printFolded(out, "", "", count(len(made.Moves), "workload")+" would move, away from nodes where another trust domain has more pods:")
 		for i, m := range made.Moves {
 			if i == maxListed {
 				fmt.Fprintf(out, "  and %d more\n", len(made.Moves)-maxListed)
 				break
 			}
-			fmt.Fprintf(out, "  %s: %s on %s\n", m.Workload, count(m.Pods, "pod"), fewOf(m.Nodes))
+			printFolded(out, "  ", "    ", fmt.Sprintf("%s: %s on %s", m.Workload, count(m.Pods, "pod"), fewOf(m.Nodes)))
 		}
 	}
 }
@@ -80,13 +84,14 @@ func printRaising(out io.Writer, in plan.Input, made *plan.Plan) {
 	if len(made.Raising) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n%s in a trust domain of its own only because of its privilege; lowering it saves:\n", count(len(made.Raising), "workload"))
+	fmt.Fprintln(out)
+	printFolded(out, "", "", count(len(made.Raising), "workload")+" in a trust domain of its own only because of its privilege; lowering it saves:")
 	for i, r := range made.Raising {
 		if i == maxListed {
 			fmt.Fprintf(out, "  and %d more\n", len(made.Raising)-maxListed)
 			break
 		}
-		fmt.Fprintf(out, "  %s: %s, %s where %s is usual, because of %s\n", r.Workload, count(r.Saves, "node"), r.Privilege, r.Instead, whyRaised(in, r))
+		printFolded(out, "  ", "    ", fmt.Sprintf("%s: %s, %s where %s is usual, because of %s", r.Workload, count(r.Saves, "node"), r.Privilege, r.Instead, whyRaised(in, r)))
 	}
 }
 

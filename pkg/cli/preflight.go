@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 )
 
 type preflightOptions struct {
 	*options
 	output string
+	lease  string
 }
 
 func newPreflightCommand(o *options) *cobra.Command {
@@ -27,7 +28,7 @@ func newPreflightCommand(o *options) *cobra.Command {
 rights, RuntimeClasses and handlers of nodes, DaemonSets that conflict, labels of namespaces, and who may edit
 isolation labels or bind pods. Prints a line for each: pass, warn or fail, and the fix.`,
 			`It reads RBAC objects. It does not see what other authorizers allow.`,
-			`Exit status: 0 if nothing failed, 1 if something did, 2 if the checks could not run.`,
+			`Exit status: 0 if all was checked and nothing failed, 1 if something did, 2 if nothing failed and a check could not run.`,
 		),
 		Example: examples(
 			"# Before the installation, and after it",
@@ -45,7 +46,12 @@ isolation labels or bind pods. Prints a line for each: pass, warn or fail, and t
 		},
 	}
 	o.addInputFlags(cmd)
+	// They get an error that says why.
+	for _, ofFiles := range []string{"filename", "recursive"} {
+		_ = cmd.Flags().MarkHidden(ofFiles)
+	}
 	outputFlag(cmd, &p.output, "json", "yaml")
+	cmd.Flags().StringVar(&p.lease, "lease", preflight.Lease, "Lease of the scheduler, NAMESPACE/NAME, if its configuration has another than the shipped one")
 	return cmd
 }
 
@@ -56,15 +62,22 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	if p.fromFiles() {
 		return errors.New("preflight needs an API server: leave -f out, and choose a cluster with --context")
 	}
+	p.live = true
 	c, err := p.load(ctx)
 	if err != nil {
 		return err
 	}
-	results, err := c.checker().Run(ctx)
+	checker := c.checker()
+	checker.Lease = p.lease
+	results, err := checker.PolicyInForce(ctx, c.policyFrom, c.unjudgedPolicy(p.options), p.policyFile != "" || p.tenantKey != "")
 	if err != nil {
 		return err
 	}
-	results = append(p.policyInForce(c), results...)
+	rest, err := checker.Run(ctx)
+	if err != nil {
+		return err
+	}
+	results = append(results, rest...)
 	if p.output != "" {
 		err = p.printObject(p.output, results)
 	} else {
@@ -74,36 +87,28 @@ func (p *preflightOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range results {
-		if r.Status == preflight.Fail {
-			return errFindings
-		}
+	return preflightStatus(results)
+}
+
+func preflightStatus(results []preflight.Result) error {
+	switch {
+	case slices.ContainsFunc(results, func(r preflight.Result) bool { return r.Status == preflight.Fail }):
+		return errFindings
+	case slices.ContainsFunc(results, func(r preflight.Result) bool { return r.Unchecked }):
+		return errNotJudged
 	}
 	return nil
 }
 
-// policyInForce names the policy that is in force, and what is wrong with it.
-func (p *preflightOptions) policyInForce(c *judgedCluster) []preflight.Result {
-	const check = "policy in force"
-	reasons := c.unjudgedPolicy(p.options)
-	if len(reasons) == 0 {
-		return []preflight.Result{{Check: check, Status: preflight.Pass, Says: c.policyFrom}}
-	}
-	results := make([]preflight.Result, 0, len(reasons))
-	for _, reason := range reasons {
-		results = append(results, preflight.Result{
-			Check: check, Status: preflight.Fail, Says: reason,
-			Fix: "kubectl describe isolationpolicy " + v1alpha1.DefaultName + ", and look at the logs of the scheduler; where there is none, " + preflight.Install,
-		})
-	}
-	return results
-}
-
 func printPreflight(out io.Writer, results []preflight.Result) error {
 	paint := newColour(out)
-	counts := map[preflight.Status]int{}
+	counts, unchecked := map[preflight.Status]int{}, 0
+	var before preflight.Result
 	for _, r := range results {
 		counts[r.Status]++
+		if r.Unchecked {
+			unchecked++
+		}
 		word := string(r.Status)
 		switch r.Status {
 		case preflight.Pass:
@@ -114,11 +119,28 @@ func printPreflight(out io.Writer, results []preflight.Result) error {
 			word = paint.bad(word)
 		}
 		printFolded(out, "", "     ", word+" "+r.Check+": "+r.Says+".")
-		if r.Fix != "" {
-			printFolded(out, "     ", "          ", "Fix: "+r.Fix+".")
+		printFix(out, &r, &before)
+		before = r
+	}
+	fmt.Fprintf(out, "\n%d passed, %s, %d failed\n", counts[preflight.Pass], count(counts[preflight.Warn], "warning"), counts[preflight.Fail])
+	if unchecked > 0 {
+		fmt.Fprintf(out, "%s: %s could not be checked\n", paint.warn("Not judged"), count(unchecked, "result"))
+	}
+	return nil
+}
+
+// printFix prints what to do, and its commands, unless they are those of the line before.
+func printFix(out io.Writer, r, before *preflight.Result) {
+	switch {
+	case r.Fix == "":
+	case r.Fix == before.Fix && slices.Equal(r.Run, before.Run):
+		printFolded(out, "     ", "          ", "Fix: as above.")
+	case len(r.Run) == 0:
+		printFolded(out, "     ", "          ", "Fix: "+r.Fix+".")
+	default:
+		printFolded(out, "     ", "          ", "Fix: "+r.Fix+":")
+		for _, command := range r.Run {
+			printCommand(out, "       ", command)
 		}
 	}
-	_, err := fmt.Fprintf(out, "\n%d passed, %s, %d failed\n",
-		counts[preflight.Pass], count(counts[preflight.Warn], "warning"), counts[preflight.Fail])
-	return err
 }

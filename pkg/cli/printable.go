@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"unicode"
@@ -15,6 +17,8 @@ type printable struct {
 	out io.Writer
 	// rest is the begin of a character whose end has not been written yet.
 	rest []byte
+	// err is the first error of the writer below.
+	err error
 }
 
 // raw returns the writer below.
@@ -25,24 +29,40 @@ func raw(w io.Writer) io.Writer {
 	return w
 }
 
-// firstMark begins the characters that stand for colours until they are written. They are noncharacters of
-// Unicode; in a text of the cluster they can colour it, and no more.
-const firstMark = '\ufdd0'
+// mark and a digit stand for a colour until they are written. The byte is in no text of a cluster: it is not UTF-8,
+// which every decoder of JSON and YAML demands or makes.
+const mark = '\xff'
+
+// markOf returns the code of the colour with which a text begins, false if it begins with none.
+func markOf[T []byte | string](text T) (code string, ok bool) {
+	if len(text) < 2 || text[0] != mark || int(text[1])-'0' < 0 || int(text[1])-'0' >= len(colourCodes) {
+		return "", false
+	}
+	return colourCodes[text[1]-'0'], true
+}
 
 // Write writes the escaped text.
 func (p *printable) Write(text []byte) (int, error) {
 	if len(p.rest) == 0 && plain(text) {
-		return p.out.Write(text)
+		n, err := p.out.Write(text)
+		p.err = cmp.Or(p.err, err)
+		return n, err
 	}
 	whole := append(p.rest, text...)
 	escaped := make([]byte, 0, len(whole)+len(whole)/8)
-	for len(whole) > 0 && utf8.FullRune(whole) {
+	for len(whole) > 0 && utf8.FullRune(whole) && !bytes.Equal(whole, []byte{mark}) {
+		if code, ok := markOf(whole); ok {
+			escaped = append(escaped, "\x1b["+code+"m"...)
+			whole = whole[2:]
+			continue
+		}
 		r, size := utf8.DecodeRune(whole)
 		escaped = appendPrintable(escaped, r)
 		whole = whole[size:]
 	}
 	p.rest = append([]byte(nil), whole...)
 	if _, err := p.out.Write(escaped); err != nil {
+		p.err = cmp.Or(p.err, err)
 		return 0, err
 	}
 	return len(text), nil
@@ -60,8 +80,6 @@ func plain(text []byte) bool {
 
 func appendPrintable(to []byte, r rune) []byte {
 	switch {
-	case r >= firstMark && r < firstMark+rune(len(colourCodes)):
-		return append(to, "\x1b["+colourCodes[r-firstMark]+"m"...)
 	case !commands(r):
 		return utf8.AppendRune(to, r)
 	case r > 0xffff:

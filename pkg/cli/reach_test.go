@@ -79,7 +79,7 @@ func TestExplainReach(t *testing.T) {
 				t.Errorf("status %d, want %d\n%s%s", got.status, tc.want, got.out, got.errOut)
 			}
 			for _, text := range tc.says {
-				if !strings.Contains(got.out+got.errOut, text) {
+				if !strings.Contains(unfolded(got.out+got.errOut), unfolded(text)) {
 					t.Errorf("%q is not said:\n%.3000s%s", text, got.out, got.errOut)
 				}
 			}

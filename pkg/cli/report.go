@@ -51,7 +51,7 @@ an invalid one.`,
 			"kubectl isolation report --html --sign-key=audit.key --signature=isolation.html.minisig > isolation.html",
 			"kubectl isolation report verify isolation.html --public-key=audit.pub",
 		),
-		Args: cobra.NoArgs,
+		Args: noUnknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := r.wholeCluster(cmd); err != nil {
 				return err
@@ -103,6 +103,9 @@ func (r *reportOptions) run(ctx context.Context) error {
 	if earlier != nil {
 		if err := data.Follow(earlier); err != nil {
 			return fmt.Errorf("--since %s: %w", r.since, err)
+		}
+		if data.Cluster.UID == "" {
+			r.warnOf("neither report has the UID of the namespace kube-system, so it is unknown whether they are of one cluster")
 		}
 	}
 	if err := r.write(data, key); err != nil {

@@ -207,6 +207,9 @@ func describeReport(out io.Writer, d *report.Data) {
 	switch {
 	case len(d.Findings) > 0:
 		result = fmt.Sprintf("%s, %s of pods", count(len(d.Findings), "finding"), count(d.Summary.PairsBreaking, "pair"))
+		if !d.Judged {
+			result += "; not judged: " + strings.Join(d.NotJudged, "; ")
+		}
 	case !d.Judged:
 		result = "not judged: " + strings.Join(d.NotJudged, "; ")
 	}

@@ -63,6 +63,10 @@ func TestReportSince(t *testing.T) {
 	if now.Changes.SameObjects || len(now.Changes.NodesChanged) != 2 || len(now.Changes.Began) != 1 {
 		t.Errorf("a pod has moved: %+v", now.Changes)
 	}
+	unknown := writeFile(t, "unknown.html", run(t, separate(), "report", "--html", "-f", "-").out)
+	if again := run(t, separate(), "report", "--html", "-f", "-", "--since", unknown); !strings.Contains(unfolded(again.errOut), "it is unknown whether they are of one cluster") {
+		t.Errorf("of clusters without a UID: %s", again.errOut)
+	}
 	other := run(t, cluster("def", separate()), "report", "--html", "-f", "-", "--since", path)
 	if other.status != 2 || !strings.Contains(other.errOut, "another cluster") {
 		t.Errorf("another cluster: status %d, want 2: %s", other.status, other.errOut)

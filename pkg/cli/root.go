@@ -16,7 +16,8 @@ const name = "kubectl isolation"
 
 // NewCommand returns the command with all of its subcommands.
 func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	streams.Out, streams.ErrOut = &printable{out: streams.Out}, &printable{out: streams.ErrOut}
+	out := &printable{out: streams.Out}
+	streams.Out, streams.ErrOut = out, &printable{out: streams.ErrOut}
 	o := &options{IOStreams: streams, kube: genericclioptions.NewConfigFlags(true)}
 	root := &cobra.Command{
 		Use:   "kubectl-isolation",
@@ -49,10 +50,19 @@ request is invalid, or nothing was found and not everything was judged.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
+		// An answer that nobody can read is none.
+		PersistentPostRunE: func(*cobra.Command, []string) error {
+			if out.err != nil {
+				return fmt.Errorf("writing the answer: %w", out.err)
+			}
+			return nil
+		},
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
+	usage := strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", columns))
+	root.SetUsageTemplate(strings.ReplaceAll(usage, `" for more information about a command.`, `" for more about a command.`))
 	root.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
 	o.kube.AddFlags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -60,13 +70,38 @@ request is invalid, or nothing was found and not everything was judged.`,
 	})
 	root.AddCommand(
 		newAuditCommand(o),
+		newChartCommand(o),
 		newExplainCommand(o),
 		newPlanCommand(o),
 		newPreflightCommand(o),
 		newReportCommand(o),
 		newVersionCommand(o),
 	)
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown has cobra's help refuse a command that there is not.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Run = nil
+	help.RunE = func(_ *cobra.Command, args []string) error {
+		of, unknown, err := root.Find(args)
+		if err == nil {
+			err = noUnknownCommand(of, unknown)
+		}
+		if err != nil {
+			return err
+		}
+		// As the flag --help does.
+		of.InitDefaultHelpFlag()
+		of.InitDefaultVersionFlag()
+		return of.Help()
+	}
 }
 
 // commandPath is what users type: the name of the binary is another.
@@ -85,7 +120,7 @@ func noUnknownCommand(cmd *cobra.Command, args []string) error {
 	if cmd.SuggestionsMinimumDistance <= 0 {
 		cmd.SuggestionsMinimumDistance = 2
 	}
-	return fmt.Errorf("unknown command %q%s\nSee `%s --help`", args[0], didYouMean(cmd.SuggestionsFor(args[0])), name)
+	return fmt.Errorf("unknown command %q%s\nSee `%s --help`", args[0], didYouMean(cmd.SuggestionsFor(args[0])), commandPath(cmd))
 }
 
 // similarFlag names the flags that are spelled like an unknown one, "" for another error.
@@ -113,8 +148,21 @@ func didYouMean(names []string) string {
 	return ": did you mean " + joinOr(names) + "?"
 }
 
-// paragraphs joins the parts of a long help text.
-func paragraphs(parts ...string) string { return strings.Join(parts, "\n\n") }
+// paragraphs joins the parts of a long help text, in lines that fit a narrow terminal. A part that is indented stays as it is.
+func paragraphs(parts ...string) string {
+	var text strings.Builder
+	for i, part := range parts {
+		if i > 0 {
+			fmt.Fprintln(&text)
+		}
+		if strings.HasPrefix(part, " ") {
+			fmt.Fprintln(&text, part)
+		} else {
+			printFolded(&text, "", "", part)
+		}
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
 
 // examples indents lines, as kubectl's help does.
 func examples(lines ...string) string {

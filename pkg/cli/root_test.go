@@ -1,11 +1,17 @@
 package cli_test
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/cli"
 )
 
 func TestSpelling(t *testing.T) {
@@ -21,6 +27,10 @@ func TestSpelling(t *testing.T) {
 		"a namespace, for a report":         {[]string{"report", "--html", "-n", "shop"}, "leave --namespace out"},
 		"a namespace, for a plan":           {[]string{"plan", "-n", "shop"}, "leave --namespace out"},
 		"a namespace, for the preflight":    {[]string{"preflight", "-n", "shop"}, "leave --namespace out"},
+		"a misspelled command of report":    {[]string{"report", "verfy"}, "did you mean verify?"},
+		"help with what there is not":       {[]string{"help", "adit"}, "did you mean audit?"},
+		"help with a part of a report":      {[]string{"help", "report", "verfy"}, "did you mean verify?"},
+		"files, for the preflight":          {[]string{"preflight", "-f", "x.yaml"}, "preflight needs an API server"},
 		"a policy that is in a wrong place": {[]string{"plan", "--policy", "none.yaml"}, "none.yaml"},
 	}
 	for name, tc := range tests {
@@ -64,5 +74,34 @@ func TestControlCharactersOfTheCluster(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An answer that could not be written is no success.
+func TestFullDisk(t *testing.T) {
+	for _, format := range []string{"", "json", "sarif"} {
+		command := cli.NewCommand(genericiooptions.IOStreams{In: strings.NewReader(separate()), Out: full{}, ErrOut: io.Discard})
+		command.SetArgs([]string{"audit", "-f", "-", "-o", format})
+		if err := command.ExecuteContext(t.Context()); cli.ExitStatus(err) != cli.ExitBadInput || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: %v, want the error of the disk", format, err)
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// What people read fits a narrow terminal, as far as its words do.
+func TestColumns(t *testing.T) {
+	long := strings.Repeat("ip-10-0-1-23.eu-central-1.compute.", 2) + "internal"
+	for _, args := range [][]string{{"--help"}, {"audit", "--help"}, {"explain", "--help"}, {"plan", "--help"}, {"preflight", "--help"}, {"report", "--help"}, {"report", "verify", "--help"}, {"chart", "--help"}, {"audit", "-f", "-"}, {"explain", "web-0", "-n", "shop", "-f", "-"}, {"plan", "-f", "-"}} {
+		got := run(t, strings.ReplaceAll(shared(), "n1", long), args...)
+		for line := range strings.Lines(got.out + got.errOut) {
+			line = strings.TrimSuffix(line, "\n")
+			if utf8.RuneCountInString(line) > 80 && len(strings.Fields(strings.TrimPrefix(line, "Trust domain:"))) > 1 && !strings.HasPrefix(line, "  kubectl") {
+				t.Errorf("%s: %d columns: %s", args, utf8.RuneCountInString(line), line)
+			}
+		}
 	}
 }

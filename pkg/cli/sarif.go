@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -57,11 +59,12 @@ func findingText(f *audit.Finding, a advice) string {
 	return fmt.Sprintf("%s: %s: %s.", where, a.means, sidesInWords(sidesOf(f)))
 }
 
-// location is a file, which is all that collectors know, and the object in the cluster.
+// location is the object in the cluster, and a file, which is all that collectors know: the one that was read, if it is
+// one.
 func location(c *judgedCluster, f *audit.Finding) *sarif.Location {
 	uri := "cluster"
-	if c.client == nil {
-		uri = strings.TrimPrefix(c.Source, "files ")
+	if len(c.Files) == 1 && c.Files[0] != "-" {
+		uri = (&url.URL{Path: filepath.ToSlash(c.Files[0])}).String()
 	}
 	kind, name := "node", f.Node
 	if name == "" {

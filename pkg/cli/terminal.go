@@ -23,21 +23,21 @@ func newColour(w io.Writer) colour {
 	return colour{on: isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// colourCodes are the codes of a terminal, in the order of their marks; the first ends a colour.
+// colourCodes are the codes of a terminal, in the order of their digits; the first ends a colour.
 var colourCodes = [...]string{"0", "1", "31", "32", "33"}
 
 // paint puts marks around a text, which printable replaces by codes.
-func (c colour) paint(code rune, text string) string {
+func (c colour) paint(code byte, text string) string {
 	if !c.on {
 		return text
 	}
-	return string(firstMark+code) + text + string(rune(firstMark))
+	return string([]byte{mark, code}) + text + string([]byte{mark, '0'})
 }
 
-func (c colour) bold(text string) string { return c.paint(1, text) }
-func (c colour) bad(text string) string  { return c.paint(2, text) }
-func (c colour) good(text string) string { return c.paint(3, text) }
-func (c colour) warn(text string) string { return c.paint(4, text) }
+func (c colour) bold(text string) string { return c.paint('1', text) }
+func (c colour) bad(text string) string  { return c.paint('2', text) }
+func (c colour) good(text string) string { return c.paint('3', text) }
+func (c colour) warn(text string) string { return c.paint('4', text) }
 
 // progress shows a line of progress, on a terminal only and from the first second on.
 type progress struct {

@@ -1,17 +1,21 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
+	"tenantisolation.dev/scheduler/pkg/cli/preflight"
 	"tenantisolation.dev/scheduler/pkg/cli/report"
 )
 
@@ -40,8 +44,9 @@ func TestKubectlPlugin(t *testing.T) {
 	}
 }
 
-// A user who may list pods but not namespaces learns which right is missing, and gets no "clean".
-func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
+// A user who may list pods but not namespaces learns which right is missing, and gets no "clean". With the rights to read
+// the cluster, and none to read what keeps the rule, preflight is not clean either.
+func TestWithoutRights(t *testing.T) {
 	w := newEnvironment(t)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "reader"}}
 	if _, err := w.api.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
@@ -73,6 +78,42 @@ func TestAuditWithoutTheRightToNamespaces(t *testing.T) {
 	got := w.run(t, kubeconfig, "audit")
 	if got.status != 2 || !strings.Contains(got.errOut, "no right to list namespaces") || got.out != "" {
 		t.Errorf("status %d, want 2 and what is missing:\n%s%s", got.status, got.out, got.errOut)
+	}
+	// The command of that error.
+	_, command, _ := strings.Cut(got.errOut, "kubectl create clusterrole ")
+	command, _, _ = strings.Cut(command, "\n")
+	cmd := exec.CommandContext(t.Context(), w.plane.KubectlPath(), append([]string{"create", "clusterrole", "--kubeconfig", w.plane.AdminKubeconfig()}, strings.Fields(command)...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	binding = binding.DeepCopy()
+	binding.ResourceVersion, binding.Name, binding.RoleRef.Name = "", "tenant-isolation-reader", "tenant-isolation-reader"
+	if _, err := w.api.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		got = w.run(t, kubeconfig, "audit")
+		return !strings.Contains(got.errOut, "no right"), nil
+	})
+	if err != nil {
+		t.Fatalf("%s does not give the right to read: %s", command, got.errOut)
+	}
+	got = w.run(t, kubeconfig, "preflight", "-o", "json")
+	var results []preflight.Result
+	if err := json.Unmarshal([]byte(got.out), &results); err != nil {
+		t.Fatalf("%v: %s%s", err, got.out, got.errOut)
+	}
+	unchecked := 0
+	for _, r := range results {
+		if strings.Contains(r.Says, "could not be checked") != r.Unchecked {
+			t.Errorf("%+v", r)
+		}
+		if r.Unchecked {
+			unchecked++
+		}
+	}
+	if unchecked == 0 || got.status == 0 {
+		t.Errorf("status %d, %d results not checked, want some: %s", got.status, unchecked, got.out)
 	}
 }
 

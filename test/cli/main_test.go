@@ -156,3 +156,6 @@ func repository(t *testing.T, path ...string) string {
 	}
 	return filepath.Join(append([]string{root}, path...)...)
 }
+
+// unfolded is a text in one line, whose words are where they are said in prose.
+func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }

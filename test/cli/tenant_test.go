@@ -170,7 +170,7 @@ func TestExplainWithRightsInOneNamespace(t *testing.T) {
 					t.Errorf("status %d, want %d:\n%s%s", got.status, tc.status, got.out, got.errOut)
 				}
 				for _, text := range tc.says {
-					if !strings.Contains(got.out+got.errOut, text) {
+					if !strings.Contains(unfolded(got.out+got.errOut), unfolded(text)) {
 						t.Errorf("%q is not said:\n%s%s", text, got.out, got.errOut)
 					}
 				}
@@ -189,12 +189,17 @@ func TestExplainWithRightsInOneNamespace(t *testing.T) {
 		}
 		got := w.run(t, edit, "explain", "-n", ns, "-f", path)
 		for _, text := range []string{"pod/new", "It would be made.", "host namespaces", `It would be refused: pod rejected: RuntimeClass "none" not found`, "no right to list nodes"} {
-			if !strings.Contains(got.out+got.errOut, text) {
+			if !strings.Contains(unfolded(got.out+got.errOut), text) {
 				t.Errorf("%q is not said:\n%s%s", text, got.out, got.errOut)
 			}
 		}
 		if got.status != 1 {
 			t.Errorf("status %d, want 1", got.status)
+		}
+		// One that may not create pods has not asked.
+		got = w.run(t, view, "explain", "pod/new", "-n", ns, "-f", path)
+		if got.status != 2 || strings.Contains(got.out, "It would be made.") || !strings.Contains(unfolded(got.out), "Not judged whether it would be made: no right to create pods") {
+			t.Errorf("with the role view: status %d, want 2 and that it was not judged:\n%s%s", got.status, got.out, got.errOut)
 		}
 	})
 }

@@ -105,7 +105,7 @@ func TestWhatAnInjectorDoesCounts(t *testing.T) {
 	w.awaitInjector(t)
 	manifest := filepath.Join(folder, "injected.yaml")
 	explained := w.run(t, w.plane.AdminKubeconfig(), "explain", "-f", manifest)
-	says := strings.Join(strings.Fields(explained.out), " ")
+	says := unfolded(explained.out)
 	for _, want := range []string{
 		"tenant=acme,data-class=unclassified,privilege=privileged", "init container proxy-rules",
 		"job/load", "tenant=acme,data-class=unclassified,privilege=restricted",

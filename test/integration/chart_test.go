@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
+	"tenantisolation.dev/scheduler/charts"
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
 )
@@ -124,6 +126,40 @@ func TestChartInstallsTheManifests(t *testing.T) {
 	}
 }
 
+// packedChart is what `kubectl isolation chart` writes.
+func packedChart(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tenant-isolation.tgz")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(charts.Pack(file), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The chart of the tool has every file that the one of the repository has.
+func TestPackedChart(t *testing.T) {
+	c := &chart{T: t}
+	arguments := func(chart string) []string {
+		return []string{"template", "tenant-isolation", chart, "--namespace", "kube-system", "--include-crds", "--set", "monitoring=true,remediation=true"}
+	}
+	packed := packedChart(t)
+	if diff := cmp.Diff(c.mustHelm(arguments(chartFolder(t))...), c.mustHelm(arguments(packed)...)); diff != "" {
+		t.Errorf("the packed chart differs (-repository +tool):\n%s", diff)
+	}
+	for _, what := range []string{"values", "chart"} {
+		if diff := cmp.Diff(c.mustHelm("show", what, chartFolder(t)), c.mustHelm("show", what, packed)); diff != "" {
+			t.Errorf("the packed chart differs in its %s (-repository +tool):\n%s", what, diff)
+		}
+	}
+	if _, err := c.helm("template", packed, "--set", "replica=3"); err == nil {
+		t.Error("it takes a value that does not exist")
+	}
+}
+
 // sameLines compares texts without their empty lines: kustomize doubles some line ends of folded ones.
 func sameLines(a, b string) bool {
 	lines := func(text string) []string { return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }) }
@@ -190,7 +226,7 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
-// From an empty cluster to an empty cluster, and again. The chart is packed, as whoever has no clone gets it.
+// From an empty cluster to an empty cluster, and again. The chart is that of the tool, as whoever has no clone gets it.
 func TestChartLifecycle(t *testing.T) {
 	plane := controlplanetest.Start(t, controlplane.Options{ControllerManager: true})
 	r := &release{
@@ -198,9 +234,7 @@ func TestChartLifecycle(t *testing.T) {
 	}
 	// The pods of the hooks go where only the strictest standard is allowed.
 	mustKubectl(t, plane, "label", "namespace", "kube-system", "pod-security.kubernetes.io/enforce=restricted")
-	dir := t.TempDir()
-	r.mustHelm("package", chartFolder(t), "--destination", dir)
-	r.packed = filepath.Join(dir, "tenant-isolation-0.1.0.tgz")
+	r.packed = packedChart(t)
 
 	r.install()
 	r.expect("2", "Never")

@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -66,19 +67,26 @@ func (a *Admitter) compile() error {
 	if err != nil {
 		return err
 	}
-	bound := map[string]bool{}
+	// The binding says in which namespaces.
+	bound := map[string]*admissionv1.MatchResources{}
+	add := func(policy string, params *admissionv1.ParamRef, where *admissionv1.MatchResources) {
+		if params == nil || params.Name == shipped.ParametersName {
+			bound[policy] = cmp.Or(where, &admissionv1.MatchResources{})
+		}
+	}
 	for i := range all.MutatingBindings {
 		spec := &all.MutatingBindings[i].Spec
-		bound["mutating "+spec.PolicyName] = spec.ParamRef == nil || spec.ParamRef.Name == shipped.ParametersName
+		add("mutating "+spec.PolicyName, spec.ParamRef, spec.MatchResources)
 	}
 	for i := range all.ValidatingBindings {
-		spec := &all.ValidatingBindings[i].Spec
-		bound["validating "+spec.PolicyName] = (spec.ParamRef == nil || spec.ParamRef.Name == shipped.ParametersName) &&
-			slices.Contains(spec.ValidationActions, admissionv1.Deny)
+		if spec := &all.ValidatingBindings[i].Spec; slices.Contains(spec.ValidationActions, admissionv1.Deny) {
+			add("validating "+spec.PolicyName, spec.ParamRef, spec.MatchResources)
+		}
 	}
 	for i := range all.Mutating {
-		if p := &all.Mutating[i]; bound["mutating "+p.Name] && onPods(p.Spec.MatchConstraints) {
-			compiled, err := compileMutating(p)
+		p := &all.Mutating[i]
+		if where := bound["mutating "+p.Name]; where != nil && shipped.PolicyOnNewPods(p.Spec.MatchConstraints) {
+			compiled, err := compileMutating(p, where)
 			if err != nil {
 				return err
 			}
@@ -86,8 +94,9 @@ func (a *Admitter) compile() error {
 		}
 	}
 	for i := range all.Validating {
-		if p := &all.Validating[i]; bound["validating "+p.Name] && onPods(p.Spec.MatchConstraints) {
-			compiled, err := compileValidating(p)
+		p := &all.Validating[i]
+		if where := bound["validating "+p.Name]; where != nil && shipped.PolicyOnNewPods(p.Spec.MatchConstraints) {
+			compiled, err := compileValidating(p, where)
 			if err != nil {
 				return err
 			}

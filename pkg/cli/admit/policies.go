@@ -26,8 +26,9 @@ var interfaces = admission.NewObjectInterfacesFromScheme(scheme.Scheme)
 
 // policyOfPods is a policy on the creation of pods, compiled as the API server does.
 type policyOfPods struct {
-	name       string
-	match      *admissionv1.MatchResources
+	name string
+	// where is what the binding matches.
+	where      *admissionv1.MatchResources
 	conditions matchconditions.Matcher
 	mutations  []patch.Patcher
 	// variables are those of the mutations.
@@ -57,23 +58,6 @@ func (nobody) Authorize(context.Context, authorizer.Attributes) (authorizer.Deci
 	return authorizer.DecisionNoOpinion, "", nil
 }
 
-// onPods reports whether a policy looks at new pods.
-func onPods(match *admissionv1.MatchResources) bool {
-	if match == nil {
-		return false
-	}
-	for _, rule := range match.ResourceRules {
-		for _, resource := range rule.Resources {
-			for _, operation := range rule.Operations {
-				if (resource == "pods" || resource == "*") && (operation == admissionv1.Create || operation == admissionv1.OperationAll) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
 func compiler(variables []admissionv1.Variable, options cel.OptionalVariableDeclarations) (*cel.CompositedCompiler, error) {
 	c, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
@@ -99,13 +83,13 @@ func conditions(c *cel.CompositedCompiler, name string, all []admissionv1.MatchC
 	return matchconditions.NewMatcher(c.CompileCondition(accessors, options, environment.StoredExpressions), failure, "policy", "validate", name)
 }
 
-func compileMutating(p *admissionv1.MutatingAdmissionPolicy) (*policyOfPods, error) {
+func compileMutating(p *admissionv1.MutatingAdmissionPolicy, where *admissionv1.MatchResources) (*policyOfPods, error) {
 	options := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	c, err := compiler(p.Spec.Variables, options)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
-	compiled := &policyOfPods{name: p.Name, match: p.Spec.MatchConstraints, variables: c, conditions: conditions(c, p.Name, p.Spec.MatchConditions, p.Spec.FailurePolicy, options)}
+	compiled := &policyOfPods{name: p.Name, where: where, variables: c, conditions: conditions(c, p.Name, p.Spec.MatchConditions, p.Spec.FailurePolicy, options)}
 	options.HasPatchTypes = true
 	for _, mutation := range p.Spec.Mutations {
 		if mutation.JSONPatch == nil {
@@ -117,7 +101,7 @@ func compileMutating(p *admissionv1.MutatingAdmissionPolicy) (*policyOfPods, err
 	return compiled, nil
 }
 
-func compileValidating(p *admissionv1.ValidatingAdmissionPolicy) (*policyOfPods, error) {
+func compileValidating(p *admissionv1.ValidatingAdmissionPolicy, where *admissionv1.MatchResources) (*policyOfPods, error) {
 	options := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	c, err := compiler(p.Spec.Variables, options)
 	if err != nil {
@@ -133,7 +117,7 @@ func compileValidating(p *admissionv1.ValidatingAdmissionPolicy) (*policyOfPods,
 		messages = append(messages, message)
 	}
 	match := conditions(c, p.Name, p.Spec.MatchConditions, p.Spec.FailurePolicy, options)
-	return &policyOfPods{name: p.Name, match: p.Spec.MatchConstraints, validator: validating.NewValidator(
+	return &policyOfPods{name: p.Name, where: where, validator: validating.NewValidator(
 		c.CompileCondition(expressions, options, environment.StoredExpressions), match,
 		c.CompileCondition(nil, options, environment.StoredExpressions),
 		c.CompileCondition(messages, options, environment.StoredExpressions), p.Spec.FailurePolicy, nil,
@@ -145,7 +129,7 @@ func (p *policyOfPods) matches(r *request) (bool, error) {
 	for _, of := range []struct {
 		selector *metav1.LabelSelector
 		labels   map[string]string
-	}{{p.match.NamespaceSelector, r.namespace.Labels}, {p.match.ObjectSelector, r.pod.Labels}} {
+	}{{p.where.NamespaceSelector, r.namespace.Labels}, {p.where.ObjectSelector, r.pod.Labels}} {
 		if of.selector == nil {
 			continue
 		}

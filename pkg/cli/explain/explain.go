@@ -11,11 +11,13 @@
 //	parts.go     where each part of a trust domain comes from
 //	boundary.go  the boundary, and what voids it
 //	raised.go    the checks that make a pod as privileged as it is
+//	nodelabels.go  whether its required node affinity is for its trust domain
 //	whatif.go    changes of the pod that would help
 package explain
 
 import (
 	"context"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -36,6 +38,8 @@ type Explainer struct {
 	Store          *cluster.Store
 	Nodes          []*v1.Node
 	RuntimeClasses []*nodev1.RuntimeClass
+	// Schedulers are the names by which pods ask for the scheduler of this project, none if they are unknown.
+	Schedulers []string
 	// Plugins say which nodes a pod can reach whatever the rule says.
 	Plugins *reach.Plugins
 	// Under returns a pod as the API server would make it under another RuntimeClass.
@@ -62,10 +66,14 @@ type Explanation struct {
 	// TrustDomain is the evidence that the scheduler would stamp, "platform", "unmanaged",
 	// or the reason why there is no trust domain.
 	TrustDomain string `json:"trustDomain"`
-	Parts       []Part `json:"parts,omitempty"`
+	// OfAnotherScheduler: its namespace has no tenant, and another scheduler places it, so the rule keeps it off no node.
+	OfAnotherScheduler bool   `json:"ofAnotherScheduler,omitempty"`
+	Parts              []Part `json:"parts,omitempty"`
 	// Raised are the checks that keep the pod from the restricted level.
 	Raised   []Raised `json:"raised,omitempty"`
 	Boundary Boundary `json:"boundary"`
+	// MissedLabels are the labels of the nodes of its trust domain, if its required node affinity asks for those of another.
+	MissedLabels string `json:"missedLabels,omitempty"`
 	// Denied is the reason why the pod is denied on every node, empty if it is not.
 	Denied string `json:"denied,omitempty"`
 	// Admitting is the number of nodes that can take the pod: the rule admits it, and nothing else excludes
@@ -162,20 +170,25 @@ func (x *Explainer) Explain(ctx context.Context, name string, pod *v1.Pod) (*Exp
 		Boundary:    x.boundary(pod, &facts, subject),
 	}
 	if reason, denied := subject.Denied(); denied {
-		e.Denied = reason.String()
+		e.OfAnotherScheduler = reason == isolation.UnmanagedNamespace && x.leavesToAnother(pod)
+		if !e.OfAnotherScheduler {
+			e.Denied = reason.String()
+		}
 	}
-	raised, err := raised(pod)
-	if err != nil {
-		return nil, err
+	if !e.OfAnotherScheduler {
+		var err error
+		if e.Raised, err = raised(pod); err != nil {
+			return nil, err
+		}
 	}
-	e.Raised = raised
 	if !subject.Platform() {
 		e.Parts = x.parts(pod, &facts, subject)
 	}
-	if _, managed := subject.TrustDomain(); !managed && e.Denied == isolation.UnmanagedNamespace.String() {
+	if reason, _ := subject.Denied(); reason == isolation.UnmanagedNamespace {
 		// Only the tenant matters.
 		e.Parts = e.Parts[:1]
 	}
+	e.MissedLabels = x.missedLabels(pod, subject)
 	answer, err := x.Plugins.Ask(ctx, pod)
 	if err != nil {
 		return nil, err
@@ -186,13 +199,24 @@ func (x *Explainer) Explain(ctx context.Context, name string, pod *v1.Pod) (*Exp
 		if object.Name != pod.Spec.NodeName {
 			continue
 		}
-		if node, known := x.node(object, pod); known {
+		if node, known := x.node(object, pod); known && !e.OfAnotherScheduler {
 			opening := x.opening(pod, subject)
 			e.OnNode = isolation.Decide(&opening, &node).Reason().String()
 		}
 	}
+	if e.OfAnotherScheduler {
+		return e, nil
+	}
 	e.WhatIf, err = x.whatIf(ctx, pod, subject, answer, e.Admitting)
 	return e, err
+}
+
+// leavesToAnother reports whether another scheduler places the pod.
+func (x *Explainer) leavesToAnother(pod *v1.Pod) bool {
+	if len(x.Schedulers) == 0 {
+		return pod.Spec.SchedulerName == "" || pod.Spec.SchedulerName == v1.DefaultSchedulerName
+	}
+	return !slices.Contains(x.Schedulers, pod.Spec.SchedulerName)
 }
 
 // saidBy returns what the scheduler says of a pod that it could not place.

@@ -26,7 +26,7 @@ func (x *Explainer) judgeNodes(e *Explanation, pod *v1.Pod, subject isolation.Su
 	type cause struct{ by, why string }
 	byCause := map[cause]*Excluded{}
 	for _, object := range x.Nodes {
-		reason, obstacle, excluded := x.verdict(object, pod, &subject, answer)
+		reason, obstacle, excluded := x.verdict(object, pod, &subject, answer, e.OfAnotherScheduler)
 		if excluded {
 			c := cause{obstacle.Plugin, obstacle.Why}
 			if byCause[c] == nil {
@@ -38,7 +38,7 @@ func (x *Explainer) judgeNodes(e *Explanation, pod *v1.Pod, subject isolation.Su
 		e.Reachable++
 		v := byReason[reason]
 		if v == nil {
-			v = &Verdicts{Why: reason, Reason: reason.String(), Admits: reason.Admits(), Example: object.Name}
+			v = &Verdicts{Why: reason, Reason: reason.String(), Admits: reason.Admits() || e.OfAnotherScheduler, Example: object.Name}
 			byReason[reason] = v
 		}
 		v.Count++
@@ -59,9 +59,10 @@ func (x *Explainer) judgeNodes(e *Explanation, pod *v1.Pod, subject isolation.Su
 	})
 }
 
-// verdict returns what the rule says of a node, or else what excludes it whatever the rule says.
-func (x *Explainer) verdict(object *v1.Node, pod *v1.Pod, subject *isolation.Subject, answer *reach.Answer) (reason isolation.Reason, obstacle reach.Obstacle, excluded bool) {
-	if node, known := x.node(object, pod); known {
+// verdict returns what the rule says of a node, or else what excludes it whatever the rule says. The rule says nothing of
+// unjudged pods.
+func (x *Explainer) verdict(object *v1.Node, pod *v1.Pod, subject *isolation.Subject, answer *reach.Answer, unjudged bool) (reason isolation.Reason, obstacle reach.Obstacle, excluded bool) {
+	if node, known := x.node(object, pod); known && !unjudged {
 		reason = isolation.Decide(subject, &node).Reason()
 	}
 	obstacle, excluded = answer.Of(object.Name)

@@ -111,26 +111,38 @@ func shown(text string) string {
 // check drops objects that the input contains twice, and refuses two pods with one UID.
 func (inv *Inventory) check() error {
 	distinguish(inv.Pods)
-	var twice []string
+	var twice doubles
+	if policies := distinct(&twice, "IsolationPolicy", inv.policies); len(policies) > 0 {
+		inv.Policy = policies[0]
+	}
 	inv.Nodes = distinct(&twice, "Node", inv.Nodes)
 	inv.Namespaces = distinct(&twice, "Namespace", inv.Namespaces)
 	inv.RuntimeClasses = distinct(&twice, "RuntimeClass", inv.RuntimeClasses)
 	inv.PVCs = distinct(&twice, "PersistentVolumeClaim", inv.PVCs)
 	inv.Volumes = distinct(&twice, "PersistentVolume", inv.Volumes)
 	inv.StorageClasses = distinct(&twice, "StorageClass", inv.StorageClasses)
-	pods := len(twice)
 	inv.Pods = distinct(&twice, "Pod", inv.Pods)
-	if differ := twice[pods:]; len(differ) > 0 {
-		inv.Unread = append(inv.Unread, some(differ)+": in the input more than once and different, so it is unknown which one runs")
+	if len(twice.unknown) > 0 {
+		inv.Unread = append(inv.Unread, some(twice.unknown)+": in the input more than once and different, so it is unknown which one holds")
 	}
+	// What runs is not judged by them.
 	inv.distinctWorkloads(&twice)
-	if len(twice) > 0 {
-		inv.Warnings = append(inv.Warnings, "in the input more than once and different: of "+some(twice)+" the newest counts, or else the last")
+	if len(twice.unknown) > 0 {
+		inv.Warnings = append(inv.Warnings, "in the input more than once and different: of "+some(twice.unknown)+" the newest counts, or else the last")
+	}
+	if len(twice.stored) > 0 {
+		inv.Warnings = append(inv.Warnings, "in the input as a manifest and as the cluster has it, which counts: "+some(twice.stored))
 	}
 	return inv.identify()
 }
 
-func (inv *Inventory) distinctWorkloads(twice *[]string) {
+// doubles are objects that the input has more than once and different.
+type doubles struct {
+	// unknown: nothing says which one holds. stored: one is of a cluster and the other is a manifest.
+	unknown, stored []string
+}
+
+func (inv *Inventory) distinctWorkloads(twice *doubles) {
 	byKind := map[string][]*v1.Pod{}
 	for _, w := range inv.Workloads {
 		byKind[w.Kind] = append(byKind[w.Kind], w.Pod)
@@ -151,7 +163,7 @@ func distinct[T interface {
 	named
 	GetUID() types.UID
 	GetResourceVersion() string
-}](twice *[]string, kind string, sorted []T) []T {
+}](twice *doubles, kind string, sorted []T) []T {
 	var kept []T
 	for _, object := range sorted {
 		last := len(kept) - 1
@@ -163,7 +175,11 @@ func distinct[T interface {
 		older, newer := version(other), version(object)
 		sameObject := other.GetUID() == object.GetUID()
 		if !apiequality.Semantic.DeepEqual(other, object) && (!sameObject || older == newer) {
-			*twice = append(*twice, kind+" "+strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/"))
+			list := &twice.unknown
+			if (older == 0) != (newer == 0) {
+				list = &twice.stored
+			}
+			*list = append(*list, kind+" "+strings.TrimPrefix(object.GetNamespace()+"/"+object.GetName(), "/"))
 		}
 		if newer >= older {
 			kept[last] = object

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 )
 
 // pageSize is the number of objects in a request, as in kubectl.
@@ -18,7 +20,7 @@ const pageSize = 500
 // number of objects read so far.
 func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objects int)) (*Inventory, error) {
 	inv := &Inventory{Source: "cluster", Versions: map[string]string{}}
-	f := fetcher{ctx: ctx, inv: inv, progress: progress}
+	f := fetcher{ctx: ctx, client: client, inv: inv, progress: progress}
 	if version, err := client.Discovery().ServerVersion(); err == nil {
 		inv.Server = version.GitVersion
 	}
@@ -78,6 +80,7 @@ func Fetch(ctx context.Context, client kubernetes.Interface, progress func(objec
 
 type fetcher struct {
 	ctx      context.Context
+	client   kubernetes.Interface
 	inv      *Inventory
 	progress func(int)
 	objects  int
@@ -131,14 +134,31 @@ func (f *fetcher) need(resource, without string, page func(metav1.ListOptions) (
 	err := f.list(resource, page)
 	if apierrors.IsForbidden(err) {
 		return fmt.Errorf("no right to list %s, so %s: %w\n"+
-			"Ask an administrator for the right (kubectl create clusterrole tenant-isolation-reader --verb=list --resource=nodes,namespaces,pods,"+
-			"persistentvolumeclaims,persistentvolumes,runtimeclasses.node.k8s.io,storageclasses.storage.k8s.io), or for the output of "+
-			"`kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`, and read that with -f", resource, without, err)
+			"Ask an administrator for the right:\n"+
+			"  kubectl create clusterrole tenant-isolation-reader --verb=get,list --resource=nodes,namespaces,pods,"+
+			"persistentvolumeclaims,persistentvolumes,runtimeclasses.node.k8s.io,storageclasses.storage.k8s.io%s\n"+
+			"  kubectl create clusterrolebinding tenant-isolation-reader --clusterrole=tenant-isolation-reader --user=YOU\n"+
+			"or for the output of `kubectl get nodes,ns,pods,runtimeclasses,pvc,pv,sc -A -o json`, and read that with -f", resource, without, err, f.policies())
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", resource, err)
 	}
 	return nil
+}
+
+// ServesPolicies reports whether an API server has IsolationPolicies. Every user may ask it that.
+func ServesPolicies(client kubernetes.Interface) bool {
+	_, err := client.Discovery().ServerResourcesForGroupVersion(v1alpha1.SchemeGroupVersion.String())
+	return !apierrors.IsNotFound(err)
+}
+
+// policies names IsolationPolicies, to be added to a list of resources where there are any: kubectl refuses what it does not
+// know.
+func (f *fetcher) policies() string {
+	if !ServesPolicies(f.client) {
+		return ""
+	}
+	return "," + v1alpha1.Resource.GroupResource().String()
 }
 
 func (f *fetcher) list(resource string, page func(metav1.ListOptions) (metav1.ListInterface, error)) error {

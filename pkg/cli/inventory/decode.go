@@ -1,8 +1,11 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,6 +13,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -32,6 +36,9 @@ type decoded struct {
 	other  schema.GroupVersionKind
 	// guessed: the object has no kind, and its fields show which one it is.
 	guessed bool
+	// at says where it is: it is a part of an object, or may be one if there is an object. size is that of its text.
+	at   string
+	size int
 	// leftOut is why it is no object, nil if it is one; mayBePods: it may still be or make pods.
 	leftOut   error
 	mayBePods bool
@@ -65,19 +72,81 @@ func decode(results []decoded, from *manifest.Object, namespace string) ([]decod
 			}
 		}
 		// Only its kind matters, which must not be set twice.
-		return append(results, decoded{other: gvk}), from.Decode(&metav1.TypeMeta{})
+		if err := from.Decode(&metav1.TypeMeta{}); err != nil {
+			return results, err
+		}
+		if why := unreadable(gvk, from); why != nil {
+			return append(results, decoded{leftOut: fmt.Errorf("%s: %w", from.At(), why), mayBePods: true}), nil
+		}
+		return append(results, decoded{other: gvk}), nil
 	}
 	if err := from.Decode(made); err != nil {
-		return nil, err
+		return nil, explainDecoding(from, gvk.Kind, err)
 	}
+	// Those of a list have no kind of their own, and are the same objects.
+	made.GetObjectKind().SetGroupVersionKind(gvk)
 	if namespaced(gvk.Kind) && made.GetNamespace() == "" {
 		made.SetNamespace(namespace)
 	}
-	if err := checkObject(gvk.Kind, made); err != nil {
+	if isPart(made) {
+		return append(results, decoded{at: whereIs(from, gvk.Kind, made)}), nil
+	}
+	if err := cmp.Or(checkObject(gvk.Kind, made), checkCopies(gvk.Kind, made)); err != nil {
 		return nil, fmt.Errorf("%s: %w", from.At(), err)
 	}
 	slim(made)
-	return append(results, decoded{object: made, guessed: guessed}), nil
+	result := decoded{object: made, guessed: guessed}
+	if lacksSelector(made) {
+		result.at, result.size = whereIs(from, gvk.Kind, made), from.Size()
+	}
+	return append(results, result), nil
+}
+
+// explainDecoding names the object that cannot be decoded, and the quantity in it that is none: the error of the decoder names
+// neither.
+func explainDecoding(from *manifest.Object, kind string, err error) error {
+	whole, unreadable := from.Unstructured()
+	if unreadable != nil {
+		return err
+	}
+	what := kind + " " + shown(strings.TrimPrefix(whole.GetNamespace()+"/"+whole.GetName(), "/"))
+	if path, value := badQuantity(whole.Object, ""); path != "" {
+		return fmt.Errorf("%s: %s: %s is %s, and must be a quantity such as 500m, 2 or 1Gi", from.At(), what, path, shown(value))
+	}
+	return fmt.Errorf("%w (%s)", err, what)
+}
+
+// badQuantity finds what is no quantity where there must be one, "" if there is nothing.
+func badQuantity(of any, path string) (at, value string) {
+	switch of := of.(type) {
+	case []any:
+		for i, item := range of {
+			if at, value = badQuantity(item, fmt.Sprintf("%s[%d]", path, i)); at != "" {
+				return at, value
+			}
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			below := strings.TrimPrefix(path+"."+name, ".")
+			quantities, isMap := of[name].(map[string]any)
+			if isMap && slices.Contains([]string{"requests", "limits", "capacity", "allocatable", "podFixed"}, name) {
+				for _, of := range slices.Sorted(maps.Keys(quantities)) {
+					text, isText := quantities[of].(string)
+					if _, err := resource.ParseQuantity(text); isText && err != nil {
+						return below + "." + of, text
+					}
+				}
+			}
+			if at, value = badQuantity(of[name], below); at != "" {
+				return at, value
+			}
+		}
+	}
+	return "", ""
+}
+
+func whereIs(from *manifest.Object, kind string, of object) string {
+	return fmt.Sprintf("%s: %s %s", from.At(), kind, shown(of.GetNamespace()+"/"+of.GetName()))
 }
 
 // decodePolicy reads an IsolationPolicy as the API server would.
@@ -104,45 +173,33 @@ func namespaced(kind string) bool {
 	return true
 }
 
-// newObject returns nil for a kind that the tool does not read.
-func newObject(gvk schema.GroupVersionKind) object {
-	switch gvk {
-	case v1.SchemeGroupVersion.WithKind("Pod"):
-		return &v1.Pod{}
-	case v1.SchemeGroupVersion.WithKind("Node"):
-		return &v1.Node{}
-	case v1.SchemeGroupVersion.WithKind("Namespace"):
-		return &v1.Namespace{}
-	case v1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"):
-		return &v1.PersistentVolumeClaim{}
-	case v1.SchemeGroupVersion.WithKind("PersistentVolume"):
-		return &v1.PersistentVolume{}
-	case v1.SchemeGroupVersion.WithKind("ReplicationController"):
-		return &v1.ReplicationController{}
-	case nodev1.SchemeGroupVersion.WithKind("RuntimeClass"):
-		return &nodev1.RuntimeClass{}
-	case storagev1.SchemeGroupVersion.WithKind("StorageClass"):
-		return &storagev1.StorageClass{}
-	case appsv1.SchemeGroupVersion.WithKind("Deployment"):
-		return &appsv1.Deployment{}
-	case appsv1.SchemeGroupVersion.WithKind("StatefulSet"):
-		return &appsv1.StatefulSet{}
-	case appsv1.SchemeGroupVersion.WithKind("DaemonSet"):
-		return &appsv1.DaemonSet{}
-	case appsv1.SchemeGroupVersion.WithKind("ReplicaSet"):
-		return &appsv1.ReplicaSet{}
-	case batchv1.SchemeGroupVersion.WithKind("Job"):
-		return &batchv1.Job{}
-	case batchv1.SchemeGroupVersion.WithKind("CronJob"):
-		return &batchv1.CronJob{}
-	}
-	return nil
+// kinds are those that the tool reads as typed objects.
+var kinds = []schema.GroupVersionKind{
+	v1.SchemeGroupVersion.WithKind("Pod"),
+	v1.SchemeGroupVersion.WithKind("Node"),
+	v1.SchemeGroupVersion.WithKind("Namespace"),
+	v1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
+	v1.SchemeGroupVersion.WithKind("PersistentVolume"),
+	v1.SchemeGroupVersion.WithKind("ReplicationController"),
+	nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
+	storagev1.SchemeGroupVersion.WithKind("StorageClass"),
+	appsv1.SchemeGroupVersion.WithKind("Deployment"),
+	appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
+	appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
+	appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+	batchv1.SchemeGroupVersion.WithKind("Job"),
+	batchv1.SchemeGroupVersion.WithKind("CronJob"),
 }
 
-// wellKnown reports whether a kind of Kubernetes has nothing for the rule to read. A kind
-// that the tool reads is not well known in an old version: apps/v1beta1 Deployments create
-// pods.
-func wellKnown(gvk schema.GroupVersionKind) bool {
-	return scheme.Scheme.Recognizes(gvk) && gvk.Version == "v1" ||
-		scheme.Scheme.Recognizes(gvk) && newObject(schema.GroupVersionKind{Group: gvk.Group, Version: "v1", Kind: gvk.Kind}) == nil
+// newObject returns nil for a kind that the tool does not read.
+func newObject(gvk schema.GroupVersionKind) object {
+	if !slices.Contains(kinds, gvk) {
+		return nil
+	}
+	made, err := scheme.Scheme.New(gvk)
+	typed, ok := made.(object)
+	if err != nil || !ok {
+		panic(fmt.Sprintf("%s is not in the scheme of Kubernetes: %v", gvk, err))
+	}
+	return typed
 }

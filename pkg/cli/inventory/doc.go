@@ -7,6 +7,7 @@
 //	check.go      refuses what no API server would have stored
 //	files.go      files, folders and standard input
 //	decode.go     an object's text -> a typed object
+//	part.go       a part of an object, such as a patch of kustomize
 //	untyped.go    the kind of an object that has none
 //	slim.go       drops the parts of an object that the tool does not read
 //	workload.go   a workload -> the pod that it will create

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"tenantisolation.dev/scheduler/pkg/manifest"
 )
@@ -43,7 +44,7 @@ type Files struct {
 // file, the document and the item of a list. A file of a folder or an archive that cannot be read is left out, with
 // a warning, and counts as not read.
 func Read(ctx context.Context, f Files) (*Inventory, error) {
-	inv := &Inventory{Source: "files " + some(f.Names)}
+	inv := &Inventory{Source: "files " + some(f.Names), Files: f.Names}
 	names, err := f.expand(inv)
 	if err != nil {
 		return nil, err
@@ -54,9 +55,13 @@ func Read(ctx context.Context, f Files) (*Inventory, error) {
 			return nil, err
 		}
 	}
+	c.settle()
 	if c.count == 0 {
 		if len(c.leftOut) > 0 {
 			return nil, fmt.Errorf("no objects found: %s", c.leftOut[0])
+		}
+		if len(c.parts) > 0 {
+			return nil, fmt.Errorf("no objects found but parts, as patches of kustomize are, of which `kubectl kustomize` makes whole ones: %s", someOf(c.parts, "; "))
 		}
 		return nil, fmt.Errorf("%s: no objects found: give manifests, or the output of `kubectl get nodes,ns,pods,runtimeclasses -A -o json`", some(f.Names))
 	}
@@ -91,11 +96,14 @@ func (f Files) expand(inv *Inventory) ([]input, error) {
 			names = append(names, input{name: name})
 			continue
 		}
-		inFolder, err := folder(name, f.Recursive)
+		inFolder, skipped, err := folder(name, f.Recursive)
 		if err == nil && !f.Recursive && (len(inFolder) == 0 || isBundle(name)) {
-			if inFolder, err = folder(name, true); len(inFolder) > 0 {
+			if inFolder, skipped, err = folder(name, true); len(inFolder) > 0 {
 				inv.Warnings = append(inv.Warnings, name+": its subfolders are read as with -R")
 			}
+		}
+		if len(skipped) > 0 {
+			inv.Unread = append(inv.Unread, fmt.Sprintf("%d files or folders are not read, and may have pods (unpack archives, and name links to folders): %s", len(skipped), some(skipped)))
 		}
 		if err != nil {
 			return nil, err
@@ -124,28 +132,52 @@ func isBundle(name string) bool {
 	return false
 }
 
-// folder finds the files of a folder that can be read, by their names.
-func folder(name string, recursive bool) ([]input, error) {
-	var found []input
-	err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+// folder finds the files of a folder that can be read, by their names, and those that may have objects and cannot: archives
+// of other kinds, and links to folders, which may lead around in a circle.
+func folder(name string, recursive bool) (found []input, skipped []string, err error) {
+	// A link to a folder is walked if it ends so.
+	err = filepath.WalkDir(name+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != name && !recursive:
+		case entry.IsDir() && filepath.Clean(path) != filepath.Clean(name) && !recursive:
 			return fs.SkipDir
-		case !entry.IsDir() && readable(path):
-			found = append(found, input{name: path, found: true})
+		case entry.IsDir():
+		case readable(path):
+			found = append(found, input{name: filepath.Clean(path), found: true})
+		case packedOtherwise(path), recursive && isFolder(path, entry):
+			skipped = append(skipped, filepath.Clean(path))
 		}
 		return nil
 	})
-	return found, err
+	return found, skipped, err
+}
+
+// isFolder reports whether a link leads to a folder.
+func isFolder(path string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // readable reports whether a file may have objects, by its name.
 func readable(name string) bool {
-	switch filepath.Ext(strings.TrimSuffix(name, ".gz")) {
-	case ".json", ".yaml", ".yml", ".tgz", ".tar":
+	switch filepath.Ext(strings.TrimSuffix(strings.ToLower(name), ".gz")) {
+	case ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".tgz", ".tar":
 		return true
+	}
+	return false
+}
+
+// packedOtherwise reports whether a file may have objects, by its name, and is packed in a way that is not read.
+func packedOtherwise(name string) bool {
+	switch packing := strings.ToLower(filepath.Ext(name)); packing {
+	case ".zip", ".7z":
+		return true
+	case ".xz", ".bz2", ".zst":
+		return readable(name[:len(name)-len(packing)])
 	}
 	return false
 }
@@ -157,11 +189,16 @@ type collector struct {
 
 	mu    sync.Mutex
 	count int
+	// objects are those of each batch, which the decoders take in no order.
+	objects [][]object
 	// guessed counts the objects without a kind.
 	guessed int
 	others  map[schema.GroupVersionKind]int
 	// leftOut says what is no object, or could not be read.
 	leftOut []string
+	// parts are the parts of objects, which no API server takes; unselecting may be parts.
+	parts       []string
+	unselecting []decoded
 	// unread says what could not be read and may be pods.
 	unread []string
 }
@@ -203,6 +240,13 @@ func (c *collector) unlessFound(ctx context.Context, found bool, err error) erro
 	return nil
 }
 
+// skip takes note of an archive within another that is not read.
+func (c *collector) skip(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unread = append(c.unread, name+": unpack it")
+}
+
 // packed reads a file that may be packed.
 func (c *collector) packed(ctx context.Context, f Files, in io.Reader, name string) error {
 	buffered := bufio.NewReaderSize(in, 64<<10)
@@ -229,6 +273,9 @@ func (c *collector) archive(ctx context.Context, f Files, in *tar.Reader, name s
 			return nil
 		case err != nil:
 			return fmt.Errorf("%s: %w", name, err)
+		case member.Typeflag == tar.TypeReg && packedOtherwise(member.Name):
+			c.skip(name + ": " + shown(member.Name))
+			continue
 		case member.Typeflag != tar.TypeReg || !readable(member.Name):
 			continue
 		}
@@ -249,24 +296,31 @@ func (c *collector) stream(ctx context.Context, f Files, in io.Reader, name stri
 		counted.most, counted.reached = slowBytes, func() { f.SlowYAML(name) }
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []*manifest.Object, 2*runtime.GOMAXPROCS(0))
+	batches := make(chan batch, 2*runtime.GOMAXPROCS(0))
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error { return c.decodeAll(batches, f.Progress) })
 	}
 	group.Go(func() error {
 		defer close(batches)
-		return batch(ctx, stream, batches)
+		return c.batch(ctx, stream, batches)
 	})
 	return group.Wait()
 }
 
-// batch sends the objects of a stream in batches that are worth a switch of goroutines.
-func batch(ctx context.Context, stream *manifest.Stream, batches chan<- []*manifest.Object) error {
+// batch is worth a switch of goroutines.
+type batch struct {
+	// number counts all batches from 0.
+	number  int
+	objects []*manifest.Object
+}
+
+// batch sends the objects of a stream in batches.
+func (c *collector) batch(ctx context.Context, stream *manifest.Stream, batches chan<- batch) error {
 	var objects []*manifest.Object
 	size := 0
 	flush := func() error {
 		select {
-		case batches <- objects:
+		case batches <- batch{number: c.reserve(), objects: objects}:
 		case <-ctx.Done():
 			// The goroutine that failed returns the reason.
 			return context.Cause(ctx)
@@ -287,16 +341,24 @@ func batch(ctx context.Context, stream *manifest.Stream, batches chan<- []*manif
 	return flush()
 }
 
-func (c *collector) decodeAll(batches <-chan []*manifest.Object, progress func(int)) error {
+// reserve returns the number of the next batch.
+func (c *collector) reserve() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.objects = append(c.objects, nil)
+	return len(c.objects) - 1
+}
+
+func (c *collector) decodeAll(batches <-chan batch, progress func(int)) error {
 	for batch := range batches {
-		results := make([]decoded, 0, len(batch))
-		for _, object := range batch {
+		results := make([]decoded, 0, len(batch.objects))
+		for _, object := range batch.objects {
 			var err error
 			if results, err = decode(results, object, c.namespace); err != nil {
 				return err
 			}
 		}
-		read := c.take(results)
+		read := c.take(batch.number, results)
 		if progress != nil {
 			progress(read)
 		}
@@ -304,11 +366,19 @@ func (c *collector) decodeAll(batches <-chan []*manifest.Object, progress func(i
 	return nil
 }
 
-// take adds results, and returns the number of objects so far.
-func (c *collector) take(results []decoded) int {
+// take adds the results of a batch, and returns the number of objects so far.
+func (c *collector) take(number int, results []decoded) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range results {
+		if r.at != "" {
+			if r.object == nil {
+				c.parts = append(c.parts, r.at)
+			} else {
+				c.unselecting = append(c.unselecting, r)
+			}
+			continue
+		}
 		if r.leftOut != nil {
 			c.leftOut = append(c.leftOut, r.leftOut.Error())
 			if r.mayBePods {
@@ -324,7 +394,7 @@ func (c *collector) take(results []decoded) int {
 			c.others[r.other]++
 			continue
 		}
-		c.inv.add(r.object)
+		c.objects[number] = append(c.objects[number], r.object)
 	}
 	return c.count
 }
@@ -333,6 +403,10 @@ func (c *collector) take(results []decoded) int {
 func (c *collector) warn() {
 	if c.guessed > 0 {
 		c.inv.Warnings = append(c.inv.Warnings, fmt.Sprintf("%d objects have no kind, as in the output of `kubectl get --raw`: they are taken for what their fields show", c.guessed))
+	}
+	if len(c.parts) > 0 {
+		slices.Sort(c.parts)
+		c.inv.Warnings = append(c.inv.Warnings, "parts of objects were left out, as patches of kustomize are, of which `kubectl kustomize` makes whole ones: "+someOf(c.parts, "; "))
 	}
 	if len(c.leftOut) > 0 {
 		slices.Sort(c.leftOut)
@@ -344,7 +418,7 @@ func (c *collector) warn() {
 	}
 	var unknown []string
 	for gvk, count := range c.others {
-		if !wellKnown(gvk) {
+		if !scheme.Scheme.Recognizes(gvk) {
 			unknown = append(unknown, fmt.Sprintf("%s %s (%d)", shown(gvk.GroupVersion().String()), shown(gvk.Kind), count))
 		}
 	}

@@ -11,12 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"tenantisolation.dev/scheduler/api/v1alpha1"
+	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
 // Inventory is what was read of a cluster. Every list is in order of namespace and name.
 type Inventory struct {
 	// Source names the input, for people.
 	Source string
+	// Files are the names that were given, none for a live cluster.
+	Files []string
 	// Server is the version of the API server, empty for files.
 	Server string
 
@@ -29,6 +32,8 @@ type Inventory struct {
 	StorageClasses []*storagev1.StorageClass
 	// Policy is the IsolationPolicy that holds: the one of the default name, nil if there is none.
 	Policy *v1alpha1.IsolationPolicy
+	// policies are all of that name.
+	policies []*v1alpha1.IsolationPolicy
 	// Workloads are Deployments and the like, as the pods that they will create. They are not
 	// read of a live cluster, which has their pods.
 	Workloads []Workload
@@ -81,9 +86,19 @@ func (inv *Inventory) RunningPods() int {
 	return running
 }
 
-// Ended reports whether all containers of the pod have ended for good.
-func Ended(pod *v1.Pod) bool {
-	return pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
+// Ended reports whether all containers of the pod have ended for good. Of one that is said to have ended, and of which a
+// container is said to run, they have not.
+func Ended(pod *v1.Pod) bool { return cluster.Ended(pod) && !cluster.Hidden(pod) }
+
+// Hidden returns the pods on nodes that are hidden, by node.
+func (inv *Inventory) Hidden() map[string][]*v1.Pod {
+	hidden := map[string][]*v1.Pod{}
+	for _, pod := range inv.Pods {
+		if pod.Spec.NodeName != "" && cluster.Hidden(pod) {
+			hidden[pod.Spec.NodeName] = append(hidden[pod.Spec.NodeName], pod)
+		}
+	}
+	return hidden
 }
 
 type named interface {
@@ -95,16 +110,16 @@ func byName[T named](a, b T) int {
 	return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
 }
 
-// sort sorts every list, so that the result does not depend on the order of reading.
+// sort sorts every list. Those of one name stay in the order of the input.
 func (inv *Inventory) sort() {
-	slices.SortFunc(inv.Nodes, byName)
-	slices.SortFunc(inv.Namespaces, byName)
-	slices.SortFunc(inv.Pods, byName)
-	slices.SortFunc(inv.RuntimeClasses, byName)
-	slices.SortFunc(inv.PVCs, byName)
-	slices.SortFunc(inv.Volumes, byName)
-	slices.SortFunc(inv.StorageClasses, byName)
-	slices.SortFunc(inv.Workloads, func(a, b Workload) int {
+	slices.SortStableFunc(inv.Nodes, byName)
+	slices.SortStableFunc(inv.Namespaces, byName)
+	slices.SortStableFunc(inv.Pods, byName)
+	slices.SortStableFunc(inv.RuntimeClasses, byName)
+	slices.SortStableFunc(inv.PVCs, byName)
+	slices.SortStableFunc(inv.Volumes, byName)
+	slices.SortStableFunc(inv.StorageClasses, byName)
+	slices.SortStableFunc(inv.Workloads, func(a, b Workload) int {
 		return cmp.Or(byName(a.Pod, b.Pod), strings.Compare(a.Kind, b.Kind))
 	})
 	slices.Sort(inv.Warnings)

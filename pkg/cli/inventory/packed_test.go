@@ -76,7 +76,7 @@ func bundle() tree {
 		"bundle/cluster-resources/namespaces.json":            `{"kind":"NamespaceList","apiVersion":"v1","items":[{"metadata":{"name":"shop"}}]}`,
 		"bundle/cluster-resources/pods/shop.json":             `{"kind":"PodList","apiVersion":"v1","items":[` + rawPod + `]}`,
 		"bundle/cluster-resources/pods/logs/shop/web/c.log":   "started\n",
-		"bundle/cluster-resources/deployments/shop.json":      `{"kind":"DeploymentList","apiVersion":"apps/v1","items":[{"metadata":{"name":"api","namespace":"shop"},"spec":{"replicas":2,"template":{"spec":{"containers":[{"name":"c"}]}}}}]}`,
+		"bundle/cluster-resources/deployments/shop.json":      `{"kind":"DeploymentList","apiVersion":"apps/v1","items":[{"metadata":{"name":"api","namespace":"shop"},"spec":{"replicas":2,"selector":{},"template":{"spec":{"containers":[{"name":"c","image":"i"}]}}}}]}`,
 		"bundle/cluster-resources/services/shop.json":         `{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"web","namespace":"shop"}}]}`,
 		"bundle/cluster-resources/pods-errors.json":           `null`,
 		"bundle/cluster-resources/auth-cani-list-errors.json": `["forbidden"]`,
@@ -96,6 +96,28 @@ func mustGather() tree {
 		"must-gather/quay-io/namespaces/shop/pods/web/c/c/logs/now.log":   "started\n",
 		"must-gather/quay-io/namespaces/shop/core/configmaps.yaml":        "---\napiVersion: v1\nitems: []\nkind: ConfigMapList\n",
 	}
+}
+
+// kustomization is a folder whose patches are parts of objects: of the whole one, and of one that is not there.
+func kustomization(patch string) tree {
+	const meta = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\n"
+	return tree{
+		"manager.yaml":       meta + "spec: {replicas: 2, selector: {matchLabels: {a: b}}, template: {spec: {containers: [{name: c, image: i}]}}}\n",
+		"manager_patch.yaml": meta + patch,
+		"other_patch.yaml":   "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly, namespace: shop}\nspec: {schedule: \"@daily\"}\n",
+		"all.yaml":           "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n" + yamlPod,
+	}
+}
+
+// unselecting is a base to which a kustomization adds the selector, and a patch that adds a container.
+func unselecting(base, patch string) tree {
+	files := kustomization("")
+	delete(files, "manager_patch.yaml")
+	whole := files["manager.yaml"]
+	delete(files, "manager.yaml")
+	files[base] = strings.Replace(whole, "selector: {matchLabels: {a: b}}, ", "", 1)
+	files[patch] = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\nspec: {template: {spec: {containers: [{name: p, image: p}]}}}\n"
+	return files
 }
 
 // Input as it comes is read, and what is left out is said.
@@ -120,9 +142,19 @@ func TestReadInputAsItComes(t *testing.T) {
 		"lists in a list": {
 			files: tree{"all.json": `{"kind":"List","apiVersion":"v1","items":[{"kind":"List","apiVersion":"v1","items":[` + typed + `]},{"kind":"PodList","apiVersion":"v1","items":[` + rawPod + `]}]}`}, want: web,
 		},
-		"an object a file":     {files: tree{"n1.yaml": node, "ns.yaml": namespace, "web.json": rawPod}, want: web},
-		"an object twice":      {files: tree{"a.yaml": yamlPod, "b.yaml": node + "---\n" + namespace + "---\n" + node, "c.json": rawPod}, want: newest},
-		"what Helm prints":     {files: tree{"all.yaml": helm}, want: newest, warns: "apiVersion or kind is missing"},
+		"an object a file":                    {files: tree{"n1.yaml": node, "ns.yaml": namespace, "web.json": rawPod}, want: web},
+		"an object twice":                     {files: tree{"a.yaml": yamlPod, "b.yaml": node + "---\n" + namespace + "---\n" + node, "c.json": rawPod}, want: newest},
+		"what Helm prints":                    {files: tree{"all.yaml": helm}, want: newest, warns: "apiVersion or kind is missing"},
+		"a patch without containers":          {files: kustomization("spec: {replicas: 9}\n"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "manager_patch.yaml, document 1: Deployment shop/api"},
+		"a patch of a container":              {files: kustomization("spec: {selector: {}, template: {spec: {containers: [{name: c, args: [--x]}]}}}\n"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "manager_patch.yaml, document 1: Deployment shop/api"},
+		"a patch with a container of its own": {files: kustomization("spec: {template: {spec: {containers: [{name: proxy, image: p}]}}}\n"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "other_patch.yaml, document 1: CronJob shop/nightly"},
+		"a base without a selector": {
+			files: unselecting("manager.yaml", "manager_patch.yaml"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "manager_patch.yaml, document 1: Deployment shop/api",
+		},
+		"a base that comes after its patch": {
+			files: unselecting("z.yaml", "a.yaml"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "a.yaml, document 1: Deployment shop/api",
+		},
+		"a patch that deletes": {files: kustomization("$patch: delete\n"), want: append(append([]string{}, newest...), "Deployment shop/api 2"), warns: "manager_patch.yaml, document 1: Deployment"},
 		"one odd file":         {files: tree{"a.yaml": yamlPod + "---\n" + node + "---\n" + namespace, "b.yaml": "a: {{ .Values.x }}: b\n"}, want: newest, warns: "b.yaml, document 1: not valid YAML", unread: "b.yaml"},
 		"one broken archive":   {files: tree{"a.yaml": yamlPod + "---\n" + node + "---\n" + namespace, "b.json.gz": "\x1f\x8bbroken"}, want: newest, warns: "b.json.gz", unread: "b.json.gz"},
 		"a pod without a kind": {files: tree{"a.yaml": yamlPod + "---\n" + node + "---\n" + namespace, "b.yaml": "kind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c}]}\n"}, want: newest, unread: "apiVersion or kind is missing"},
@@ -142,5 +174,15 @@ func TestReadInputAsItComes(t *testing.T) {
 				t.Errorf("not read %q, want %q", got, tc.unread)
 			}
 		})
+	}
+}
+
+// A patch alone has nothing to judge, whether it is named or found.
+func TestReadOnlyAPart(t *testing.T) {
+	patch := tree{"patch.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec: {replicas: 2}\n"}.write(t)
+	for _, name := range []string{patch, filepath.Join(patch, "patch.yaml")} {
+		if _, err := inventory.Read(t.Context(), inventory.Files{Names: []string{name}}); err == nil || !strings.Contains(err.Error(), "no objects found but parts") || !strings.Contains(err.Error(), "patch.yaml, document 1: Deployment default/api") {
+			t.Errorf("%s: %v, want what it is", name, err)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package inventory
 import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tenantisolation.dev/scheduler/pkg/cluster"
 )
 
 // lastApplied is a copy of the object within itself.
@@ -19,10 +21,15 @@ func slim(object metav1.Object) {
 			// A pod that waits is looked at as a whole.
 			slimSpec(&o.Spec)
 		}
-		o.Status = v1.PodStatus{
+		status := v1.PodStatus{
 			Phase: o.Status.Phase, StartTime: o.Status.StartTime, NominatedNodeName: o.Status.NominatedNodeName,
-			Conditions: unscheduled(o.Status.Conditions),
+			Conditions: unscheduled(o.Status.Conditions), ResourceClaimStatuses: o.Status.ResourceClaimStatuses,
 		}
+		if cluster.Hidden(o) {
+			// One will do.
+			status.ContainerStatuses = []v1.ContainerStatus{{State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}
+		}
+		o.Status = status
 	case *v1.Node:
 		o.Status.Images, o.Status.Conditions = nil, nil
 	}

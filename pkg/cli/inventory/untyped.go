@@ -1,15 +1,19 @@
 package inventory
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"tenantisolation.dev/scheduler/api/v1alpha1"
 	"tenantisolation.dev/scheduler/pkg/manifest"
 )
 
@@ -39,14 +43,46 @@ type shape struct {
 	} `json:"status"`
 }
 
-// hasPods reports whether something without a kind is a pod by its fields, or makes pods.
+// hasPods reports whether something is a pod by its fields, or makes pods.
 func hasPods(from *manifest.Object) bool {
 	var s shape
-	if from.Decode(&s) != nil {
-		// Its fields are not those of a pod.
-		return false
+	if from.Decode(&s) == nil {
+		return len(s.Spec.Containers) > 0 || s.Spec.Template != nil || s.Spec.JobTemplate != nil
 	}
-	return len(s.Spec.Containers) > 0 || s.Spec.Template != nil || s.Spec.JobTemplate != nil
+	// A field is of another type than a pod's, or stands twice.
+	var loose struct {
+		Spec map[string]any `json:"spec"`
+	}
+	if from.Decode(&loose) != nil {
+		return from.HasFields() && from.Mentions("containers")
+	}
+	return loose.Spec["containers"] != nil || loose.Spec["template"] != nil || loose.Spec["jobTemplate"] != nil
+}
+
+// unreadable returns why something of a kind that the tool does not read stands for what it does read.
+func unreadable(gvk schema.GroupVersionKind, from *manifest.Object) error {
+	if isMisnamed(gvk) {
+		return fmt.Errorf("there is no kind %s of %s", shown(gvk.Kind), shown(gvk.GroupVersion().String()))
+	}
+	if gvk != v1.SchemeGroupVersion.WithKind("Status") {
+		return nil
+	}
+	var answer metav1.Status
+	if err := from.Decode(&answer); err != nil || answer.Status == metav1.StatusFailure {
+		return fmt.Errorf("an API server's answer and not an object: %s", shown(answer.Message))
+	}
+	return nil
+}
+
+// isMisnamed reports whether a kind that the tool does not know is one that it reads, in other letters or of a version
+// that no API server has any more.
+func isMisnamed(gvk schema.GroupVersionKind) bool {
+	for _, read := range kinds {
+		if strings.EqualFold(gvk.Kind, read.Kind) && (gvk.Group == read.Group || gvk.Group == "extensions") {
+			return true
+		}
+	}
+	return strings.EqualFold(gvk.Kind, v1alpha1.Kind.Kind) && gvk.Group == v1alpha1.Kind.Group
 }
 
 // workloadKind tells apart what makes pods, by fields that the API server always sets.

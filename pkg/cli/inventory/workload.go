@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,7 +31,7 @@ func (inv *Inventory) addOther(object runtime.Object) {
 	switch o := object.(type) {
 	case *v1alpha1.IsolationPolicy:
 		if o.Name == v1alpha1.DefaultName {
-			inv.Policy = o
+			inv.policies = append(inv.policies, o)
 		} else {
 			inv.Warnings = append(inv.Warnings, fmt.Sprintf("IsolationPolicy %s is left out: the one named %s holds", o.Name, v1alpha1.DefaultName))
 		}
@@ -67,6 +68,32 @@ func (inv *Inventory) addOther(object runtime.Object) {
 		}
 		inv.workload("CronJob", &o.ObjectMeta, &job.Template, pods)
 	}
+}
+
+// checkCopies refuses a workload that no API server would have stored: one with fewer pods than none.
+func checkCopies(kind string, of object) error {
+	check := func(path string, copies *int32) error {
+		if ptr.Deref(copies, 0) < 0 {
+			return fmt.Errorf("%s %s: %s is %d, and must not be negative", kind, shown(of.GetNamespace()+"/"+of.GetName()), path, *copies)
+		}
+		return nil
+	}
+	switch o := of.(type) {
+	case *appsv1.Deployment:
+		return check("spec.replicas", o.Spec.Replicas)
+	case *appsv1.StatefulSet:
+		return check("spec.replicas", o.Spec.Replicas)
+	case *appsv1.ReplicaSet:
+		return check("spec.replicas", o.Spec.Replicas)
+	case *v1.ReplicationController:
+		return check("spec.replicas", o.Spec.Replicas)
+	case *batchv1.Job:
+		return cmp.Or(check("spec.parallelism", o.Spec.Parallelism), check("spec.completions", o.Spec.Completions))
+	case *batchv1.CronJob:
+		job := &o.Spec.JobTemplate.Spec
+		return cmp.Or(check("spec.jobTemplate.spec.parallelism", job.Parallelism), check("spec.jobTemplate.spec.completions", job.Completions))
+	}
+	return nil
 }
 
 // atOnce is how many pods a Job has at a time: none when it has ended.

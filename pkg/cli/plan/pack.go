@@ -278,14 +278,17 @@ func packGroup(items []item, nodes *stock, byRule bool) {
 	})
 	var open []Node
 	for _, kind := range kinds {
+		candidates := open
 		for left := counts[kind.kind]; left > 0; {
 			best := -1
-			for i, room := range open {
+			for i, room := range candidates {
 				if kind.fits(room.Size) && (best < 0 || room.MilliCPU < open[best].MilliCPU) && !nodes.keptOff(&open[i], kind.like) {
 					best = i
 				}
 			}
 			if best < 0 {
+				// None of them will have room for the next one either, and each new node is filled at once.
+				candidates = nil
 				tenant, counted := nodes.charged(kind.like)
 				if nodes.full(kind.like) {
 					nodes.limited[tenant] += left

@@ -32,23 +32,28 @@ func TestDedicatedNodes(t *testing.T) {
 		mode   v1alpha1.Mode
 		pod    *v1.Pod
 		object runtime.Object
-		status Status
-		says   string
+		// labelled: all nodes have node labels.
+		labelled bool
+		status   Status
+		says     string
 	}{
-		"a pod that is older than the policies": {pod: pod("web"), status: Warn, says: "web/pod"},
-		"a pod with the tolerations":            {pod: pod("web", v1.Toleration{Key: isolation.TenantTaint, Value: "acme"}), status: Pass},
-		"a pod that tolerates everything":       {pod: pod("web", v1.Toleration{Operator: v1.TolerationOpExists}), status: Pass},
-		"a pod with other tolerations":          {pod: pod("web", v1.Toleration{Key: "gpu", Operator: v1.TolerationOpExists}), status: Warn, says: "web/pod"},
-		"a pod without a tenant":                {pod: pod("agents"), status: Pass},
-		"a pod that waits":                      {pod: pending, status: Pass},
-		"a pod that has ended":                  {pod: ended, status: Pass},
-		"dedication is off":                     {mode: v1alpha1.ModeDisabled, pod: pod("web"), status: Pass},
-		"a template that spreads over hosts":    {object: spreading("web", asItIs), status: Warn, says: "Deployment web/web"},
-		"a template of no tenant that does":     {object: spreading("agents", asItIs), status: Pass},
-		"a template that honours taints":        {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeTaintsPolicy = ptr.To(v1.NodeInclusionPolicyHonor) }), status: Pass},
-		"a template that says that it does not": {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeTaintsPolicy = ptr.To(v1.NodeInclusionPolicyIgnore) }), status: Warn, says: "web/web"},
-		"a template that would rather spread":   {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.WhenUnsatisfiable = v1.ScheduleAnyway }), status: Pass},
-		"a template that spreads over zones":    {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.TopologyKey = v1.LabelTopologyZone }), status: Pass},
+		"a pod that is older than the policies":                    {pod: pod("web"), status: Warn, says: "web/pod"},
+		"a pod with the tolerations":                               {pod: pod("web", v1.Toleration{Key: isolation.TenantTaint, Value: "acme"}), status: Pass},
+		"a pod that tolerates everything":                          {pod: pod("web", v1.Toleration{Operator: v1.TolerationOpExists}), status: Pass},
+		"a pod with other tolerations":                             {pod: pod("web", v1.Toleration{Key: "gpu", Operator: v1.TolerationOpExists}), status: Warn, says: "web/pod"},
+		"a pod without a tenant":                                   {pod: pod("agents"), status: Pass},
+		"a pod that waits":                                         {pod: pending, status: Pass},
+		"a pod that has ended":                                     {pod: ended, status: Pass},
+		"dedication is off":                                        {mode: v1alpha1.ModeDisabled, pod: pod("web"), status: Pass},
+		"a template that spreads over hosts":                       {object: spreading("web", asItIs), status: Warn, says: "Deployment web/web"},
+		"a template of no tenant that does":                        {object: spreading("agents", asItIs), status: Pass},
+		"a template that honours taints":                           {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeTaintsPolicy = ptr.To(v1.NodeInclusionPolicyHonor) }), status: Pass},
+		"a template that says that it does not":                    {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeTaintsPolicy = ptr.To(v1.NodeInclusionPolicyIgnore) }), status: Warn, says: "web/web"},
+		"a template that would rather spread":                      {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.WhenUnsatisfiable = v1.ScheduleAnyway }), status: Pass},
+		"a template, where all nodes are labelled":                 {object: spreading("web", asItIs), labelled: true, status: Pass},
+		"a template that ignores affinity, where all are labelled": {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeAffinityPolicy = ptr.To(v1.NodeInclusionPolicyIgnore) }), labelled: true, status: Warn, says: "web/web"},
+		"a template that honours affinity":                         {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.NodeAffinityPolicy = ptr.To(v1.NodeInclusionPolicyHonor) }), status: Warn, says: "web/web"},
+		"a template that spreads over zones":                       {object: spreading("web", func(c *v1.TopologySpreadConstraint) { c.TopologyKey = v1.LabelTopologyZone }), status: Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mode := tc.mode
@@ -57,6 +62,10 @@ func TestDedicatedNodes(t *testing.T) {
 			}
 			c := clusterOf(tc.pod, tc.object)
 			c.Policy = &v1alpha1.IsolationPolicySpec{Dedication: v1alpha1.Dedication{Mode: mode}}
+			c.Nodes = []*v1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}
+			if tc.labelled {
+				c.Policy.NodeLabel.Selector = &metav1.LabelSelector{}
+			}
 			results, err := c.dedicatedNodes(t.Context())
 			if err != nil {
 				t.Fatal(err)

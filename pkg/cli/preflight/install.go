@@ -3,90 +3,21 @@ package preflight
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"time"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
-// Names of what is installed.
-const (
-	systemNamespace = "tenant-isolation-system"
-	schedulerName   = "tenant-isolation-scheduler"
-)
-
-// deployments returns the Deployments of schedulers of this project, wherever they are. They may have any name.
-func (c *Checker) deployments(ctx context.Context) ([]appsv1.Deployment, error) {
-	list, err := c.Client.AppsV1().Deployments("").List(ctx, metav1.ListOptions{
-		LabelSelector: "app.kubernetes.io/component=scheduler,app.kubernetes.io/part-of=tenant-isolation",
-	})
-	if err != nil {
-		return nil, err
+// schedulerNeeds are the rights without which the scheduler does not start, or binds nothing.
+func schedulerNeeds() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{""}, Resources: []string{"pods", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims"}},
+		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}},
+		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses"}},
+		{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"pods/binding"}},
 	}
-	if len(list.Items) > 0 {
-		return list.Items, nil
-	}
-	deployment, err := c.Client.AppsV1().Deployments(systemNamespace).Get(ctx, schedulerName, getOptions())
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return []appsv1.Deployment{*deployment}, nil
-}
-
-// leads returns who holds the lease of the scheduler, and whether it was renewed lately.
-func (c *Checker) leads(ctx context.Context) (holder string, lately bool, err error) {
-	lease, err := c.Client.CoordinationV1().Leases(systemNamespace).Get(ctx, schedulerName, getOptions())
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", false, nil
-	case err != nil:
-		return "", false, err
-	case lease.Spec.HolderIdentity == nil || lease.Spec.RenewTime == nil:
-		return "", false, nil
-	}
-	// As long as three leases: the clocks differ.
-	return *lease.Spec.HolderIdentity, c.Now().Sub(lease.Spec.RenewTime.Time) < time.Minute, nil
-}
-
-func (c *Checker) scheduler(ctx context.Context) ([]Result, error) {
-	deployments, err := c.deployments(ctx)
-	if err != nil {
-		return nil, err
-	}
-	holder, lately, err := c.leads(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(deployments) == 0 {
-		switch {
-		case lately:
-			return pass("it runs outside of the cluster, or under another name: %s leads", holder), nil
-		case holder != "":
-			return []Result{fail("start the scheduler "+holder+" again", "there is no Deployment of it, and %s, which led, has not renewed its lease for a minute: tenants' pods stay Pending", holder)}, nil
-		}
-		return []Result{fail(installFix, "not installed: there is no Deployment of it, and nobody holds the lease %s/%s", systemNamespace, schedulerName)}, nil
-	}
-	var results []Result
-	for i := range deployments {
-		d := &deployments[i]
-		switch ready := d.Status.ReadyReplicas; {
-		case ready == 0:
-			results = append(results, fail(fmt.Sprintf("kubectl -n %s describe deployment,pods", d.Namespace), "no replica of %s/%s is ready: tenants' pods stay Pending", d.Namespace, d.Name))
-		case ready < 2:
-			results = append(results, warn(fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas=2", d.Namespace, d.Name),
-				"one replica of %s/%s is ready: while it restarts, tenants' pods stay Pending", d.Namespace, d.Name))
-		default:
-			results = append(results, pass("%d replicas of %s/%s are ready", ready, d.Namespace, d.Name)...)
-		}
-	}
-	return results, nil
 }
 
 // schedulerRights checks that the scheduler may bind, and read what it needs to start.
@@ -95,35 +26,67 @@ func (c *Checker) schedulerRights(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	needs := []rbacv1.PolicyRule{
-		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{""}, Resources: []string{"pods", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims"}},
-		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}},
-		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses"}},
-		{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"pods/binding"}},
-	}
 	deployments, err := c.deployments(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(deployments) == 0 {
-		if _, lately, err := c.leads(ctx); err != nil || lately {
-			return []Result{warn("kubectl auth can-i create pods/binding --as USER, with the scheduler's user", "the scheduler runs outside of the cluster, so it is unknown as whom: its rights were not checked")}, err
-		}
-		deployments = []appsv1.Deployment{{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: schedulerName}}}
+	accounts := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: systemNamespace, Name: schedulerName}}
+	if len(deployments) > 0 {
+		accounts = accountsOf(deployments)
+	} else if leaders, err := c.leaders(ctx, nil); err != nil || slices.ContainsFunc(leaders, func(l leader) bool { return l.lately }) {
+		return []Result{rightsOutside(rules)}, err
 	}
 	var results []Result
-	for i := range deployments {
-		account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: deployments[i].Namespace, Name: cmp.Or(deployments[i].Spec.Template.Spec.ServiceAccountName, schedulerName)}
-		if covered, missing := validation.Covers(rules.clusterWide(account), needs); !covered {
+	for _, account := range accounts {
+		if covered, missing := validation.Covers(rules.clusterWide(account), schedulerNeeds()); !covered {
 			var names []string
 			for _, rule := range missing {
 				names = append(names, rule.Verbs[0]+" "+rule.Resources[0])
 			}
-			results = append(results, fail(installFix, "service account %s/%s may not %s", account.Namespace, account.Name, some(names)))
+			results = append(results, fail(c.install(deployments), "service account %s/%s may not %s", account.Namespace, account.Name, some(names)))
 		}
 	}
 	if len(results) == 0 {
 		return pass("the scheduler may bind, and read what it needs"), nil
 	}
 	return results, nil
+}
+
+func accountsOf(deployments []appsv1.Deployment) []rbacv1.Subject {
+	var accounts []rbacv1.Subject
+	for i := range deployments {
+		d := &deployments[i]
+		accounts = append(accounts, rbacv1.Subject{
+			Kind: rbacv1.ServiceAccountKind, Namespace: d.Namespace, Name: cmp.Or(d.Spec.Template.Spec.ServiceAccountName, "default"),
+		})
+	}
+	return accounts
+}
+
+// rightsOutside is for a scheduler of which only the lease is known: no object says as whom it runs.
+func rightsOutside(rules *rules) Result {
+	var users []string
+	for _, subject := range rules.subjects() {
+		if covered, _ := validation.Covers(rules.clusterWide(subject), schedulerNeeds()); covered {
+			users = append(users, userOf(subject))
+		}
+	}
+	if len(users) == 0 {
+		return fail(advise("give its user the rights of manifests/base in the chart", "kubectl isolation chart "+ChartFile),
+			"the scheduler runs outside of the cluster, and no user and no service account may by RBAC bind pods and read what it needs; a group is not looked at")
+	}
+	user := "system:kube-scheduler"
+	if !slices.Contains(users, user) {
+		user = users[0]
+	}
+	return warn(advise("if it runs as another user, ask the API server about that one", "kubectl auth can-i create pods/binding --as="+quoted(user)),
+		"the scheduler runs outside of the cluster, so it is unknown as whom. These may bind pods and read what it needs: %s", some(users))
+}
+
+// userOf is the name by which the API server knows a subject.
+func userOf(subject rbacv1.Subject) string {
+	if subject.Kind == rbacv1.ServiceAccountKind {
+		return "system:serviceaccount:" + subject.Namespace + ":" + subject.Name
+	}
+	return subject.Name
 }

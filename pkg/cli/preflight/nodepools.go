@@ -74,8 +74,8 @@ func (c *Checker) nodePools(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// requireKeys is the command that adds the requirements. Karpenter replaces the nodes of the pool, within its budgets.
-func requireKeys(pool string, keys []string) string {
+// requireKeys adds the requirements.
+func requireKeys(pool string, keys []string) advice {
 	type operation struct {
 		Op    string                     `json:"op"`
 		Path  string                     `json:"path"`
@@ -87,7 +87,8 @@ func requireKeys(pool string, keys []string) string {
 	}
 	text, err := json.Marshal(patch)
 	if err != nil {
-		return err.Error()
+		return advise(err.Error())
 	}
-	return fmt.Sprintf("kubectl patch nodepool %s --type=json -p '%s' (Karpenter then replaces its nodes, within its disruption budgets)", pool, text)
+	return advise("require them. Karpenter then replaces the nodes of the pool, within its disruption budgets",
+		fmt.Sprintf("kubectl patch nodepool %s --type=json --patch=%s", pool, quoted(string(text))))
 }

@@ -59,8 +59,8 @@ func TestNodePools(t *testing.T) {
 			var got []Status
 			for _, r := range results {
 				got = append(got, r.Status)
-				if !strings.Contains(r.Fix, tc.fix) {
-					t.Errorf("the fix does not add %s: %s", tc.fix, r.Fix)
+				if !strings.Contains(strings.Join(r.Run, "\n"), tc.fix) {
+					t.Errorf("the fix does not add %s: %s", tc.fix, r.Run)
 				}
 			}
 			if fmt.Sprint(got) != fmt.Sprint(tc.want) {

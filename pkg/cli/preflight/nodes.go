@@ -16,18 +16,18 @@ import (
 )
 
 func (c *Checker) runtimeClasses(context.Context) ([]Result, error) {
-	var isolating, unlisted []string
+	var isolating, unlisted, handlers []string
 	for _, class := range c.RuntimeClasses {
 		switch {
 		case c.Rules.Isolates(c.Rules.BoundaryOf(class.Handler)):
 			isolating = append(isolating, class.Name)
 		case c.Rules.BoundaryOf(class.Handler) == isolation.BoundaryContainer && c.Policy.Boundaries.Handlers[class.Handler] == "":
-			unlisted = append(unlisted, fmt.Sprintf("%s (handler %s)", class.Name, class.Handler))
+			unlisted, handlers = append(unlisted, fmt.Sprintf("%s (handler %s)", class.Name, class.Handler)), append(handlers, class.Handler)
 		}
 	}
 	var results []Result
 	if len(unlisted) > 0 {
-		results = append(results, warn("list the handler in boundaries.handlers if it isolates", "%s: the handler is unknown, so its pods count as containers", some(unlisted)))
+		results = append(results, warn(c.changePolicy("if it isolates, say so; `sandbox` is for user-space kernels", listHandlers(handlers)), "%s: the handler is unknown, so its pods count as containers", some(unlisted)))
 	}
 	var demanding []string
 	for _, ns := range c.Namespaces {
@@ -39,10 +39,10 @@ func (c *Checker) runtimeClasses(context.Context) ([]Result, error) {
 	case len(isolating) > 0:
 		results = append(results, pass("pods of %s may share a node with other trust domains", some(isolating))...)
 	case len(demanding) > 0:
-		results = append(results, fail("install Kata Containers with its RuntimeClasses (chart kata-deploy)",
+		results = append(results, fail(advise("install Kata Containers with its RuntimeClasses (chart kata-deploy)"),
 			"there is none for VMs, and %s demand one: their pods stay Pending", some(demanding)))
 	default:
-		results = append(results, warn("install Kata Containers with its RuntimeClasses (chart kata-deploy), if nodes are to be shared",
+		results = append(results, warn(advise("install Kata Containers with its RuntimeClasses (chart kata-deploy), if nodes are to be shared"),
 			"there is none for VMs: every trust domain needs nodes of its own"))
 	}
 	return results, nil
@@ -62,12 +62,12 @@ func (c *Checker) runtimeHandlers(context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if silent > 0 {
-		results = append(results, warn("use a container runtime that reports them (containerd 2, CRI-O 1.31), or give RuntimeClasses a scheduling.nodeSelector",
+		results = append(results, warn(advise("use a container runtime that reports them (containerd 2, CRI-O 1.31), or give RuntimeClasses a scheduling.nodeSelector"),
 			"%d of %d nodes report no runtime handlers: they are assumed to have all of them", silent, len(c.Nodes)))
 	}
 	for _, class := range c.RuntimeClasses {
 		if silent == 0 && len(c.Nodes) > 0 && offering[class.Handler] == 0 {
-			results = append(results, fail("install the handler, or delete the RuntimeClass", "no node has handler %s of RuntimeClass %s: its pods stay Pending", class.Handler, class.Name))
+			results = append(results, fail(advise("install the handler, or delete the RuntimeClass", "kubectl delete runtimeclass "+class.Name), "no node has handler %s of RuntimeClass %s: its pods stay Pending", class.Handler, class.Name))
 		}
 	}
 	if len(results) == 0 {
@@ -83,7 +83,7 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var unmanaged, several, repelled []string
+	var unmanaged, namespaces, several, repelled, restarts []string
 	for i := range list.Items {
 		d := &list.Items[i]
 		name := d.Namespace + "/" + d.Name
@@ -94,6 +94,7 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 		if subject.Platform() {
 			if c.Policy.Dedication.Mode == v1alpha1.ModeEnabled && !tolerates(pod, c.Policy) {
 				repelled = append(repelled, name)
+				restarts = append(restarts, restart("daemonset", d.Namespace, d.Name))
 			}
 			continue
 		}
@@ -102,18 +103,19 @@ func (c *Checker) daemonSets(ctx context.Context) ([]Result, error) {
 			continue
 		}
 		unmanaged = append(unmanaged, name)
+		namespaces = append(namespaces, d.Namespace)
 	}
 	var results []Result
 	if len(unmanaged) > 0 {
-		results = append(results, fail("add their namespaces to platformNamespaces if they belong to the platform, or keep them off tenants' nodes",
+		results = append(results, fail(c.changePolicy("if they belong to the platform, add their namespaces to it; else keep them off tenants' nodes", addPlatform(distinct(namespaces))),
 			"%s have no tenant and are not platform: no pod of a tenant may join a node where they run", some(unmanaged)))
 	}
 	if len(several) > 0 {
-		results = append(results, warn("give them a node pool, or a VM RuntimeClass",
+		results = append(results, warn(advise("give them a node pool, or a VM RuntimeClass"),
 			"%s belong to tenants: they keep every other tenant off the nodes where they run", some(several)))
 	}
 	if len(repelled) > 0 {
-		results = append(results, fail("give them a toleration for the keys "+isolation.TenantTaint+", "+isolation.DataClassTaint+" and "+isolation.BoundaryTaint,
+		results = append(results, fail(advise("restart them: the policies add tolerations for "+isolation.TenantTaint+", "+isolation.DataClassTaint+" and "+isolation.BoundaryTaint, first(restarts)...),
 			"%s would be repelled, or evicted, by the taints of dedicated nodes", some(repelled)))
 	}
 	if len(results) == 0 {

@@ -62,16 +62,11 @@ func (c *Checker) people(ctx context.Context) ([]Result, error) {
 			"may switch the policies off", "keep it to administrators of the platform", false,
 		},
 	} {
-		var everywhere, somewhere []string
+		var found holders
 		for _, verb := range power.verbs {
-			e, s := rules.who(verb, power.group, power.resource)
-			everywhere, somewhere = append(everywhere, e...), append(somewhere, s...)
+			found.add(rules.who(verb, power.group, power.resource, power.inNamespaces))
 		}
-		everywhere, somewhere = distinct(everywhere), distinct(somewhere)
-		if !power.inNamespaces {
-			somewhere = nil
-		}
-		results = append(results, judgePower(everywhere, somewhere, power.may, power.fix)...)
+		results = append(results, judgePower(&found, power.may, advise(power.fix+". These give the right", first(found.look)...))...)
 	}
 	if len(results) == 0 {
 		results = pass("by RBAC, only Kubernetes itself may edit isolation labels, bind pods or change RuntimeClasses")
@@ -79,8 +74,8 @@ func (c *Checker) people(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
-func judgePower(everywhere, somewhere []string, may, fix string) []Result {
-	all := append(everywhere, somewhere...)
+func judgePower(found *holders, may string, fix advice) []Result {
+	all := append(found.everywhere, found.somewhere...)
 	if len(all) == 0 {
 		return nil
 	}

@@ -28,7 +28,7 @@ func (c *Checker) placement(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var refused, wide []string
+	var refused, wide, explains []string
 	for _, template := range templates {
 		tenant, managed := tenants[template.namespace]
 		if !managed {
@@ -36,6 +36,7 @@ func (c *Checker) placement(ctx context.Context) ([]Result, error) {
 		}
 		if fault := placementFault(template.spec, template.namespace, tenant); fault != "" {
 			refused = append(refused, fmt.Sprintf("%s %s/%s (%s)", template.kind, template.namespace, template.name, fault))
+			explains = append(explains, explain(strings.ToLower(template.kind), template.namespace, template.name))
 		}
 	}
 	for _, pod := range c.Pods {
@@ -44,6 +45,7 @@ func (c *Checker) placement(ctx context.Context) ([]Result, error) {
 		case managed && len(pod.OwnerReferences) == 0:
 			if fault := placementFault(&pod.Spec, pod.Namespace, tenant); fault != "" {
 				refused = append(refused, fmt.Sprintf("Pod %s/%s (%s)", pod.Namespace, pod.Name, fault))
+				explains = append(explains, explain("pod", pod.Namespace, pod.Name))
 			}
 		case !managed && pod.Spec.Affinity != nil && pod.Spec.Affinity.PodAntiAffinity != nil:
 			if slices.ContainsFunc(pod.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, selectsNamespaces) {
@@ -53,10 +55,10 @@ func (c *Checker) placement(ctx context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(refused) > 0 {
-		results = append(results, fail("kubectl isolation explain -f TEMPLATE.yaml says what to change in each", "%d would be refused when they are made anew: %s", len(refused), some(refused)))
+		results = append(results, fail(advise("see what to change in each", first(explains)...), "%d would be refused when they are made anew: %s", len(refused), some(refused)))
 	}
 	if len(wide) > 0 {
-		results = append(results, warn("limit their anti-affinity to their own namespace, or give the namespaces a tenant",
+		results = append(results, warn(advise("limit their anti-affinity to their own namespace, or give the namespaces a tenant"),
 			"%d pods without a tenant may keep tenants' pods off nodes, by required anti-affinity to other namespaces: %s", len(wide), some(wide)))
 	}
 	if len(results) == 0 {

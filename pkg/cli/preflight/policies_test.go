@@ -16,19 +16,20 @@ func TestPolicies(t *testing.T) {
 		change func(*admission.Policies)
 		status Status
 		says   []string
+		runs   string
 	}{
-		"as shipped": {func(*admission.Policies) {}, Pass, []string{"as shipped"}},
-		"none":       {func(p *admission.Policies) { *p = admission.Policies{} }, Fail, []string{"none is installed"}},
+		"as shipped": {func(*admission.Policies) {}, Pass, []string{"as shipped"}, ""},
+		"none":       {func(p *admission.Policies) { *p = admission.Policies{} }, Fail, []string{"none is installed"}, "helm upgrade --install"},
 		"a validation that is always true": {func(p *admission.Policies) {
 			for i := range p.Validating {
 				if p.Validating[i].Name == "tenant-isolation-binding" {
 					p.Validating[i].Spec.Validations[0].Expression = "true"
 				}
 			}
-		}, Fail, []string{"tenant-isolation-binding", "spec.validations[0].expression"}},
+		}, Fail, []string{"tenant-isolation-binding", "spec.validations[0].expression"}, "kubectl delete validatingadmissionpolicy/tenant-isolation-binding"},
 		"a binding that only warns": {func(p *admission.Policies) {
 			p.ValidatingBindings[0].Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Warn}
-		}, Fail, []string{"validationActions"}},
+		}, Fail, []string{"validationActions"}, "kubectl delete validatingadmissionpolicybinding/"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			live, err := admission.Shipped()
@@ -53,6 +54,9 @@ func TestPolicies(t *testing.T) {
 			got, err := c.policies(t.Context())
 			if err != nil || len(got) != 1 || got[0].Status != tc.status {
 				t.Fatalf("results %v, error %v, want one that is %s", got, err, tc.status)
+			}
+			if !strings.Contains(strings.Join(got[0].Run, "\n"), tc.runs) {
+				t.Errorf("it does not run %q: %q", tc.runs, got[0].Run)
 			}
 			for _, want := range tc.says {
 				if !strings.Contains(got[0].Says, want) {

@@ -6,13 +6,17 @@
 //	preflight.go  the checks in order, and their input
 //	versions.go   API server, admission types, NodeRestriction
 //	policies.go   the policies, and whether they are bound and deny
-//	install.go    the scheduler, its rights and its arguments
+//	scheduler.go  the schedulers, and which of them leads
+//	install.go    the rights of the scheduler
+//	advice.go     what to do, as commands
 //	nodes.go      RuntimeClasses, handlers, DaemonSets
 //	tenants.go    namespaces and the pods in them
 //	placement.go  templates and pods that reach into others' placement
 //	dedicated.go  pods and templates beside the taints of dedicated nodes
 //	tolerations.go  what PodTolerationRestriction lets the pods of a namespace tolerate
+//	drivers.go    storage drivers that make pods on nodes which they name
 //	nodepools.go  NodePools of Karpenter and the labels of nodes
+//	descheduler.go  a descheduler that evicts pods which have nowhere to go
 //	people.go     who may undo the isolation
 package preflight
 
@@ -50,15 +54,23 @@ type Result struct {
 	Says string `json:"says"`
 	// Fix is what to do, empty if nothing is wrong.
 	Fix string `json:"fix,omitempty"`
+	// Run are the commands for it, one after the other.
+	Run []string `json:"run,omitempty"`
+	// Unchecked: the check could not run, so it is unknown what it would have found.
+	Unchecked bool `json:"unchecked,omitempty"`
 }
 
 // Checker has the input of the checks.
 type Checker struct {
 	Client kubernetes.Interface
 	Policy *v1alpha1.IsolationPolicySpec
-	Rules  *podfacts.Rules
-	Engine *audit.Engine
-	Store  *cluster.Store
+	// Installed: Policy is of an IsolationPolicy of the cluster, which can be changed.
+	Installed bool
+	Rules     *podfacts.Rules
+	Engine    *audit.Engine
+	Store     *cluster.Store
+	// Lease is that of the scheduler, namespace/name, empty for the shipped one.
+	Lease string
 	// Now is the time.
 	Now func() time.Time
 
@@ -91,17 +103,17 @@ func (c *Checker) Run(ctx context.Context) ([]Result, error) {
 		{"placement", c.placement},
 		{"dedicated nodes", c.dedicatedNodes},
 		{"tolerations", c.tolerations},
+		{"storage drivers", c.storageDrivers},
 		{"node pools", c.nodePools},
+		{"descheduler", c.descheduler},
 		{"who administers", c.people},
 	} {
 		results, err := check.run(ctx)
 		switch {
 		case apierrors.IsForbidden(err):
-			results = append(results, Result{
-				Status: Warn, Says: "could not be checked: " + err.Error(), Fix: "run preflight as a user who may read this",
-			})
+			results = append(results, unchecked(advise("run preflight as a user who may read this. You are", "kubectl auth whoami"), "could not be checked: %v", err))
 		case apierrors.IsNotFound(err):
-			results = append(results, fail("upgrade the API server", "could not be checked: the API server does not serve what is asked for: %v", err))
+			results = append(results, fail(upgradeServer(), "could not be checked: the API server does not serve what is asked for: %v", err))
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", check.name, err)
 		}
@@ -117,12 +129,19 @@ func pass(format string, args ...any) []Result {
 	return []Result{{Status: Pass, Says: fmt.Sprintf(format, args...)}}
 }
 
-func warn(fix, format string, args ...any) Result {
-	return Result{Status: Warn, Says: fmt.Sprintf(format, args...), Fix: fix}
+func warn(fix advice, format string, args ...any) Result {
+	return Result{Status: Warn, Says: fmt.Sprintf(format, args...), Fix: fix.says, Run: fix.run}
 }
 
-func fail(fix, format string, args ...any) Result {
-	return Result{Status: Fail, Says: fmt.Sprintf(format, args...), Fix: fix}
+// unchecked is the result of a check that could not run.
+func unchecked(fix advice, format string, args ...any) Result {
+	result := warn(fix, format, args...)
+	result.Unchecked = true
+	return result
+}
+
+func fail(fix advice, format string, args ...any) Result {
+	return Result{Status: Fail, Says: fmt.Sprintf(format, args...), Fix: fix.says, Run: fix.run}
 }
 
 // maxNamed is how many names a line lists.

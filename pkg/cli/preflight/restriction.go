@@ -12,10 +12,8 @@ import (
 // show in the API server's metrics after the first request, and in its command line if it
 // is a static pod.
 func (c *Checker) nodeRestriction(ctx context.Context) ([]Result, error) {
-	const (
-		plugin = "NodeRestriction"
-		fix    = "start kube-apiserver with --enable-admission-plugins=NodeRestriction and --authorization-mode=Node,RBAC: without them a compromised kubelet can write labels and pods of other nodes"
-	)
+	const plugin = "NodeRestriction"
+	fix := advise("start kube-apiserver with --enable-admission-plugins=NodeRestriction and --authorization-mode=Node,RBAC: without them a compromised kubelet can write labels and pods of other nodes")
 	for _, pod := range c.Pods {
 		if pod.Namespace != "kube-system" || !strings.HasPrefix(pod.Name, "kube-apiserver-") {
 			continue
@@ -29,7 +27,7 @@ func (c *Checker) nodeRestriction(ctx context.Context) ([]Result, error) {
 	}
 	rest := c.Client.CoreV1().RESTClient()
 	if rest == nil {
-		return []Result{warn(fix, "cannot be checked")}, nil
+		return []Result{unchecked(fix, "cannot be checked")}, nil
 	}
 	metrics, err := rest.Get().AbsPath("/metrics").DoRaw(ctx)
 	if err != nil {

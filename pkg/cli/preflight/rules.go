@@ -62,15 +62,66 @@ func (r *rules) clusterWide(subject rbacv1.Subject) []rbacv1.PolicyRule {
 	return all
 }
 
-// who lists the subjects that may do something everywhere, and those that may in some
-// namespace, without the components of Kubernetes.
-func (r *rules) who(verb, group, resource string) (everywhere, somewhere []string) {
+// within returns the rules of a subject in one namespace, without those in every one.
+func (r *rules) within(namespace string, subject rbacv1.Subject) []rbacv1.PolicyRule {
+	var all []rbacv1.PolicyRule
+	for i := range r.namespaced {
+		b := &r.namespaced[i]
+		if b.Namespace != namespace || !slices.ContainsFunc(b.Subjects, func(s rbacv1.Subject) bool {
+			return s.Kind == subject.Kind && s.Namespace == subject.Namespace && s.Name == subject.Name
+		}) {
+			continue
+		}
+		if b.RoleRef.Kind == "Role" {
+			all = append(all, r.roles[b.Namespace+"/"+b.RoleRef.Name]...)
+		} else {
+			all = append(all, r.clusterRoles[b.RoleRef.Name]...)
+		}
+	}
+	return all
+}
+
+// subjects are the users and service accounts with rights in every namespace.
+func (r *rules) subjects() []rbacv1.Subject {
+	var all []rbacv1.Subject
+	for i := range r.cluster {
+		for _, s := range r.cluster[i].Subjects {
+			s.APIGroup = ""
+			if s.Kind != rbacv1.GroupKind && !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// holders are who may do something, without the components of Kubernetes, and by which bindings.
+type holders struct {
+	everywhere, somewhere []string
+	// look are the commands that show the bindings.
+	look []string
+}
+
+func (h *holders) add(o *holders) {
+	h.everywhere = distinct(append(h.everywhere, o.everywhere...))
+	h.somewhere = distinct(append(h.somewhere, o.somewhere...))
+	h.look = distinct(append(h.look, o.look...))
+}
+
+// who lists those that may do something everywhere, and, if asked, those that may in some namespace.
+func (r *rules) who(verb, group, resource string, inNamespaces bool) *holders {
+	var found holders
 	needs := []rbacv1.PolicyRule{{Verbs: []string{verb}, APIGroups: []string{group}, Resources: []string{resource}}}
 	for i := range r.cluster {
 		b := &r.cluster[i]
 		if covered, _ := validation.Covers(r.clusterRoles[b.RoleRef.Name], needs); covered {
-			everywhere = append(everywhere, subjectsOf(b.Subjects)...)
+			if names := subjectsOf(b.Subjects); len(names) > 0 {
+				found.add(&holders{everywhere: names, look: []string{"kubectl describe clusterrolebinding " + quoted(b.Name)}})
+			}
 		}
+	}
+	if !inNamespaces {
+		return &found
 	}
 	for i := range r.namespaced {
 		b := &r.namespaced[i]
@@ -80,11 +131,11 @@ func (r *rules) who(verb, group, resource string) (everywhere, somewhere []strin
 		}
 		if covered, _ := validation.Covers(granted, needs); covered {
 			for _, name := range subjectsOf(b.Subjects) {
-				somewhere = append(somewhere, name+" in "+b.Namespace)
+				found.add(&holders{somewhere: []string{name + " in " + b.Namespace}, look: []string{"kubectl describe rolebinding --namespace=" + b.Namespace + " " + quoted(b.Name)}})
 			}
 		}
 	}
-	return distinct(everywhere), distinct(somewhere)
+	return &found
 }
 
 func distinct(names []string) []string {

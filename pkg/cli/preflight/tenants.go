@@ -5,20 +5,13 @@ import (
 	"fmt"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
 
 func (c *Checker) namespaces(context.Context) ([]Result, error) {
-	platform, err := metav1.LabelSelectorAsSelector(c.Policy.PlatformNamespaces.Selector)
-	if err != nil {
-		return nil, err
-	}
 	var managed, both, empty, unmanaged, unknown []string
 	for _, ns := range c.Namespaces {
-		isPlatform := slices.Contains(c.Policy.PlatformNamespaces.Names, ns.Name) || platform.Matches(labels.Set(ns.Labels))
+		isPlatform := c.Rules.IsPlatform(ns.Name, ns.Labels)
 		tenant, isManaged := ns.Labels[isolation.TenantLabel]
 		switch {
 		case isManaged && tenant == "":
@@ -36,20 +29,21 @@ func (c *Checker) namespaces(context.Context) ([]Result, error) {
 	}
 	var results []Result
 	if len(empty) > 0 {
-		results = append(results, fail("give the label a value, or remove it", "%s: the tenant label %s is empty, so their pods are denied", some(empty), isolation.TenantLabel))
+		results = append(results, fail(advise("give the label a value, or remove it", each("kubectl label namespace %s "+isolation.TenantLabel+"-", empty)...), "%s: the tenant label %s is empty, so their pods are denied", some(empty), isolation.TenantLabel))
 	}
 	if len(unknown) > 0 {
-		results = append(results, fail("correct the labels, or add the class to dataClasses", "%s: their pods are denied", some(unknown)))
+		results = append(results, fail(advise("correct the labels, or add the class to dataClasses. What is allowed says", "kubectl explain isolationpolicy.spec.dataClasses"), "%s: their pods are denied", some(unknown)))
 	}
 	if len(both) > 0 {
-		results = append(results, warn("remove the tenant label, or the namespace from platformNamespaces", "%s are platform and have a tenant: the tenant counts", some(both)))
+		results = append(results, warn(advise("remove the tenant label, or the namespace from platformNamespaces", each("kubectl label namespace %s "+isolation.TenantLabel+"-", both)...), "%s are platform and have a tenant: the tenant counts", some(both)))
 	}
 	if len(unmanaged) > 0 {
-		results = append(results, warn("label them with "+isolation.TenantLabel+", or list them in platformNamespaces",
+		results = append(results, warn(c.changePolicy("label those of tenants (TENANT is the name of one), and list those of the platform",
+			each("kubectl label namespace %s "+isolation.TenantLabel+"=TENANT", unmanaged[:1])[0], addPlatform(unmanaged[:1])),
 			"%d namespaces have no tenant (%s): other schedulers may place their pods beside those of tenants", len(unmanaged), some(unmanaged)))
 	}
 	if len(managed) == 0 {
-		results = append(results, warn("kubectl label namespace NAME "+isolation.TenantLabel+"=TENANT", "no namespace has a tenant yet: nothing is protected"))
+		results = append(results, warn(advise("label the namespaces of a first tenant: TENANT is its name, NAME that of a namespace", "kubectl label namespace NAME "+isolation.TenantLabel+"=TENANT"), "no namespace has a tenant yet: nothing is protected"))
 	} else {
 		results = append(results, pass("%d namespaces have a tenant", len(managed))...)
 	}
@@ -75,8 +69,12 @@ func (c *Checker) unknownLabels(name string, set map[string]string) []string {
 }
 
 // pods finds pods of tenants that another scheduler places, and pods that break the rule.
-func (c *Checker) pods(context.Context) ([]Result, error) {
-	var others []string
+func (c *Checker) pods(ctx context.Context) ([]Result, error) {
+	names, err := c.schedulerNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var others, namespaces []string
 	managed := 0
 	tenants := map[string]bool{}
 	for _, ns := range c.Namespaces {
@@ -87,18 +85,18 @@ func (c *Checker) pods(context.Context) ([]Result, error) {
 			continue
 		}
 		managed++
-		if pod.Spec.SchedulerName != schedulerName {
-			others = append(others, pod.Namespace+"/"+pod.Name)
+		if !slices.Contains(names, pod.Spec.SchedulerName) {
+			others, namespaces = append(others, pod.Namespace+"/"+pod.Name), append(namespaces, pod.Namespace)
 		}
 	}
 	report := c.Engine.Report()
 	var results []Result
 	if len(others) > 0 {
-		results = append(results, warn("restart them with the policies enforced, which set the scheduler",
+		results = append(results, warn(advise("restart them with the policies enforced, which set the scheduler", each("kubectl rollout restart --namespace=%s deployments,statefulsets", distinct(namespaces))...),
 			"%d of %d pods of tenants name another scheduler: %s", len(others), managed, some(others)))
 	}
 	if len(report.Findings) > 0 {
-		results = append(results, warn("kubectl isolation audit", "%d findings: pods share a kernel against the rule", len(report.Findings)))
+		results = append(results, warn(advise("see what each needs", "kubectl isolation audit"), "%d findings: pods share a kernel against the rule", len(report.Findings)))
 	}
 	if len(results) == 0 {
 		results = pass("all %d pods of tenants name this scheduler, and none shares a kernel against the rule", managed)

@@ -29,7 +29,7 @@ func (c *Checker) tolerations(context.Context) ([]Result, error) {
 		}
 		var may []v1.Toleration
 		if err := json.Unmarshal([]byte(text), &may); err != nil {
-			results = append(results, fail(fmt.Sprintf("kubectl annotate namespace %s %s-, or correct it", ns.Name, whitelistKey),
+			results = append(results, fail(advise("correct it, or remove it", fmt.Sprintf("kubectl annotate namespace %s %s-", ns.Name, whitelistKey)),
 				"namespace %s has an annotation %s that is no list of tolerations: %v", ns.Name, whitelistKey, err))
 			continue
 		}
@@ -44,7 +44,7 @@ func (c *Checker) tolerations(context.Context) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, fail(fmt.Sprintf("kubectl annotate --overwrite namespace %s %s='%s'", ns.Name, whitelistKey, whole),
+		results = append(results, fail(advise("list them", fmt.Sprintf("kubectl annotate --overwrite namespace %s %s=%s", ns.Name, whitelistKey, quoted(string(whole)))),
 			"namespace %s does not list %s in the annotation %s: where the admission plugin PodTolerationRestriction is on, its pods are refused",
 			ns.Name, some(missing), whitelistKey))
 	}

@@ -41,7 +41,7 @@ func TestTolerations(t *testing.T) {
 			spec.Dedication.Mode = tc.mode
 			c := &Checker{Policy: spec, Namespaces: []*v1.Namespace{ns}}
 			results, err := c.tolerations(t.Context())
-			if err != nil || len(results) != 1 || results[0].Status != tc.status || !strings.Contains(results[0].Fix, tc.fix) {
+			if err != nil || len(results) != 1 || results[0].Status != tc.status || !strings.Contains(strings.Join(results[0].Run, "\n"), tc.fix) {
 				t.Errorf("%v, got %+v", err, results)
 			}
 		})

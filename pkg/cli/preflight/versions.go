@@ -20,7 +20,7 @@ func (c *Checker) apiServer(context.Context) ([]Result, error) {
 	offered, err := serverversion.Of(info)
 	if err != nil {
 		//nolint:nilerr // an unknown version is a finding, not an error of the check
-		return []Result{warn("look at `kubectl version`", "version %q of the API server is unknown", info.GitVersion)}, nil
+		return []Result{warn(advise("look what it is", "kubectl version"), "version %q of the API server is unknown", info.GitVersion)}, nil
 	}
 	says := "version " + info.GitVersion
 	if own, err := version.ParseGeneric(info.GitVersion); err == nil && offered.Minor() != own.Minor() {
@@ -28,9 +28,9 @@ func (c *Checker) apiServer(context.Context) ([]Result, error) {
 	}
 	switch {
 	case offered.LessThan(version.MustParseGeneric(serverversion.Oldest)):
-		return []Result{fail("upgrade the API server", "%s is older than %s, the oldest that this release works with", says, serverversion.Oldest)}, nil
+		return []Result{fail(upgradeServer(), "%s is older than %s, the oldest that this release works with", says, serverversion.Oldest)}, nil
 	case offered.GreaterThan(version.MustParseGeneric(serverversion.Newest)):
-		return []Result{warn("upgrade the scheduler", "%s is newer than %s, the newest that this release was tested with", says, serverversion.Newest)}, nil
+		return []Result{warn(advise("upgrade the scheduler and this tool. This one is", "kubectl isolation version"), "%s is newer than %s, the newest that this release was tested with", says, serverversion.Newest)}, nil
 	}
 	return pass("%s works with this release", says), nil
 }
@@ -58,7 +58,9 @@ func (c *Checker) admissionTypes(context.Context) ([]Result, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return []Result{fail("upgrade the API server, or enable its feature gates", "%s does not serve %s", group, some(missing))}, nil
+		return []Result{fail(advise("upgrade the API server, or start it with its feature gates. It is", "kubectl version"), "%s does not serve %s", group, some(missing))}, nil
 	}
 	return pass("%s serves validating and mutating policies", group), nil
 }
+
+func upgradeServer() advice { return advise("upgrade the API server. It is", "kubectl version") }

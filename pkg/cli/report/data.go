@@ -70,6 +70,8 @@ type Control struct {
 	State string `json:"state"`
 	Says  string `json:"says"`
 	Fix   string `json:"fix,omitempty"`
+	// Run are the commands for it.
+	Run []string `json:"run,omitempty"`
 }
 
 // Past is an earlier report in short.
