@@ -32,13 +32,27 @@ const (
 )
 
 // field is a cluster as its users have it: installed by the default overlay, with the stock scheduler beside
-// ours, controllers, and Karpenter, which starts without a node. Scenarios run on it side by side, each
-// with pools of its own.
+// ours, and controllers. It starts without a node. Scenarios run on it side by side, each with nodes of its own.
 type field struct {
-	plane     *controlplane.ControlPlane
-	api       *kubernetes.Clientset
+	plane   *controlplane.ControlPlane
+	api     *kubernetes.Clientset
+	journal *journal
+	// karpenter makes the nodes; nil where the test does.
 	karpenter *karpenter.Cluster
-	journal   *journal
+}
+
+// newKarpenterField has Karpenter as well.
+func newKarpenterField(t *testing.T) *field {
+	t.Helper()
+	if _, err := karpenter.Build(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f := newField(t)
+	var err error
+	if f.karpenter, err = karpenter.Start(t.Context(), f.plane, karpenter.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func newField(t *testing.T) *field {
@@ -50,8 +64,6 @@ func newField(t *testing.T) *field {
 		}
 	}
 	root, err := controlplane.ModuleRoot()
-	must(err)
-	_, err = karpenter.Build(t.Context())
 	must(err)
 	// An old binary would wait for other policies than those that are installed.
 	if output, err := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", root, "build").CombinedOutput(); err != nil {
@@ -87,12 +99,11 @@ func newField(t *testing.T) *field {
 	kubectl("wait", "--for=condition=Enforced", "isolationpolicy/default", "--timeout="+patience.String())
 	f.journal, err = newJournal(t.Context(), f.api)
 	must(err)
-	f.karpenter, err = karpenter.Start(t.Context(), f.plane, karpenter.Options{})
-	must(err)
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, program := range []string{"karpenter", "scheduler"} {
-				f.keepLog(t, program)
+			f.keepLog(t, "scheduler")
+			if f.karpenter != nil {
+				f.keepLog(t, "karpenter")
 			}
 		}
 	})
@@ -195,6 +206,14 @@ func (s *scenario) nodes() []corev1.Node {
 	nodes, err := s.api.CoreV1().Nodes().List(s.Context(), metav1.ListOptions{LabelSelector: scenarioLabel + "=" + s.name})
 	s.must(err)
 	return nodes.Items
+}
+
+// pods are those of the scenario, in all of its namespaces.
+func (s *scenario) pods() []corev1.Pod {
+	s.Helper()
+	pods, err := s.api.CoreV1().Pods("").List(s.Context(), metav1.ListOptions{})
+	s.must(err)
+	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.Spec.NodeSelector[scenarioLabel] != s.name })
 }
 
 // machines are the types of the scenario's nodes, in order.

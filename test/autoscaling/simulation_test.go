@@ -1,6 +1,6 @@
 // Package autoscaling tests what an autoscaler sees of dedicated nodes. The simulation runs the filters that
 // the Cluster Autoscaler runs, to which Karpenter has equivalents, on the taints and labels that dedication
-// writes and on what a real API server adds to pods. The other tests run Karpenter itself.
+// writes and on what a real API server adds to pods. The other tests run Karpenter itself, and the descheduler.
 package autoscaling
 
 import (

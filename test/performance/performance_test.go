@@ -3,7 +3,6 @@
 package performance
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,17 +23,16 @@ const nodesVariable = "PERFORMANCE_NODES"
 func TestMain(m *testing.M) {
 	perf.PluginNames = append(perf.PluginNames, tenantisolation.Name)
 	if err := perf.InitTests(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		panic(err)
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // BenchmarkPerfScheduling runs the cases; the name is the one that scheduler_perf's own
 // tools look for.
 func BenchmarkPerfScheduling(b *testing.B) {
 	var nodes []int
-	for _, word := range strings.Split(os.Getenv(nodesVariable), ",") {
+	for word := range strings.SplitSeq(os.Getenv(nodesVariable), ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil {
 			b.Fatalf("%s=%q: want numbers of nodes, separated by commas", nodesVariable, os.Getenv(nodesVariable))
