@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-# The same for every build but the race tests, so that the scheduler, the control plane, go vet and
+# The same for every build but the race tests, so that the scheduler, the control plane and
 # the linters share one build cache. Without version control stamps, which our own version replaces:
 # they fail in a checkout that belongs to another user.
 export CGO_ENABLED := 0
@@ -27,7 +27,7 @@ ASSETS := $(if $(KUBEBUILDER_ASSETS),$(KUBEBUILDER_ASSETS),$(CURDIR)/bin/control
 MODULES := . $(if $(KUBEBUILDER_ASSETS),,hack/control-plane)
 verify lint fmt: MODULES += hack/tools
 test test-unit verify lint release: MODULES += hack/release
-test: MODULES += hack/helm
+test: MODULES += hack/helm hack/descheduler
 e2e: MODULES += hack/release hack/helm
 test-skew: MODULES := . hack/control-plane hack/skew hack/helm
 

@@ -47,7 +47,7 @@ requires() { grep -qE "^(require )?\s*$1 v" go.mod; }
 # Every module of this repository that imports Kubernetes moves together, so
 # that the scheduler, its tests and the control plane share one build cache.
 if (($# == 0)); then
-	set -- . hack/control-plane hack/tools
+	set -- . hack/control-plane hack/tools hack/helm hack/descheduler
 fi
 for dir in "$@"; do
 	cd "${root}/${dir}"

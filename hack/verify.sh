@@ -8,7 +8,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-checks=(scripts paths workflows manifests modules format generated vet lint)
+checks=(scripts paths workflows manifests modules format generated lint)
 
 # As in the Makefile, also when this is called without it.
 export CGO_ENABLED=0 GOFLAGS="-buildvcs=false ${GOFLAGS:-}"
@@ -83,15 +83,18 @@ check_modules() {
 		# It looks into modules that nothing else needs, and so downloads some.
 		(cd "$(dirname "${module}")" && go mod tidy -diff 2>&1 | sed '/^go: downloading /d')
 	done
-	# Otherwise the scheduler and the control plane compile most of Kubernetes twice: one build
-	# cache serves both as long as they are made of the same versions.
-	local different
-	different=$(LC_ALL=C join <(required go.mod) <(required hack/control-plane/go.mod) | awk '$2 != $3')
-	if [[ -n ${different} ]]; then
-		echo "go.mod and hack/control-plane/go.mod differ in (hack/update-kubernetes.sh aligns Kubernetes itself):"
-		echo "${different}"
-		return 1
-	fi
+	# Otherwise most of Kubernetes is compiled once for each: one build cache serves all as long as they are made of
+	# the same versions.
+	local different status=0
+	for module in . hack/helm hack/descheduler; do
+		different=$(LC_ALL=C join <(required "${module}/go.mod") <(required hack/control-plane/go.mod) | awk '$2 != $3')
+		if [[ -n ${different} ]]; then
+			echo "${module}/go.mod and hack/control-plane/go.mod differ in (hack/update-kubernetes.sh aligns Kubernetes itself):"
+			echo "${different}"
+			status=1
+		fi
+	done
+	return "${status}"
 }
 
 # The modules that a go.mod requires, with the version that is built: a replacement decides.
@@ -130,13 +133,7 @@ check_generated() {
 	(cd "${dir}" && diff --recursive --unified --exclude=bin is should-be) || { echo "run: make generate"; return 1; }
 }
 
-check_vet() {
-	go vet ./...
-	go -C hack/release vet ./...
-	# Nothing else compiles it but make bench.
-	go vet -tags performance ./test/performance
-}
-
+# go vet is among the linters.
 check_lint() {
 	local linter
 	linter=$(hack/tools.sh golangci-lint)
