@@ -145,6 +145,14 @@ func TestDeploymentRunsOnAFakeNode(t *testing.T) {
 		role, err := api.RbacV1().ClusterRoles().Get(ctx, "edit", metav1.GetOptions{})
 		return err == nil && len(role.Rules) > 0, err
 	})
+	// With leases kwok would overlook a pod that is bound before it has seen the lease of the node.
+	leases, err := api.CoordinationV1().Leases(corev1.NamespaceNodeLease).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(leases.Items); n != 0 {
+		t.Errorf("%d fake nodes have a lease, want none", n)
+	}
 	eventually(t, "a node without taints", func(ctx context.Context) (bool, error) {
 		node, err := api.CoreV1().Nodes().Get(ctx, "fake-1", metav1.GetOptions{})
 		return err == nil && len(node.Spec.Taints) == 0, err
