@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,6 +165,16 @@ func tail(log string) string {
 		return "; the end of its log:\n\t" + text
 	}
 	return "; its log is empty"
+}
+
+// LogEnds returns the end of each program's log, for a test that has failed: Stop removes the logs.
+func (c *ControlPlane) LogEnds() string {
+	logs, _ := filepath.Glob(c.logFile("*")) // the pattern is a good one
+	var ends strings.Builder
+	for _, log := range logs {
+		fmt.Fprintf(&ends, "%s%s\n", strings.TrimSuffix(filepath.Base(log), ".log"), tail(log))
+	}
+	return ends.String()
 }
 
 func isCauseOfDeath(line string) bool {

@@ -45,7 +45,7 @@ type Scheduler struct {
 	URL string
 }
 
-// StartScheduler starts a scheduler and returns when it reports itself ready.
+// StartScheduler starts a scheduler and returns when it reports itself ready. One that does not is ended.
 func (c *ControlPlane) StartScheduler(ctx context.Context, o SchedulerOptions) (*Scheduler, error) {
 	if o.Name == "" {
 		o.Name = "scheduler"
@@ -92,7 +92,14 @@ func (c *ControlPlane) StartScheduler(ctx context.Context, o SchedulerOptions) (
 		return nil, err
 	}
 	s := &Scheduler{Process: process, URL: "https://" + net.JoinHostPort(loopback, port)}
-	return s, c.waitFor(ctx, process, s.ready)
+	if err := c.waitFor(ctx, process, s.ready); err != nil {
+		// It would get ready later, and lead. One that has ended by itself stays a failure of the control plane.
+		if process.failure() == nil {
+			process.Stop()
+		}
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Scheduler) ready(ctx context.Context) (bool, error) {

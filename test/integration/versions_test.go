@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 
 	"tenantisolation.dev/scheduler/internal/controlplane"
 	"tenantisolation.dev/scheduler/internal/controlplane/controlplanetest"
@@ -51,6 +52,10 @@ func TestSchedulerFollowsTheAPIServer(t *testing.T) {
 		cancel()
 		if err := <-failed; err == nil {
 			t.Error("it is ready")
+		}
+		// It would lead once the API server is upgraded.
+		for _, process := range controlplanetest.ProcessesNaming(t, filepath.Join(plane.Dir(), "ahead")) {
+			t.Errorf("still running: %s", process)
 		}
 	})
 	var running *controlplane.Scheduler
@@ -130,7 +135,7 @@ func (u *upgraded) expectEnd(scheduler *controlplane.Scheduler) {
 		u.Fatal(err)
 	}
 	if holder := lease.Spec.HolderIdentity; holder == nil || *holder != "" {
-		u.Errorf("the lease is still held by %v", holder)
+		u.Errorf("the lease is still held by %q; the scheduler says:\n%s", ptr.Deref(holder, "nobody that is named"), readFile(u.T, scheduler.Log()))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Start runs a control plane for the length of a test. At the end the test fails if a
-// process or the directory is still there.
+// process or the directory is still there; one that has failed shows what the programs said last.
 func Start(tb testing.TB, o controlplane.Options) *controlplane.ControlPlane {
 	tb.Helper()
 	if o.Progress == nil {
@@ -25,6 +25,9 @@ func Start(tb testing.TB, o controlplane.Options) *controlplane.ControlPlane {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Log(c.LogEnds())
+		}
 		if err := c.Stop(); err != nil {
 			tb.Errorf("stopping the control plane: %v", err)
 		}
