@@ -3,6 +3,7 @@ package simulation
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -51,8 +52,13 @@ func newClient(c *Cluster) (*fake.Clientset, *api) {
 		return true, object, err
 	})
 	client.PrependReactor("*", "pods", a.react)
-	client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
-		return true, a.watch(), nil
+	client.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		from := ""
+		if restricted, ok := action.(clienttesting.WatchAction); ok {
+			from = restricted.GetWatchRestrictions().ResourceVersion
+		}
+		w, err := a.watch(from)
+		return true, w, err
 	})
 	return client, a
 }
@@ -167,13 +173,27 @@ type podWatch struct {
 	once   sync.Once
 }
 
-func (a *api) watch() *podWatch {
+// watch sends what has changed since a list of this version. No pod is ever deleted.
+func (a *api) watch(from string) (*podWatch, error) {
+	seen, err := strconv.ParseInt(from, 10, 64)
+	if err != nil {
+		return nil, apierrors.NewBadRequest("a watch of pods begins at the version of a list: " + err.Error())
+	}
 	w := &podWatch{wake: make(chan struct{}, 1), result: make(chan watch.Event), stop: make(chan struct{})}
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	missed := map[int64]*corev1.Pod{}
+	for _, pod := range a.pods {
+		if version, _ := strconv.ParseInt(pod.ResourceVersion, 10, 64); version > seen {
+			missed[version] = pod
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(missed)) {
+		w.send(watch.Event{Type: watch.Added, Object: missed[version]})
+	}
 	a.watchers = append(a.watchers, w)
-	a.mu.Unlock()
 	go w.run()
-	return w
+	return w, nil
 }
 
 func (w *podWatch) send(event watch.Event) {

@@ -66,6 +66,8 @@ type run struct {
 	names map[string]bool // schedulers of the configuration
 
 	pop func(klog.Logger) (framework.QueuedEntityInfo, error)
+	// closeQueue may be called more than once, unlike the queue's own Close.
+	closeQueue func()
 	// current is the pod to be scheduled, early has the pods that the queue gave too early.
 	current types.UID
 	early   map[types.UID]*framework.QueuedPodInfo
@@ -99,6 +101,7 @@ func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.Kube
 	if err != nil {
 		return nil, fmt.Errorf("making the scheduler: %w", err)
 	}
+	r.closeQueue = sync.OnceFunc(r.sched.SchedulingQueue.Close)
 	for name, profile := range r.sched.Profiles {
 		r.names[name] = true
 		r.sched.Profiles[name] = &seeded{Framework: profile, seed: seed}
@@ -119,7 +122,7 @@ func newRun(ctx context.Context, c *Cluster, configuration *schedulerconfig.Kube
 }
 
 func (r *run) close() {
-	r.sched.SchedulingQueue.Close()
+	r.closeQueue()
 	_ = r.sched.Profiles.Close()
 }
 
@@ -194,7 +197,7 @@ func (r *run) feed(ctx context.Context, pod *corev1.Pod) error {
 func (r *run) schedule(ctx context.Context, pod *corev1.Pod) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("pod %s/%s has no outcome after %s", pod.Namespace, pod.Name, patience))
 	defer cancel()
-	stop := context.AfterFunc(ctx, r.sched.SchedulingQueue.Close) // an empty queue blocks
+	stop := context.AfterFunc(ctx, r.closeQueue) // an empty queue blocks
 	defer stop()
 	r.current = pod.UID
 	for !r.fetch(pod.UID) {
