@@ -37,7 +37,7 @@ const (
 	// All machines are of one kind.
 	capacityType = "karpenter.sh/capacity-type"
 	onDemand     = "on-demand"
-	patience     = time.Minute
+	patience     = 3 * time.Minute
 )
 
 var (
@@ -211,7 +211,7 @@ func (c *Cluster) AddNodePool(ctx context.Context, pool *unstructured.Unstructur
 	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		got, err := c.objects.Resource(nodePools).Get(ctx, pool.GetName(), metav1.GetOptions{})
 		if err != nil {
-			return false, err
+			return false, nil //nolint:nilerr // asked again
 		}
 		conditions, _, err := unstructured.NestedSlice(got.Object, "status", "conditions")
 		for _, each := range conditions {

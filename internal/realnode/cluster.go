@@ -137,6 +137,8 @@ func connectCluster() error {
 // connect gives a node its interface, and a route to its pods.
 func (n *Node) connect(ctx context.Context) error {
 	name := fmt.Sprintf("%s%d", interfacePrefix, n.number)
+	// After a reboot the kernel may still be removing it.
+	_ = ip("link", "delete", name)
 	if err := errors.Join(
 		ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(n.first.Process.Pid)),
 		ip("link", "set", name, "master", bridge, "up"),
