@@ -83,7 +83,7 @@ if ((${#cluster[@]} > 0 && ${#failed[@]} == 0)); then
 	if [[ -z ${PKG:-} && -z ${RUN:-} ]]; then
 		# The oldest API server that the scheduler works with, as far as one can be emulated.
 		run=(-run '^Test(Placement|VM|Dedicat|Release|Requeue|Preemption|Spoofed|Waiting)')
-		tests "on an older API server" ./test/integration -emulated-version=1.36 || failed+=("on an older API server")
+		tests "on an older API server" -timeout 20m ./test/integration -emulated-version=1.36 || failed+=("on an older API server")
 	fi
 fi
 if ((${#failed[@]} > 0)); then

@@ -188,7 +188,7 @@ func smallWorkload(t *testing.T) string {
 // it has printed text.
 func interruptAfter(t *testing.T, cmd *exec.Cmd, text string) (status int, printed string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out := &watched{text: text, seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out

@@ -13,8 +13,8 @@ import (
 
 var anyOrder = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// A bind that a scheduler decided before is refused as soon as the dedication is written: only the
-// creation of a pod is in between.
+// A bind that a scheduler decided before is refused as soon as the API server has seen the dedication, for which the
+// scheduler waits by its settle time.
 func TestFenceRefusesBindsAfterTheDedication(t *testing.T) {
 	const rounds = 20
 	s := newScene(t)
@@ -25,6 +25,7 @@ func TestFenceRefusesBindsAfterTheDedication(t *testing.T) {
 		// Before the dedication it would have been bound.
 		s.must(bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node)))
 		s.must(s.dedicate(s.ctx, node))
+		s.awaitFence(node)
 		err := bind(s, stockScheduler, plainBindingOf(s.waiting(namespace), node))
 		if err == nil {
 			t.Fatalf("the first pod is bound to %s after its dedication was written", node)

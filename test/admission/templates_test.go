@@ -133,13 +133,13 @@ func (s *scene) job(namespace string, template corev1.PodTemplateSpec) error {
 	return err
 }
 
-// cronJob has missed its hour, and so runs at once.
+// cronJob has missed its day, and so runs at once, and not again.
 func (s *scene) cronJob(namespace string, template corev1.PodTemplateSpec) error {
 	template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	made, err := s.as(editor).BatchV1().CronJobs(namespace).Create(s.ctx, &batchv1.CronJob{
 		ObjectMeta: workloadMeta(),
 		Spec: batchv1.CronJobSpec{
-			Schedule:    "* * * * *",
+			Schedule:    "@yearly",
 			JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: template}},
 		},
 	}, metav1.CreateOptions{})
@@ -147,7 +147,7 @@ func (s *scene) cronJob(namespace string, template corev1.PodTemplateSpec) error
 		return err
 	}
 	made.ResourceVersion = ""
-	made.Status.LastScheduleTime = ptr.To(metav1.NewTime(time.Now().Add(-3 * time.Minute)))
+	made.Status.LastScheduleTime = ptr.To(metav1.NewTime(time.Now().AddDate(-1, -1, 0)))
 	_, err = s.admin.BatchV1().CronJobs(namespace).UpdateStatus(s.ctx, made, metav1.UpdateOptions{})
 	s.must(err)
 	return nil

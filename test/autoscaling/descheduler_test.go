@@ -107,6 +107,15 @@ func (d *descheduler) evicts(s *scenario, want int, p plugin, nodeFit bool) {
 	s.must(err)
 	file := filepath.Join(s.TempDir(), "policy.yaml")
 	s.must(os.WriteFile(file, policy, 0o600))
+	// It counts pods that are being deleted, and evicts none of them.
+	s.within(patience, "rid of the pods that are being deleted", func() string {
+		for _, pod := range s.pods() {
+			if pod.DeletionTimestamp != nil {
+				return pod.Name
+			}
+		}
+		return ""
+	})
 	before := s.running()
 	output, err := exec.CommandContext(s.Context(), d.program, "--client-connection-kubeconfig="+d.kubeconfig,
 		"--policy-config-file="+file, "--secure-port=0", "--disable-metrics", "--v=3").CombinedOutput()

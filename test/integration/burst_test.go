@@ -182,17 +182,21 @@ type bind struct {
 	at   time.Time
 }
 
+// watchPods watches all pods. The API server ends the watch of a client that reads too slowly, and this begins another.
+func (c *fixture) watchPods(ctx context.Context, from string) (*watchtools.RetryWatcher, error) {
+	return watchtools.NewRetryWatcherWithContext(ctx, from, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return c.api.CoreV1().Pods("").Watch(ctx, options)
+		},
+	})
+}
+
 // watchBinds watches for binds until the result is called.
 func (c *fixture) watchBinds() func() map[types.UID]bind {
 	c.Helper()
 	list, err := c.api.CoreV1().Pods("").List(c.Context(), metav1.ListOptions{})
 	c.must(err)
-	// The API server ends the watch of a client that reads too slowly.
-	w, err := watchtools.NewRetryWatcherWithContext(c.Context(), list.ResourceVersion, &cache.ListWatch{
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return c.api.CoreV1().Pods("").Watch(ctx, options)
-		},
-	})
+	w, err := c.watchPods(c.Context(), list.ResourceVersion)
 	c.must(err)
 	binds, done := map[types.UID]bind{}, make(chan struct{})
 	go func() {

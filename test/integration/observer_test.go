@@ -46,7 +46,7 @@ func (c *fixture) observe() *observer {
 	}
 	ctx, cancel := context.WithCancel(c.Context())
 	o.stop = cancel
-	w, err := c.api.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	w, err := c.watchPods(ctx, list.ResourceVersion)
 	c.must(err)
 	go func() {
 		defer close(o.done)

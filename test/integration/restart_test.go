@@ -84,8 +84,8 @@ func TestLeaderKilledInABurst(t *testing.T) {
 		config["leaderElection"] = map[string]any{
 			"leaderElect": true, "resourceLock": "leases",
 			"resourceName": profile, "resourceNamespace": systemNamespace,
-			// Short, because the test waits for it.
-			"leaseDuration": "3s", "renewDeadline": "2s", "retryPeriod": "200ms",
+			// Short, because the test waits for it, and long enough to be renewed in a burst.
+			"leaseDuration": "10s", "renewDeadline": "8s", "retryPeriod": "500ms",
 		}
 	}
 	path := writeConfig(t, alone(profile), election)

@@ -101,7 +101,9 @@ func (u *upgraded) start(ctx context.Context, name string, args ...string) (*con
 		return nil, err
 	}
 	return u.plane.StartScheduler(ctx, controlplane.SchedulerOptions{
-		Name: name, User: user, Args: append(args, "--v=2"),
+		Name: name, User: user,
+		// A slow restart of the API server does not cost it its lease.
+		Args:   append(args, "--v=2", "--leader-elect-lease-duration=90s", "--leader-elect-renew-deadline=80s"),
 		Config: filepath.Join(manifests(u.T, "components", "policy"), "scheduler-config.yaml"),
 	})
 }

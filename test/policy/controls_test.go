@@ -99,8 +99,8 @@ func TestStaleParameter(t *testing.T) {
 	<-time.After(5 * time.Second)
 	c.apply("crds")
 	c.apply("overlays/default")
-	c.within(soon, "noticed", func() (bool, string) {
-		said := c.awaitCondition(v1alpha1.ConditionEnforced, metav1.ConditionFalse, soon)
+	c.within(patience, "noticed", func() (bool, string) {
+		said := c.awaitCondition(v1alpha1.ConditionEnforced, metav1.ConditionFalse, patience)
 		return strings.Contains(said, "StaleParameter") && strings.Contains(said, "restart kube-apiserver"), said
 	})
 	c.node()

@@ -88,7 +88,7 @@ func TestPolicyIsFollowed(t *testing.T) {
 
 	// Distrusted, it is a container, and what runs is a finding.
 	c.mustChange(map[string]any{"boundaries": map[string]any{"handlers": map[string]string{"own-vm": "container"}}})
-	c.within(soon, "found by the audit", func() (bool, string) {
+	c.within(patience, "found by the audit", func() (bool, string) {
 		findings := c.policy().Status.Findings
 		return findings != nil && *findings > 0, "no findings"
 	})

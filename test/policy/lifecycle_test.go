@@ -35,8 +35,8 @@ func TestDedicationOffAndOn(t *testing.T) {
 	for _, pod := range all {
 		c.placed(pod, patience)
 	}
-	c.within(soon, "off", func() (bool, string) {
-		said := c.awaitCondition(v1alpha1.ConditionDedication, metav1.ConditionFalse, soon)
+	c.within(patience, "off", func() (bool, string) {
+		said := c.awaitCondition(v1alpha1.ConditionDedication, metav1.ConditionFalse, patience)
 		return strings.HasPrefix(said, v1alpha1.ReasonOff), said
 	})
 	if traces := c.traces(); len(traces) > 0 {

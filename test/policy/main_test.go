@@ -69,7 +69,9 @@ func (c *installation) start() {
 	account, err := c.plane.ServiceAccount(c.Context(), systemNamespace, schedulerName)
 	c.must(err)
 	c.scheduler, err = c.plane.StartScheduler(c.Context(), controlplane.SchedulerOptions{
-		Config: manifest(c.T, "components/policy/scheduler-config.yaml"), User: account, Args: []string{"--v=2"},
+		Config: manifest(c.T, "components/policy/scheduler-config.yaml"), User: account,
+		// A slow restart of the API server does not cost it its lease.
+		Args: []string{"--v=2", "--leader-elect-lease-duration=90s", "--leader-elect-renew-deadline=80s"},
 	})
 	c.must(err)
 }
