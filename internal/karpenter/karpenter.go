@@ -208,10 +208,11 @@ func (c *Cluster) AddNodePool(ctx context.Context, pool *unstructured.Unstructur
 	if _, err := c.objects.Resource(nodePools).Create(ctx, pool, metav1.CreateOptions{}); err != nil {
 		return err
 	}
+	var last error
 	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		got, err := c.objects.Resource(nodePools).Get(ctx, pool.GetName(), metav1.GetOptions{})
-		if err != nil {
-			return false, nil //nolint:nilerr // asked again
+		var got *unstructured.Unstructured
+		if got, last = c.objects.Resource(nodePools).Get(ctx, pool.GetName(), metav1.GetOptions{}); last != nil {
+			return false, nil //nolint:nilerr // it is asked again, and reported if it stays
 		}
 		conditions, _, err := unstructured.NestedSlice(got.Object, "status", "conditions")
 		for _, each := range conditions {
@@ -222,7 +223,7 @@ func (c *Cluster) AddNodePool(ctx context.Context, pool *unstructured.Unstructur
 		return false, err
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for Karpenter to take the NodePool %s: %w", pool.GetName(), err)
+		return fmt.Errorf("waiting for Karpenter to take the NodePool %s: %w", pool.GetName(), errors.Join(err, last))
 	}
 	return nil
 }

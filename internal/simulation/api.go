@@ -53,12 +53,15 @@ func newClient(c *Cluster) (*fake.Clientset, *api) {
 	})
 	client.PrependReactor("*", "pods", a.react)
 	client.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
-		from := ""
-		if restricted, ok := action.(clienttesting.WatchAction); ok {
-			from = restricted.GetWatchRestrictions().ResourceVersion
+		begin, ok := action.(clienttesting.WatchAction)
+		if !ok {
+			return false, nil, nil
 		}
-		w, err := a.watch(from)
-		return true, w, err
+		w, err := a.watch(begin.GetWatchRestrictions().ResourceVersion)
+		if err != nil {
+			return true, nil, err
+		}
+		return true, w, nil
 	})
 	return client, a
 }
