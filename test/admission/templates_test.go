@@ -133,7 +133,7 @@ func (s *scene) job(namespace string, template corev1.PodTemplateSpec) error {
 	return err
 }
 
-// cronJob has missed its day, and so runs at once, and not again.
+// cronJob has missed its year, and so runs at once, and not again.
 func (s *scene) cronJob(namespace string, template corev1.PodTemplateSpec) error {
 	template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	made, err := s.as(editor).BatchV1().CronJobs(namespace).Create(s.ctx, &batchv1.CronJob{

@@ -149,7 +149,7 @@ func (s *scene) relabel(namespace string, l label) {
 		if apierrors.IsForbidden(err) {
 			said = err.Error()
 		}
-		// Before, it was of another tenant as well.
+		// The pod was of another tenant before as well, if the namespace had one.
 		return strings.Contains(said, "tenantisolation.dev/tenant of the pod names another tenant than its namespace: remove it, or write "+l.value), nil
 	}))
 	// Drop the warnings that the administrator got for it.

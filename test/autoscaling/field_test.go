@@ -185,7 +185,7 @@ func (s *scenario) within(d time.Duration, what string, done func() string) time
 	}
 	took := time.Since(begin)
 	if took > d {
-		s.report("%s after %.1f s, LATER than the %s that users may rely on", what, took.Seconds(), d)
+		s.report("%s after %.1f s, LATER than the %s that are to be expected", what, took.Seconds(), d)
 	}
 	return took
 }

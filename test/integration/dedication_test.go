@@ -261,7 +261,7 @@ func TestPreemptionDoesNotCrossADedication(t *testing.T) {
 }
 
 func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
-	c := newDedicating(t, map[string]any{"settleTime": "5s", "releaseAfter": "1s"})
+	c := newDedicating(t, map[string]any{"settleTime": "5s", "releaseAfter": "5s"})
 	node := c.node()
 	waiting := c.tenantPod(c.namespace(tenant("acme")))
 	c.eventually("the dedication of "+node, func(context.Context) (bool, error) { return c.dedicationOn(node) != "", nil })
@@ -275,7 +275,7 @@ func TestDedicationSeesOtherSchedulersPods(t *testing.T) {
 
 // A pod that another scheduler bound while the node was being dedicated takes its room there.
 func TestDedicationCountsOtherSchedulersPods(t *testing.T) {
-	c := newDedicating(t, map[string]any{"settleTime": "5s", "releaseAfter": "1s"})
+	c := newDedicating(t, map[string]any{"settleTime": "5s", "releaseAfter": "5s"})
 	acme := c.namespace(tenant("acme"))
 	node := c.node(cpus("2"))
 	waiting := c.tenantPod(acme, cpu("1500m"))
