@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -48,6 +51,24 @@ func (c *ControlPlane) ServiceAccount(ctx context.Context, namespace, name strin
 	config.BearerToken = response.Status.Token
 	config.QPS = -1
 	return config, nil
+}
+
+// AwaitAccess returns when the API server knows that a user has a right. It reads roles and bindings from a cache, so that
+// one that has just been given is refused for a moment.
+func (c *ControlPlane) AwaitAccess(ctx context.Context, right authorizationv1.SubjectAccessReviewSpec) error {
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	review := &authorizationv1.SubjectAccessReview{Spec: right}
+	err = wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, startTimeout, true, func(ctx context.Context) (bool, error) {
+		answer, err := client.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	})
+	if err != nil {
+		return fmt.Errorf("the rights of %s: %w", right.User, err)
+	}
+	return nil
 }
 
 // WriteKubeconfig writes a kubeconfig into the control plane's directory and returns

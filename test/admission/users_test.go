@@ -167,22 +167,15 @@ func (w *environment) settle(ctx context.Context, namespace string) error {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
 	_, _ = w.admin.CoreV1().ServiceAccounts(namespace).Create(ctx, account, metav1.CreateOptions{})
 	for _, who := range []user{editor, namespaceAdmin, owner} {
-		if err := w.waitUntilAllowed(ctx, who, namespace); err != nil {
+		err := w.plane.AwaitAccess(ctx, authorizationv1.SubjectAccessReviewSpec{
+			User:               string(who),
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "pods"},
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (w *environment) waitUntilAllowed(ctx context.Context, who user, namespace string) error {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User:               string(who),
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Resource: "pods"},
-	}}
-	return poll(ctx, func(ctx context.Context) (bool, error) {
-		answer, err := w.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-		return err == nil && answer.Status.Allowed, err
-	})
 }
 
 // client returns a client of a user; warned receives the warnings that the user gets.

@@ -71,7 +71,7 @@ func TestWithoutRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.awaitRight(t, config, metav1.NamespaceAll)
+	w.awaitRight(t, account, metav1.NamespaceAll)
 	kubeconfig, err := w.plane.WriteKubeconfig("reader", config)
 	if err != nil {
 		t.Fatal(err)

@@ -1,27 +1,22 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"tenantisolation.dev/scheduler/pkg/isolation"
 )
@@ -56,7 +51,7 @@ func (w *environment) tenantKubeconfig(t *testing.T, namespace, role string) str
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.awaitRight(t, config, namespace)
+	w.awaitRight(t, account, namespace)
 	kubeconfig, err := w.plane.WriteKubeconfig(namespace+"-"+role, config)
 	if err != nil {
 		t.Fatal(err)
@@ -64,19 +59,12 @@ func (w *environment) tenantKubeconfig(t *testing.T, namespace, role string) str
 	return kubeconfig
 }
 
-// awaitRight waits until the API server knows that this user may list pods: it reads roles from a cache.
-func (w *environment) awaitRight(t *testing.T, user *rest.Config, namespace string) {
+// awaitRight waits until the API server knows that a service account may list pods.
+func (w *environment) awaitRight(t *testing.T, account *corev1.ServiceAccount, namespace string) {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		_, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
-		if apierrors.IsForbidden(err) {
-			return false, nil
-		}
-		return err == nil, err
+	if err := w.plane.AwaitAccess(t.Context(), authorizationv1.SubjectAccessReviewSpec{
+		User:               "system:serviceaccount:" + account.Namespace + ":" + account.Name,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "pods"},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -253,9 +254,11 @@ func (l lab) memberOf(tenant string) kubernetes.Interface {
 	if err != nil {
 		l.Fatal(err)
 	}
-	l.eventually("the rights of "+tenant+"-member", func(ctx context.Context) (bool, string) {
-		_, err := client.CoreV1().Pods(tenant).List(ctx, metav1.ListOptions{})
-		return err == nil, fmt.Sprint(err)
-	})
+	if err := l.cluster.AwaitAccess(l.Context(), authorizationv1.SubjectAccessReviewSpec{
+		User:               tenant + "-member",
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: tenant, Verb: "delete", Resource: "pods"},
+	}); err != nil {
+		l.Fatal(err)
+	}
 	return client
 }

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -67,14 +66,11 @@ func (c *fixture) scraper() string {
 	config, err := c.environment.plane.ServiceAccount(c.Context(), metav1.NamespaceDefault, name)
 	c.must(err)
 	// The scheduler remembers a refusal for 10 s.
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+	// The scheduler remembers a refusal for 10 s.
+	c.must(c.environment.plane.AwaitAccess(c.Context(), authorizationv1.SubjectAccessReviewSpec{
 		User:                  "system:serviceaccount:" + metav1.NamespaceDefault + ":" + name,
 		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: "/metrics", Verb: "get"},
-	}}
-	c.eventually("the right to read metrics", func(ctx context.Context) (bool, error) {
-		answer, err := c.api.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-		return err == nil && answer.Status.Allowed, err
-	})
+	}))
 	return config.BearerToken
 }
 
